@@ -1,0 +1,68 @@
+/* A stream socket on a loop, plain or TLS, with a buffer each way. Reads fill `in` and call on_read; writes are appended to `out`
+ * and go to the kernel once at the end of the turn. Knows no protocol. */
+#ifndef PROXY_NET_CONN_H
+#define PROXY_NET_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "proxy/net/loop.h"
+#include "proxy/net/tls.h"
+
+struct net_conn;
+struct net_conn_ops {
+    void (*on_connected)(void *arg); /* outgoing only: TCP is up (TLS not yet) */
+    void (*on_tls)(void *arg);       /* the TLS handshake asked for is complete */
+    void (*on_read)(void *arg);      /* conn->in grew; consume what can be used, leave the rest */
+    void (*on_drained)(void *arg);   /* conn->out fell below the low-water mark after having been above high water */
+    /* Once; the connection is dead, `why` is a short text (peer closed, reset, TLS alert, timeout, ...). Not called
+     * for net_conn_close of our own. */
+    void (*on_closed)(void *arg, const char *why);
+};
+
+/* Heap object: its memory is given back at the end of the turn in which it was closed. */
+struct net_conn {
+    struct buf in, out;
+    struct net_loop *loop;
+    const struct net_conn_ops *ops;
+    void *arg;
+    uint64_t bytes_in, bytes_out;
+    uint64_t writes; /* write calls that moved bytes: the count of trips for benchmarks and tests */
+    char peer[64];   /* address as text; "unix" for a local socket */
+    bool tls;        /* established */
+    struct net_conn_impl *impl;
+};
+
+/* Takes an accepted, non-blocking fd. */
+struct net_conn *net_conn_accept(struct net_loop *loop, int fd, const struct net_conn_ops *ops, void *arg);
+/* Starts connecting (host: address or name as getaddrinfo takes it with AI_NUMERICHOST tried first; or unix_path, where
+ * not NULL). NULL only when it fails at once, `why` says so. TCP_NODELAY and keepalive are set. */
+struct net_conn *net_conn_connect(struct net_loop *loop, const char *host, uint16_t port, const char *unix_path,
+                                  const struct net_conn_ops *ops, void *arg, char *why, size_t why_size);
+
+/* Reads at most n more bytes from now on until called again (0 = no limit): before TLS a greeting reader must not take
+ * bytes that belong to the TLS layer (the injection class of CVE-2021-23214). */
+void net_conn_read_limit(struct net_conn *c, size_t n);
+/* Back-pressure: a paused connection stops reading; the kernel's window does the rest. Nested calls do not count. */
+void net_conn_pause(struct net_conn *c);
+void net_conn_resume(struct net_conn *c);
+bool net_conn_paused(const struct net_conn *c);
+/* Marks for on_drained; default 256 KiB and 64 KiB. */
+void net_conn_water(struct net_conn *c, size_t high, size_t low);
+bool net_conn_above_water(const struct net_conn *c);
+
+/* Something was appended to `out`: write at the end of this turn. net_conn_flush_now writes at once what the kernel takes
+ * (failpoints and pipelining tests need it; returns -1 when the connection died, on_closed follows at the end of the turn). */
+void net_conn_flush(struct net_conn *c);
+int net_conn_flush_now(struct net_conn *c);
+
+/* TLS over this connection from now on; on_tls or on_closed follows. host: name to verify (client side), NULL = none. */
+void net_conn_tls_server(struct net_conn *c, struct net_tls *tls);
+void net_conn_tls_client(struct net_conn *c, struct net_tls *tls, const char *host);
+
+/* Closes at the end of this turn; no callback comes after this call. With `after_flush` what is in `out` goes out first (up to 1 s).
+ * `c` must not be used afterwards. */
+void net_conn_close(struct net_conn *c, bool after_flush);
+
+#endif

@@ -1,0 +1,103 @@
+/* The floor: buffers slide and grow, the cursor never reads past the end, mailboxes keep order between threads. */
+#include "tests/unit/unit.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "base/random.h"
+
+static void buffer_keeps_bytes_over_slides_and_growth(void)
+{
+    struct buf b = {0};
+    uint8_t next_in = 0, next_out = 0;
+    for (int round = 0; round < 2000; round++) {
+        for (int i = 0; i < round % 37; i++)
+            buf_u8(&b, next_in++);
+        for (int i = 0; i < round % 31 && buf_len(&b); i++) {
+            CU_ASSERT_EQUAL(*buf_at(&b), next_out);
+            next_out++;
+            buf_consume(&b, 1);
+        }
+    }
+    buf_clear(&b);
+    buf_printf(&b, "%s=%d", "x", 42);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&b), "x=42");
+    buf_fini(&b);
+}
+
+static void cursor_latches_the_first_error(void)
+{
+    const uint8_t bytes[] = {1, 2, 3, 0, 'a', 'b'};
+    struct cursor c = cursor_make(bytes, sizeof bytes);
+    CU_ASSERT_EQUAL(cursor_u24le(&c), 0x030201);
+    CU_ASSERT_EQUAL(cursor_until_nul(&c).len, 0);
+    CU_ASSERT_EQUAL(cursor_u32le(&c), 0);
+    CU_ASSERT_TRUE(c.bad);
+    CU_ASSERT_EQUAL(cursor_u8(&c), 0);
+    CU_ASSERT_FALSE(cursor_done(&c));
+}
+
+static void cursor_wants_the_nul(void)
+{
+    struct cursor c = cursor_make("abc", 3);
+    CU_ASSERT_PTR_NULL(cursor_until_nul(&c).at);
+    CU_ASSERT_TRUE(c.bad);
+}
+
+static void quoting_makes_hostile_text_one_line(void)
+{
+    char out[32];
+    CU_ASSERT_STRING_EQUAL(log_quote(out, sizeof out, "a\n\"b", 4), "\"a\\x0a\\x22b\"");
+    log_quote(out, sizeof out, "0123456789012345678901234567890123456789", 40);
+    CU_ASSERT(strlen(out) < sizeof out);
+}
+
+struct numbered {
+    struct letter letter;
+    int number;
+};
+static void check_order(struct letter *letter, void *receiver)
+{
+    int *next = receiver;
+    CU_ASSERT_EQUAL(CONTAINER_OF(letter, struct numbered, letter)->number, *next);
+    ++*next;
+}
+static struct numbered letters[1000];
+static void *post_all(void *box)
+{
+    for (int i = 0; i < 1000; i++) {
+        letters[i] = (struct numbered){{{NULL, NULL}, check_order}, i};
+        mailbox_post(box, &letters[i].letter);
+    }
+    return NULL;
+}
+static void mailbox_keeps_order_between_threads(void)
+{
+    struct mailbox box;
+    pthread_t thread;
+    int next = 0;
+    mailbox_init(&box, NULL, NULL);
+    pthread_create(&thread, NULL, post_all, &box);
+    while (next < 1000)
+        mailbox_wait(&box, &next, 1000);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(mailbox_wait(&box, &next, 1), 0);
+    mailbox_fini(&box);
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        {"a buffer keeps its bytes over slides and growth", buffer_keeps_bytes_over_slides_and_growth},
+        {"a cursor latches the first error", cursor_latches_the_first_error},
+        {"a cursor wants the NUL", cursor_wants_the_nul},
+        {"quoting makes hostile text one line", quoting_makes_hostile_text_one_line},
+        {"a mailbox keeps order between threads", mailbox_keeps_order_between_threads},
+        {NULL, NULL},
+    };
+    return unit_main("base", tests);
+}

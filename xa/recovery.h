@@ -1,0 +1,51 @@
+/* What to do with what XA RECOVER lists: pure judgement over records and lists. */
+#ifndef XA_RECOVERY_H
+#define XA_RECOVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "xa/registry.h"
+
+#define XA_FATES(X) \
+    X(COMMIT, "ours and decided: commit") \
+    X(ROLLBACK, "ours, not decided, nobody works on it: roll back") \
+    X(WAIT, "ours and live, or too young: look again") \
+    X(FOREIGN, "not ours: show, never touch") \
+    X(OTHER_LOG, "our node's name, another log: show; xactl adopt decides") \
+    X(PERSON, "a person has decided")
+enum xa_fate {
+#define X(name, text) XA_FATE_##name,
+    XA_FATES(X)
+#undef X
+};
+const char *xa_fate_text(enum xa_fate fate);
+
+struct xa_recovered { /* one row of XA RECOVER */
+    uint64_t format_id;
+    struct slice gtrid, bqual;
+};
+
+struct xa_recovery_view {
+    const char *node, *log_id;
+    struct xa_registry *registry;
+    bool (*live)(void *arg, const char *gtrid); /* some worker has it in hand */
+    void *live_arg;
+    bool seen_before; /* it was in the list before the workers were asked as well */
+};
+enum xa_fate xa_recovery_fate(const struct xa_recovery_view *view, const struct xa_recovered *row);
+
+/* A branch that is decided and not listed any more (1397 to XA COMMIT). */
+#define XA_ABSENCES(X) \
+    X(SETTLED, "prepared before, server not restarted, old connection gone: done") \
+    X(LOOK_AGAIN, "its old connection may live: kill it, look again") \
+    X(PRESUMED, "server restarted since, clean backend: counts as committed, counted") \
+    X(HEURISTIC, "server restarted since, backend not clean: shown to a person")
+enum xa_absence {
+#define X(name, text) XA_ABSENCE_##name,
+    XA_ABSENCES(X)
+#undef X
+};
+enum xa_absence xa_recovery_absent(bool old_connection_gone, bool restarted_since_prepare, bool clean_backend);
+
+#endif
