@@ -1,0 +1,397 @@
+"""Real database servers and Redis for tests: each in a folder of its own, on loopback, killed and restarted at will.
+
+What a test stores in them and how the proxy is configured before them is not known here.
+"""
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pymysql
+import redis
+
+PEERS = os.environ.get("XAPROXY_PEERS", "/opt/peers")
+ROOT_PASSWORD = ""
+RESOLVER = ("xap_resolver", "resolver-secret")
+START_LIMIT_S = 90
+
+
+class Skip(Exception):
+    """This machine cannot have such a server; the text says why."""
+
+
+def free_port():
+    """A TCP port below the ephemeral range: no outgoing connection can sit on it while its server is down."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with contextlib.closing(socket.socket()) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def process_state(pid):
+    """One letter as in /proc/PID/stat, or None when there is no such process (a zombie counts as none)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            letter = stat.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if letter in "ZX" else letter
+
+
+class Process:
+    """A daemon with a folder: pid file, log, and the knowledge of how it was started, so that it starts the same again."""
+
+    kind = "process"
+
+    def __init__(self, directory):
+        self.directory = os.path.abspath(directory)
+        self.child = None
+        os.makedirs(self.directory, exist_ok=True)
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    @property
+    def pid(self):
+        try:
+            with open(self.path("pid"), encoding="ascii") as f:
+                return int(f.read() or 0)
+        except FileNotFoundError:
+            return 0
+
+    def alive(self):
+        if self.child is not None and self.child.poll() is not None:
+            return False
+        return bool(self.pid) and process_state(self.pid) is not None
+
+    def launch(self, argv, env=None):
+        with open(self.path("log"), "ab") as log:
+            self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                                          cwd=self.directory, start_new_session=True)
+        with open(self.path("pid"), "w", encoding="ascii") as f:
+            f.write(str(self.child.pid))
+
+    def signal(self, number):
+        if self.alive():
+            os.kill(self.pid, number)
+
+    def wait_gone(self, limit_s=60):
+        deadline = time.monotonic() + limit_s
+        while self.alive():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.kind} pid {self.pid} did not end within {limit_s} s; log: {self.path('log')}")
+            time.sleep(0.01)
+        if self.child is not None:
+            self.child.wait()
+            self.child = None
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path("pid"))
+
+    def stop(self, limit_s=60):
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)
+        self.wait_gone(limit_s)
+
+    def crash(self):
+        self.signal(signal.SIGKILL)
+        self.wait_gone()
+        with open(self.path("crashed"), "w", encoding="ascii") as f:
+            f.write(str(time.time()))
+
+    def crashed_ago_s(self):
+        """Seconds since crash(), asked once; a large number when it was not crashed."""
+        try:
+            with open(self.path("crashed"), encoding="ascii") as f:
+                at = float(f.read())
+            os.unlink(self.path("crashed"))
+            return time.time() - at
+        except FileNotFoundError:
+            return 1e9
+
+    def wipe(self):
+        if self.alive():
+            self.crash()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def log_tail(self, lines=25):
+        try:
+            with open(self.path("log"), encoding="utf-8", errors="replace") as f:
+                return "".join(f.readlines()[-lines:])
+        except FileNotFoundError:
+            return "(no log)\n"
+
+    def wait_answer(self, asks):
+        """Until asks() raises nothing."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while True:
+            try:
+                return asks()
+            except (pymysql.err.MySQLError, redis.exceptions.RedisError, OSError) as error:
+                if not self.alive() or time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.kind} in {self.directory} does not answer ({error}):\n{self.log_tail()}") \
+                        from error
+                time.sleep(0.02)
+
+
+def remembered_port(directory):
+    """The port of this folder, chosen once, so that a restarted server is found where it was."""
+    path = os.path.join(directory, "port")
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        with open(path, encoding="ascii") as f:
+            return int(f.read())
+    port = free_port()
+    with open(path, "w", encoding="ascii") as f:
+        f.write(str(port))
+    return port
+
+
+class SqlServer(Process):
+    """What MariaDB and MySQL share. `certs` is a folder made by certs/make-dev-certs, or None for a server without TLS."""
+
+    def __init__(self, directory, certs=None, options=()):
+        super().__init__(directory)
+        self.certs = certs and os.path.abspath(certs)
+        self.options = list(options)
+        self.port = remembered_port(self.directory)
+        self.socket = self.path("s.sock")
+
+    def tls_options(self):
+        if not self.certs:
+            return []
+        return [f"--ssl-ca={self.certs}/ca.pem", f"--ssl-cert={self.certs}/server.pem", f"--ssl-key={self.certs}/server-key.pem"]
+
+    def common_options(self):
+        return ["--user=root" if os.getuid() == 0 else f"--user={os.getuid()}", f"--datadir={self.path('data')}",
+                f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
+                f"--pid-file={self.path('server.pid')}", "--skip-name-resolve", f"--server-id={self.port}",
+                "--max-connections=400", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=1",
+                "--secure-file-priv=", *self.tls_options(), *self.options]
+
+    def start(self, wait=True):
+        """Starts on its data, made from the run's template at the first time; returns when it answers, unless told not to."""
+        if self.alive():
+            return self
+        if not os.path.isdir(self.path("data")):
+            self.make_data()
+        for left_over in (self.socket, self.socket + ".lock"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(left_over)
+        self.launch(self.argv())
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        self.wait_answer(lambda: self.root().close())
+
+    def root(self, database=None):
+        """Root through the local socket, autocommit on."""
+        return pymysql.connect(unix_socket=self.socket, user="root", password=ROOT_PASSWORD, database=database,
+                               autocommit=True, connect_timeout=5, charset="utf8mb4")
+
+    def query(self, sql, *args):
+        with contextlib.closing(self.root()) as db, db.cursor() as cursor:
+            cursor.execute(sql, args or None)
+            return cursor.fetchall()
+
+    def script(self, statements):
+        with contextlib.closing(self.root()) as db, db.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def in_doubt(self):
+        """The xids that XA RECOVER lists, as bytes gtrid+bqual."""
+        return [row[3] if isinstance(row[3], bytes) else row[3].encode() for row in self.query("XA RECOVER")]
+
+    # The template: initialised once in a run, accounts included, then copied for each server.
+
+    def make_data(self):
+        cache = os.environ.get("XAPROXY_TEST_CACHE")
+        if not cache:
+            return self.initialise()
+        template = os.path.join(cache, self.kind)
+        os.makedirs(cache, exist_ok=True)
+        with open(template + ".lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.isdir(template):
+                self.initialise()
+                subprocess.run(["cp", "-a", "--sparse=always", self.path("data"), template + ".tmp"], check=True)
+                os.rename(template + ".tmp", template)
+                return None
+        subprocess.run(["cp", "-a", "--sparse=always", template, self.path("data")], check=True)
+        return None
+
+    def initialise(self):
+        with open(self.path("install.log"), "wb") as log:
+            status = subprocess.run(self.initialise_argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    check=False).returncode
+        if status:
+            with open(self.path("install.log"), encoding="utf-8", errors="replace") as log:
+                raise RuntimeError(f"{self.kind} could not initialise {self.directory}:\n{log.read()[-3000:]}")
+        self.launch(self.argv())
+        self.wait_ready()
+        self.script(self.resolver_account())
+        self.stop()
+        self.forget_identity()
+
+    def forget_identity(self):
+        """A copy of a server is another server."""
+
+
+class MariaDB(SqlServer):
+    """Debian's mariadbd."""
+
+    kind = "mariadb"
+
+    def argv(self):
+        # Without native AIO: an asynchronous write of a killed process that lands late damages data (see crash()).
+        return ["/usr/sbin/mariadbd", "--no-defaults", *self.common_options(), "--innodb-use-native-aio=0",
+                "--innodb-log-file-size=16M", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=1M"]
+
+    def initialise_argv(self):
+        if not shutil.which("mariadb-install-db"):
+            raise Skip("MariaDB is not installed: apt-get install mariadb-server")
+        return ["mariadb-install-db", "--no-defaults", "--user=root" if os.getuid() == 0 else f"--user={os.getuid()}",
+                f"--datadir={self.path('data')}", "--auth-root-authentication-method=normal", "--skip-test-db",
+                "--innodb-log-file-size=16M"]
+
+    def start(self, wait=True):
+        time.sleep(max(0.0, 1.0 - max(0.0, self.crashed_ago_s())))
+        return super().start(wait)
+
+    def resolver_account(self):
+        user, password = RESOLVER
+        return [f"CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'",
+                f"GRANT PROCESS, CONNECTION ADMIN, READ_ONLY ADMIN ON *.* TO '{user}'@'%'",
+                f"GRANT ALL ON xaproxy.* TO '{user}'@'%'"]
+
+
+class MySQL(SqlServer):
+    """MySQL 9 out of a Debian sid rootfs, run by that rootfs's own loader: no chroot, the machine's libraries untouched."""
+
+    kind = "mysql"
+
+    @property
+    def rootfs(self):
+        return os.path.join(PEERS, "sid")
+
+    def rootfs_argv(self, program):
+        libraries = f"{self.rootfs}/usr/lib/x86_64-linux-gnu"
+        return [f"{self.rootfs}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{libraries}:{libraries}/mysql",
+                self.rootfs + program]
+
+    def base_argv(self):
+        share = f"{self.rootfs}/usr/share/mysql"
+        return [*self.rootfs_argv("/usr/sbin/mysqld"), "--no-defaults", f"--basedir={self.rootfs}/usr",
+                f"--lc-messages-dir={share}", f"--character-sets-dir={share}/charsets",
+                f"--plugin-dir={self.rootfs}/usr/lib/mysql/plugin"]
+
+    def argv(self):
+        return [*self.base_argv(), *self.common_options(), "--mysqlx=OFF", "--innodb-redo-log-capacity=16M",
+                "--performance-schema-digests-size=0"]
+
+    def initialise_argv(self):
+        if not os.path.exists(self.rootfs + "/usr/sbin/mysqld"):
+            install_mysql()
+        return [*self.base_argv(), "--user=root" if os.getuid() == 0 else f"--user={os.getuid()}",
+                f"--datadir={self.path('data')}", "--innodb-redo-log-capacity=16M", "--initialize-insecure"]
+
+    def resolver_account(self):
+        user, password = RESOLVER
+        return [f"CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'",
+                f"GRANT PROCESS, XA_RECOVER_ADMIN, CONNECTION_ADMIN, REPLICATION_SLAVE_ADMIN ON *.* TO '{user}'@'%'",
+                f"GRANT SELECT ON performance_schema.* TO '{user}'@'%'",
+                f"GRANT ALL ON xaproxy.* TO '{user}'@'%'"]
+
+    def forget_identity(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path("data", "auto.cnf"))
+
+
+def debian_mirror():
+    """The first Debian mirror that apt here is configured with, or None."""
+    out = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI)", "Created-By: Packages"],
+                         capture_output=True, text=True, check=False).stdout
+    for line in out.splitlines():
+        uri = line.split()[-1]
+        if "security" not in uri:
+            return uri.rstrip("/")
+    return None
+
+
+def install_mysql():
+    """Makes the rootfs that MySQL runs from. Debian has MySQL in sid only, and its libraries are newer than stable's."""
+    target = os.path.join(PEERS, "sid")
+    os.makedirs(PEERS, exist_ok=True)
+    with open(os.path.join(PEERS, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(target + "/usr/sbin/mysqld"):
+            return
+        mirror = debian_mirror()
+        if not mirror:
+            raise Skip("no Debian mirror is configured: no MySQL")
+        if os.getuid() != 0 or not shutil.which("mmdebstrap"):
+            raise Skip(f"MySQL needs a rootfs in {target}, made as root with mmdebstrap (apt-get install mmdebstrap)")
+        shutil.rmtree(target + ".tmp", ignore_errors=True)
+        apt = ["Acquire::Check-Valid-Until \"false\"", "Acquire::Check-Date \"false\"", "APT::Install-Recommends \"false\""]
+        made = subprocess.run(["mmdebstrap", "--variant=minbase", "--mode=root", *[f"--aptopt={o}" for o in apt],
+                               *[f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "doc", "locale")],
+                               "--include=mysql-server-core,mysql-client-core,libmysqlclient-dev", "sid", target + ".tmp", mirror],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if made.returncode:
+            shutil.rmtree(target + ".tmp", ignore_errors=True)
+            raise Skip(f"MySQL cannot be had from {mirror}: {made.stderr.strip().splitlines()[-1:]}")
+        if os.path.isdir(target):
+            shutil.rmtree(target)
+        os.rename(target + ".tmp", target)
+
+
+class Redis(Process):
+    """Debian's redis-server, every write synced before it is answered, nothing evicted."""
+
+    kind = "redis"
+
+    def __init__(self, directory, options=()):
+        super().__init__(directory)
+        self.options = list(options)
+        self.port = remembered_port(self.directory)
+
+    def start(self, wait=True):
+        if self.alive():
+            return self
+        program = shutil.which("redis-server")
+        if not program:
+            raise Skip("Redis is not installed: apt-get install redis-server")
+        self.launch([program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--save", "",
+                     "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
+                     "--daemonize", "no", "--enable-debug-command", "yes", *self.options])
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        self.wait_answer(lambda: self.client().ping())
+
+    def client(self, **more):
+        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10, **more)
+
+    def control(self):
+        """Every lock (L...) and undo record (U...) in the proxies' control hashes: what is still open."""
+        db = self.client()
+        return {key: sorted(field for field in db.hkeys(key) if field[:1] in b"LU")
+                for key in db.scan_iter("xa:*:c", count=1000) if db.type(key) == b"hash"}
+
+    def open_fields(self):
+        return sorted(field for fields in self.control().values() for field in fields)
+
+
+KINDS = {c.kind: c for c in (MariaDB, MySQL, Redis)}
