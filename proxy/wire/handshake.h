@@ -1,4 +1,5 @@
-/* Greeting, log-in answer, TLS request, plugin switch: each message with its reader and writer side by side. */
+/* Greeting, log-in answer, TLS request, plugin switch: each message with its reader and writer side by side. Leaves proofs to
+ * auth.h and the order of messages to session/ and backend/. Readers refuse what is cut short. */
 #ifndef PROXY_WIRE_HANDSHAKE_H
 #define PROXY_WIRE_HANDSHAKE_H
 
@@ -22,24 +23,30 @@ struct wire_greeting {
     char plugin[64];
     bool mariadb;
 };
+/* false: no greeting of protocol 10 with the 4.1 authentication (an ERR, first byte 0xFF, is the caller's to look for before). */
 bool wire_greeting_read(struct slice payload, struct wire_greeting *out);
+/* caps must not hold any of WIRE_CAPS_FORBIDDEN and must hold PROTOCOL_41, SECURE_CONNECTION and PLUGIN_AUTH. mariadb_caps and
+ * mariadb are not written: extended metadata would pass our column watcher unseen. */
 void wire_greeting_write(struct buf *payload, const struct wire_greeting *g);
 
 /* The client's answer. Slices point into the payload. */
 struct wire_login {
     uint32_t caps;
     uint32_t max_packet;
-    uint16_t charset; /* one byte on the wire, ids above 255 are not sent at log-in */
+    uint16_t charset; /* one byte at log-in, two in COM_CHANGE_USER */
     struct slice user, auth, schema, plugin, attributes;
 };
 bool wire_login_is_tls_request(struct slice payload);
+/* false: cut short, a length beyond the packet, or not protocol 4.1. What a client asks for beyond our greeting is in out->caps all
+ * the same: the caller ANDs. Parts that caps say are not there have at == NULL. */
 bool wire_login_read(struct slice payload, struct wire_login *out);
+/* Which parts are written is decided by l->caps; auth at most 255 bytes unless PLUGIN_AUTH_LENENC; user, schema and plugin without NUL. */
 void wire_login_write(struct buf *payload, const struct wire_login *l);
 void wire_tls_request_write(struct buf *payload, uint32_t caps, uint32_t max_packet, uint8_t charset);
 
 /* 0xFE: use this plugin with this scramble. */
 struct wire_auth_switch {
-    struct slice plugin, data;
+    struct slice plugin, data; /* data: the scramble, without the NUL that servers put after it */
 };
 bool wire_auth_switch_read(struct slice payload, struct wire_auth_switch *out);
 void wire_auth_switch_write(struct buf *payload, const char *plugin, const uint8_t *scramble);
@@ -47,7 +54,7 @@ void wire_auth_switch_write(struct buf *payload, const char *plugin, const uint8
 bool wire_auth_more_read(struct slice payload, struct slice *data);
 void wire_auth_more_write(struct buf *payload, const void *data, size_t n);
 
-/* COM_CHANGE_USER is understood only to be refused or replayed: its parts as a wire_login. */
+/* COM_CHANGE_USER, command byte included; caps = the connection's. */
 bool wire_change_user_read(struct slice payload, uint32_t caps, struct wire_login *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Numbers of the MySQL protocol: capabilities, commands, status flags, column types. */
+/* Numbers of the MySQL protocol: capabilities, commands, status flags, column types and flags. */
 #ifndef PROXY_WIRE_PROTOCOL_H
 #define PROXY_WIRE_PROTOCOL_H
 
@@ -29,6 +29,9 @@ enum {
     WIRE_CAP_SESSION_TRACK = 1u << 23,
     WIRE_CAP_DEPRECATE_EOF = 1u << 24,
 };
+/* What changes the layout of packets in ways that this folder does not speak, and so must never be offered nor asked for:
+ * compression (5, 26), files (7), optional metadata (25), query attributes (27), several factors (28), later bits (29 .. 31). */
+#define WIRE_CAPS_FORBIDDEN 0xFE0000A0u
 
 enum wire_command {
     WIRE_COM_QUIT = 0x01, WIRE_COM_INIT_DB = 0x02, WIRE_COM_QUERY = 0x03, WIRE_COM_FIELD_LIST = 0x04,
@@ -41,7 +44,7 @@ enum wire_command {
 enum {
     WIRE_STATUS_IN_TRANS = 0x0001, WIRE_STATUS_AUTOCOMMIT = 0x0002, WIRE_STATUS_MORE_RESULTS = 0x0008,
     WIRE_STATUS_CURSOR = 0x0040, WIRE_STATUS_LAST_ROW = 0x0080, WIRE_STATUS_IN_TRANS_READONLY = 0x2000,
-    WIRE_STATUS_SESSION_CHANGED = 0x4000,
+    WIRE_STATUS_METADATA_CHANGED = 0x0400, WIRE_STATUS_SESSION_CHANGED = 0x4000,
 };
 
 enum wire_type {
@@ -51,6 +54,11 @@ enum wire_type {
     WIRE_TYPE_BIT = 16, WIRE_TYPE_JSON = 245, WIRE_TYPE_NEWDECIMAL = 246, WIRE_TYPE_ENUM = 247, WIRE_TYPE_SET = 248,
     WIRE_TYPE_TINY_BLOB = 249, WIRE_TYPE_MEDIUM_BLOB = 250, WIRE_TYPE_LONG_BLOB = 251, WIRE_TYPE_BLOB = 252,
     WIRE_TYPE_VAR_STRING = 253, WIRE_TYPE_STRING = 254, WIRE_TYPE_GEOMETRY = 255,
+};
+
+enum {
+    WIRE_COLUMN_NOT_NULL = 1, WIRE_COLUMN_BLOB = 16, WIRE_COLUMN_UNSIGNED = 32, WIRE_COLUMN_BINARY = 128,
+    WIRE_CHARSET_BINARY = 63, WIRE_CHARSET_UTF8MB4 = 45,
 };
 
 #endif

@@ -1,4 +1,5 @@
-/* The small packets of a server's answer, both directions: OK, ERR, EOF, columns, rows. */
+/* The small packets of a server's answer, both directions: OK, ERR, EOF, columns, rows. Readers take a whole payload and refuse
+ * what is cut short; slices point into it. Writers append a payload without its header. */
 #ifndef PROXY_WIRE_REPLY_H
 #define PROXY_WIRE_REPLY_H
 
@@ -15,23 +16,34 @@ struct wire_ok {
     struct slice info;           /* human text; may be empty */
     struct slice session;        /* session-state block, undecoded; empty where none */
 };
-/* Payload with header 0x00 or 0xFE (DEPRECATE_EOF). caps = of the connection it came from or goes to. */
+/* Payload with header 0x00 or 0xFE (DEPRECATE_EOF). caps = of the connection it came from or goes to: towards a receiver
+ * without SESSION_TRACK the session block and its status bit are left out; towards one with it the bit follows the block. */
 bool wire_ok_read(struct slice payload, uint32_t caps, struct wire_ok *out);
 void wire_ok_write(struct buf *payload, uint32_t caps, uint8_t header, const struct wire_ok *ok);
+/* Whatever ends rows or answers simply, an OK or an EOF as caps and length say; an EOF leaves all but status and warnings zero. */
+bool wire_end_read(struct slice payload, uint32_t caps, struct wire_ok *out);
+/* The packet that ends a result set's rows: an EOF, or with DEPRECATE_EOF an OK with header 0xFE. */
+void wire_end_write(struct buf *payload, uint32_t caps, const struct wire_ok *ok);
 
-/* What a session-state block says; absent parts stay empty. Gathered over a whole response: call for each OK. */
+/* What a session-state block says; absent parts stay empty. To be gathered over a whole response: MariaDB attaches it to the first
+ * packet that fits, not to the last. Unknown types are skipped. Slices are lenenc contents. */
+#define WIRE_TRACKED_MAX 32
 struct wire_tracked {
     bool has_transaction;
     char transaction[9];        /* type 5: 8 characters, NUL */
     struct slice schema;        /* type 1; at == NULL: not said */
-    struct slice variables[16]; /* type 0 pairs name, value, name, value... undecoded lenenc contents */
+    struct slice gtids;         /* type 3 */
+    struct slice characteristics; /* type 4: the statements that would start this transaction again; may be empty */
+    bool state_changed;         /* type 2 says 1 */
+    struct slice variables[WIRE_TRACKED_MAX]; /* type 0: name, value, name, value... */
     unsigned n_variables;       /* entries used, even */
+    bool variables_lost;        /* there were more than fit: ask the server instead */
 };
 bool wire_tracked_read(struct slice session, struct wire_tracked *out);
 
 struct wire_err {
     uint16_t code;
-    char sqlstate[6];
+    char sqlstate[6];     /* "HY000" where the server sent none, as before log-in */
     struct slice message;
 };
 bool wire_err_read(struct slice payload, uint32_t caps, struct wire_err *out);
@@ -58,8 +70,9 @@ struct wire_column {
     uint8_t decimals;
 };
 void wire_column_write(struct buf *payload, const struct wire_column *column);
-/* A value of our own rows. at == NULL: NULL. Text rows take the text; binary rows take LONGLONG as 8 bytes little-endian text form
- * is converted by wire_row_binary for the column's type (LONGLONG, DOUBLE, VAR_STRING, BLOB). */
+/* One row of our own result sets. Values come as text whatever the protocol; at == NULL is NULL. wire_row_binary turns the text of
+ * a LONGLONG or DOUBLE column into its 8 bytes (a text that is no number is our bug); all other types travel as strings and
+ * must be declared so (VAR_STRING, STRING, BLOB, JSON, NEWDECIMAL). */
 void wire_row_text(struct buf *payload, const struct slice *values, unsigned n);
 void wire_row_binary(struct buf *payload, const struct wire_column *columns, const struct slice *values, unsigned n);
 

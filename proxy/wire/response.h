@@ -1,4 +1,5 @@
-/* Where does a server's reply end? Watches packet headers and first bytes of one response; rows are never decoded.
+/* Where does a server's reply end? Watches packet headers and first bytes of one response; rows are never decoded. Leaves sockets
+ * and sequence numbers to backend/.
  *
  *   COUNT -> COLUMNS -> (EOF) -> ROWS -> end or next result          OK / ERR end at once
  */
@@ -8,7 +9,9 @@
 #include "proxy/wire/reply.h"
 
 enum wire_response_kind {
+    WIRE_RESPONSE_NONE,       /* COM_QUIT, COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA: nothing comes */
     WIRE_RESPONSE_QUERY,      /* COM_QUERY, COM_STMT_EXECUTE, COM_PROCESS_KILL ... : OK, ERR, result sets, LOCAL INFILE */
+    WIRE_RESPONSE_CURSOR,     /* COM_STMT_EXECUTE whose flags ask for a cursor: the rows may stay behind for COM_STMT_FETCH */
     WIRE_RESPONSE_PREPARE,    /* COM_STMT_PREPARE */
     WIRE_RESPONSE_FIELDS,     /* COM_FIELD_LIST: columns then EOF/OK */
     WIRE_RESPONSE_FETCH,      /* COM_STMT_FETCH: rows then EOF/OK */
@@ -36,17 +39,23 @@ struct wire_response {
     uint32_t caps;
     int state; /* of response.c */
     uint32_t columns_left, params_left;
-    bool continues; /* the frame before was 0xFFFFFF long */
-    bool done;      /* the whole response is in */
+    uint16_t status; /* of the last OK or EOF */
+    bool continues;  /* the frame before was 0xFFFFFF long */
+    bool done;       /* the whole response is in */
 };
 
+/* What shape the answer to a client's command (payload) has. false: no command that this proxy knows. */
+bool wire_response_of(struct slice command, enum wire_response_kind *kind);
+
+/* kind NONE is done at once. */
 void wire_response_begin(struct wire_response *r, enum wire_response_kind kind, uint32_t caps);
-/* One frame. `head` = as much of the payload as is there: all of it when it is shorter than WIRE_RESPONSE_HEAD, which the
- * small packets that must be understood always are taken to be (a longer OK or ERR is passed whole too: caller waits for
- * frames with need_whole). `len` = the frame's payload length. Sets r->done. */
-#define WIRE_RESPONSE_HEAD 16
+/* Two steps for each frame: when the header and one byte of the payload are there (or len is 0), ask wire_response_need_whole;
+ * where it says so wait for the whole payload; then call wire_response_frame once with what is there, at least one byte of a
+ * frame that is not empty. `len` = the frame's payload length. Sets r->done; after WIRE_PACKET_BAD and WIRE_PACKET_INFILE the
+ * connection is of no more use. */
 enum wire_packet_kind wire_response_frame(struct wire_response *r, struct slice head, uint32_t len);
-/* True where this frame must be buffered whole before wire_response_frame (everything but rows and columns). */
+/* True for everything but rows, columns, statistics and what continues a frame. The caller limits `len` (an OK or ERR of more
+ * than some 64 KiB is no honest server's) and passes len = 0 with any first_byte. */
 bool wire_response_need_whole(const struct wire_response *r, uint8_t first_byte, uint32_t len);
 
 #endif
