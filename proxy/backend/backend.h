@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "proxy/config/config.h"
 
 #define BACKEND_SAFETIES(X) \
@@ -31,16 +32,28 @@ struct backend {
     _Atomic bool detach_on_prepare; /* MySQL >= 8.0.29 */
     _Atomic int64_t server_start_s; /* wall clock at which the server says it began; 0 = unknown */
     _Atomic uint64_t restarts;      /* counted changes of server_start_s */
-    pthread_mutex_t lock;           /* for the texts */
+    pthread_mutex_t lock;           /* for the texts below: use backend_texts and the two setters */
     char version[64], identity[64], verdict[512];
 };
 
+/* One row a [backend]; index = place in the configuration, which must outlive it. Everything starts unknown. */
 struct backends {
     struct backend *at;
     size_t n;
 };
 void backends_init(struct backends *b, const struct config *config);
 void backends_fini(struct backends *b);
+
+/* A consistent copy of the texts. */
+struct backend_texts {
+    char version[64], identity[64], verdict[512];
+};
+void backend_texts(struct backend *b, struct backend_texts *out);
+void backend_set_identity(struct backend *b, const char *version, const char *identity); /* cut to fit */
+/* The new safety and the reason that people read, cut to fit. */
+void backend_set_verdict(struct backend *b, enum backend_safety safety, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+const char *backend_safety_name(enum backend_safety s); /* "SAFE" */
 const char *backend_safety_text(enum backend_safety s);
 
 #endif

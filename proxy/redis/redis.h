@@ -3,29 +3,18 @@
 #ifndef PROXY_REDIS_REDIS_H
 #define PROXY_REDIS_REDIS_H
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "compensate/argv.h"
 #include "base/list.h"
-#include "proxy/config/config.h"
+#include "compensate/argv.h"
 #include "proxy/net/loop.h"
+#include "proxy/redis/resource.h"
 
 struct redisReply; /* hiredis, borrowed during the callback */
 
-/* What every thread may know of a resource; written by its resolver thread. */
-struct redis_resource {
-    const struct config_redis *config;
-    unsigned index;
-    _Atomic int usable;         /* 0 not checked yet, 1 usable in transactions, -1 refused (verdict says why) */
-    _Atomic bool reachable;
-    pthread_mutex_t lock;
-    char version[32], verdict[512];
-};
-
 struct redis_pools;
-struct redis_pools *redis_pools_new(struct net_loop *loop, struct redis_resource *resources, size_t n, const char *client_name);
+/* Resources and options are borrowed and must outlive the pools. */
+struct redis_pools *redis_pools_new(struct net_loop *loop, struct redis_resources *resources,
+                                    const struct redis_options *options);
+/* Closes everything; calls under way get no callback. Not from inside a callback. */
 void redis_pools_free(struct redis_pools *p);
 
 enum redis_result {
@@ -33,17 +22,24 @@ enum redis_result {
     REDIS_NOT_SENT,  /* no connection, queue deadline: certainly not applied */
     REDIS_LOST,      /* sent, connection died or timed out: may have been applied, may still be */
 };
-struct redis_call {
-    struct list link;
+struct redis_call { /* zeroed before use */
     unsigned resource;
-    int64_t deadline_ms;
+    int64_t deadline_ms;      /* on net_loop_now_ms's clock; 0 = the resource's timeout_ms from now */
     void (*on_reply)(struct redis_call *call, enum redis_result result, const struct redisReply *reply, const char *why);
-    struct redis_conn *conn;  /* while under way */
+    struct redis_request *request; /* while under way: ours */
     uint64_t client_id;       /* CLIENT ID of the connection it was sent on, for CLIENT KILL; valid with REDIS_LOST */
 };
 /* argv is copied. The connection is the call's alone until the reply; several calls in a row without a wait go to several
- * connections. call must stay until on_reply or redis_cancel (which turns the call into one nobody waits for). */
+ * connections. call must stay until on_reply or redis_cancel (which turns the call into one nobody waits for). on_reply never
+ * comes from inside redis_send. A reply "Function not found" is not handed on: the library is loaded and the call sent again,
+ * since it was certainly not executed. */
 void redis_send(struct redis_pools *p, struct redis_call *call, const struct comp_argv *argv);
 void redis_cancel(struct redis_call *call);
+
+struct redis_pool_stats {
+    unsigned busy, idle, opening, waiting;
+    uint64_t opened, failed, lost, loaded; /* connections opened, not opened; calls lost; libraries loaded */
+};
+void redis_pool_stats(const struct redis_pools *p, unsigned resource, struct redis_pool_stats *out);
 
 #endif
