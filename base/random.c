@@ -24,11 +24,12 @@ void random_bytes(void *out, size_t n)
 void random_hex(char *out, size_t n_bytes)
 {
     static const char digits[] = "0123456789abcdef";
+    uint8_t raw[32];
+    CHECK(n_bytes <= sizeof raw);
+    random_bytes(raw, n_bytes);
     for (size_t i = 0; i < n_bytes; i++) {
-        uint8_t b;
-        random_bytes(&b, 1);
-        *out++ = digits[b >> 4];
-        *out++ = digits[b & 15];
+        *out++ = digits[raw[i] >> 4];
+        *out++ = digits[raw[i] & 15];
     }
     *out = '\0';
 }

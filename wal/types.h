@@ -12,7 +12,8 @@
     X(CONNECTION, 6, "xa", "a backend connection that may come to hold a prepared branch: id, server start") \
     X(TOUCH, 7, "compensate", "this epoch writes into this slot of this Redis resource") \
     X(HORIZON, 8, "compensate", "decisions of a resource below this epoch and counter are forgotten") \
-    X(ACTION, 9, "compensate", "an action to be done on commit or rollback, and its state")
+    X(ACTION, 9, "compensate", "an action to be done on commit or rollback, and its state") \
+    X(ADOPT, 10, "journal", "another log of this node that a person let us settle")
 
 enum wal_type {
 #define X(name, number, owner, text) WAL_TYPE_##name = number,
