@@ -19,8 +19,8 @@
     X(SAVEPOINT, "SAVEPOINT name") \
     X(ROLLBACK_TO, "ROLLBACK TO [SAVEPOINT] name") \
     X(RELEASE_SAVEPOINT, "RELEASE SAVEPOINT name") \
-    X(SET, "SET of session variables or user variables") \
-    X(SET_TRANSACTION, "SET [SESSION] TRANSACTION ...") \
+    X(SET, "SET of variables, NAMES, CHARACTER SET, ROLE") \
+    X(SET_TRANSACTION, "SET [SESSION] TRANSACTION ...; with GLOBAL it is a SET") \
     X(USE, "USE schema") \
     X(IMPLICIT_COMMIT, "DDL and its like: commits first") \
     X(LOCK_TABLES, "LOCK TABLES: commits first, holds state") \
@@ -29,10 +29,10 @@
     X(REDIS_CALL, "CALL resource.COMMAND(...), also DO and lone SELECT of it: `schema` names a configured resource") \
     X(XA_CALL, "CALL xa.something(...)") \
     X(PREPARE_TEXT, "PREPARE, EXECUTE, DEALLOCATE, EXECUTE IMMEDIATE as text") \
-    X(KILL, "KILL [QUERY|CONNECTION] id") \
+    X(KILL, "KILL [QUERY|CONNECTION] id, KILL USER") \
     X(LOAD_LOCAL, "LOAD DATA LOCAL INFILE") \
     X(TEMPORARY_TABLE, "CREATE or DROP TEMPORARY TABLE") \
-    X(COMPOUND, "a statement with ; inside (procedure body, BEGIN NOT ATOMIC): not split")
+    X(COMPOUND, "a statement with ; inside (BEGIN NOT ATOMIC, IF, ...), or whose end depends on the server: not split")
 enum sql_kind {
 #define X(name, text) SQL_##name,
     SQL_KINDS(X)
@@ -44,58 +44,82 @@ const char *sql_kind_text(enum sql_kind kind);
 struct sql_statement {
     struct slice text; /* this one statement, without its ; */
     enum sql_kind kind;
-    /* Qualified names seen (schema part, quotes off), in order, without doubles; more than fit: schemas_overflow. */
-    char schema[SQL_MAX_SCHEMAS][65];
+    /* Schemas named by tables, routines and three-part columns (quotes off), in order, without doubles, without the
+     * servers' own (information_schema, performance_schema, mysql, sys); more than fit, or too long: schemas_overflow. */
+    char schema[SQL_MAX_SCHEMAS][SQL_NAME_SIZE];
     unsigned n_schemas;
     bool schemas_overflow;
-    bool unqualified_table; /* a table name without schema was (or may have been) used: the default schema counts too */
-    char hint_backend[33];  /* from a comment  xaproxy:backend=NAME  ; empty: none */
-    char name[65];          /* SAVEPOINT name, USE schema, XA_CALL procedure, KILL ... */
-    bool chain, release;        /* COMMIT / ROLLBACK */
-    bool read_only, read_write, consistent_snapshot; /* START TRANSACTION */
-    bool kill_query; uint64_t kill_id;
+    bool unqualified_table;   /* a table or CALLed procedure without schema: the default schema counts too */
+    bool unqualified_routine; /* a function that is not built in: the default schema counts where no other is named */
+    bool resource_inside;     /* a Redis resource is named within a larger statement, which no server can run */
+    bool compound;            /* ; may stand inside: not split, the rest of the text was taken. Any kind may say so */
+    char hint_backend[33];    /* from a comment  xaproxy:backend=NAME  ; empty: none */
+    char name[SQL_NAME_SIZE]; /* SAVEPOINT name, USE schema, XA_CALL procedure, REDIS_CALL resource; else empty */
+    bool chain, release;      /* COMMIT / ROLLBACK; "NO" forms are false */
+    bool no_chain, no_release; /* the "NO" forms, which overrule completion_type */
+    bool read_only, read_write, consistent_snapshot; /* START TRANSACTION, SET TRANSACTION */
+    bool kill_query;
+    uint64_t kill_id;       /* 0: not a plain number (KILL USER, an expression) */
     bool select_for_update; /* FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE */
 };
 
 struct sql_context {
     bool ansi_quotes, no_backslash_escapes;
-    /* Is this schema name a configured Redis resource? */
+    /* Is this schema name a configured Redis resource? NULL: there are none. */
     bool (*is_resource)(void *arg, const char *name);
     void *arg;
 };
 
-/* Cuts the next statement off a text of one or more; false at the end. *rest is moved on. A text that begins a COMPOUND is
- * taken whole. `out` describes it. */
+/* Cuts the next statement off a text of one or more; false at the end, also where only space and comments are left: a
+ * text of which the first call says false is an empty query (1065). EMPTY is one between two ; (1064 on servers).
+ * *rest is moved on. What is malformed among the kinds that the proxy acts on itself (COMMIT nonsense) is PLAIN, for a
+ * server to complain about. */
 bool sql_next_statement(struct slice *rest, const struct sql_context *ctx, struct sql_statement *out);
 
 /* One assignment of a SET. Values stay text. */
-enum sql_set_scope { SQL_SET_SESSION, SQL_SET_GLOBAL, SQL_SET_USER, SQL_SET_ONE_SHOT /* @@x or TRANSACTION without scope */ };
+enum sql_set_scope {
+    SQL_SET_SESSION,
+    SQL_SET_GLOBAL, /* also PERSIST, PERSIST_ONLY */
+    SQL_SET_USER,
+    SQL_SET_ONE_SHOT /* @@x or TRANSACTION without scope: isolation and access mode of the next transaction, else session */
+};
 struct sql_set {
     enum sql_set_scope scope;
-    char name[65];      /* lower case for system variables; "names" and "character set" for these forms; "transaction" */
-    struct slice value; /* expression text */
-    bool literal;       /* number, string, ON/OFF/DEFAULT word: safe to replay */
+    char name[SQL_NAME_SIZE]; /* lower case; "names", "character set", "transaction", "role" for these forms */
+    struct slice value;       /* expression text; of the forms: all that follows their words */
+    bool literal;             /* number, string, hex, or one word (ON, DEFAULT, utf8mb4): safe to replay */
 };
-/* Walks SET's assignments: call with *at = 0 first. False at the end. */
-bool sql_set_next(const struct sql_statement *s, const struct sql_context *ctx, size_t *at, struct sql_set *out);
+/* Walks the assignments of a SET or SET_TRANSACTION statement. */
+struct sql_set_reader {
+    struct sql_lexer lexer;
+    struct sql_token ahead;
+    enum sql_set_scope scope; /* that the last keyword set for those that follow */
+    bool bad;                 /* after the last: not well-formed, for a server to complain about */
+};
+void sql_set_begin(struct sql_set_reader *r, const struct sql_statement *s, const struct sql_context *ctx);
+bool sql_set_next(struct sql_set_reader *r, struct sql_set *out); /* false at the end */
 /* A literal boolean as servers read it: 1, ON, TRUE, '1', 'on' -> 1; 0, OFF, FALSE -> 0; else -1. */
 int sql_bool_value(struct slice value);
 
-/* Arguments of CALL name(...): appends one sql_argument each. */
+/* Arguments of a REDIS_CALL or XA_CALL: name(...) after CALL, DO or a lone SELECT. */
 enum sql_argument_kind { SQL_ARG_BYTES, SQL_ARG_NULL, SQL_ARG_PARAMETER, SQL_ARG_VARIABLE, SQL_ARG_EXPRESSION };
 struct sql_argument {
     enum sql_argument_kind kind;
-    size_t offset, len;   /* BYTES: into `bytes` of sql_call_read; VARIABLE, EXPRESSION: the text, there too */
+    size_t offset, len; /* into `bytes` of sql_call. BYTES: the value; VARIABLE: its name; EXPRESSION: its SQL text */
 };
 #define SQL_MAX_ARGUMENTS 1024
+enum sql_call_form { SQL_CALL_CALL, SQL_CALL_SELECT, SQL_CALL_DO };
 struct sql_call {
-    char schema[65], name[65]; /* name as written */
+    enum sql_call_form form;
+    char schema[SQL_NAME_SIZE], name[SQL_NAME_SIZE]; /* name as written */
+    char alias[SQL_NAME_SIZE];                       /* SELECT ... AS alias; empty: none */
     unsigned n;
     struct sql_argument argument[SQL_MAX_ARGUMENTS];
-    struct buf bytes;
-    enum { SQL_CALL_CALL, SQL_CALL_SELECT, SQL_CALL_DO } form;
+    struct buf bytes; /* the caller's sql_call_fini frees it */
 };
-/* False: not well-formed (or too many arguments); `why` says so. */
-bool sql_call_read(const struct sql_statement *s, const struct sql_context *ctx, struct sql_call *out, char *why, size_t why_size);
+/* False: not well-formed (or too many arguments); `why` says so. Initializes `out`; sql_call_fini it in either case. */
+bool sql_call_read(const struct sql_statement *s, const struct sql_context *ctx, struct sql_call *out, char *why,
+                   size_t why_size) MUST_USE;
+void sql_call_fini(struct sql_call *call);
 
 #endif

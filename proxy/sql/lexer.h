@@ -1,5 +1,7 @@
-/* Words of MySQL's SQL, as both families read it: strings, quoted names, numbers, comments (also the executable kinds), operators.
- * Pure, allocation-free; never fails: what is unfinished ends at the end of the text and says so. */
+/* Words of MySQL's SQL, as both families read it: strings, quoted names, numbers, comments (also the executable kinds),
+ * operators. Pure, allocation-free; never fails: what is unfinished ends at the end of the text and says so. Bytes are read
+ * as ASCII with letters from 0x80 up, right for UTF-8 and all single-byte client character sets; big5, cp932, gb18030, gbk
+ * and sjis hide quotes and backslashes inside characters and must be refused at SET NAMES and at login. */
 #ifndef PROXY_SQL_LEXER_H
 #define PROXY_SQL_LEXER_H
 
@@ -9,26 +11,46 @@
 #include "base/cursor.h"
 
 enum sql_token_kind {
-    SQL_END, SQL_WORD, /* keyword or name */ SQL_QUOTED_NAME, /* `...`, or "..." under ANSI_QUOTES */ SQL_STRING,
-    SQL_NUMBER, SQL_HEX, /* X'..' or 0x.. */ SQL_BITS, SQL_VARIABLE, /* @x, @`x`, @'x' */ SQL_SYSTEM_VARIABLE, /* @@... */
-    SQL_PARAMETER, /* ? */ SQL_PUNCT /* one operator character, or := */
+    SQL_END,
+    SQL_WORD,            /* keyword or name; also what follows a dot */
+    SQL_QUOTED_NAME,     /* `...`, or "..." under ANSI_QUOTES */
+    SQL_STRING,          /* '...', N'...', "..." without ANSI_QUOTES */
+    SQL_NUMBER,          /* without a sign */
+    SQL_HEX,             /* X'..' or 0x.. */
+    SQL_BITS,            /* b'..' or 0b.. */
+    SQL_VARIABLE,        /* @x, @`x`, @'x', @"x" */
+    SQL_SYSTEM_VARIABLE, /* @@x, @@`x`: the first part only; .y follows as tokens of their own */
+    SQL_PARAMETER,       /* ? */
+    SQL_PUNCT            /* one operator character, or := */
 };
 struct sql_token {
     enum sql_token_kind kind;
-    struct slice text; /* with its quotes */
-    bool unfinished;
+    struct slice text; /* with its quotes; of SQL_END: the empty stretch at the end */
+    bool unfinished;   /* the closing quote is missing */
 };
 struct sql_lexer {
     struct cursor in;
     bool ansi_quotes, no_backslash_escapes;
-    bool mariadb;        /* executable comments: M! for MariaDB */
-    unsigned executable; /* depth of open executable comments */
-    struct slice hint;   /* content of the first plain comment that begins with "xaproxy:" ; at == NULL: none */
+    bool after_dot;             /* the next word is a name, whatever it looks like */
+    unsigned executable;        /* depth of open executable comments, whose content is read as code */
+    bool saw_executable;        /* at least one was opened */
+    bool ambiguous;             /* where such a comment ends depends on whether the server executes or skips it */
+    bool unfinished_comment;
+    struct slice hint; /* content of the first plain comment that begins with "xaproxy:"; at == NULL: none */
 };
 void sql_lexer_init(struct sql_lexer *l, struct slice text, bool ansi_quotes, bool no_backslash_escapes);
 struct sql_token sql_next(struct sql_lexer *l);
 
-/* The bytes that a token stands for: quotes taken off, escapes resolved, hex decoded. Appends to `out`. */
+bool sql_is_word(const struct sql_token *t, const char *word); /* an unquoted word, letters without case */
+bool sql_is_punct(const struct sql_token *t, char c);
+
+/* The bytes that a token stands for: quotes and @ taken off, escapes resolved, hex and bits decoded; others as they
+ * are. Appends to `out`. */
 void sql_token_value(const struct sql_lexer *l, const struct sql_token *t, struct buf *out);
+
+#define SQL_NAME_SIZE 193 /* 64 characters of 3 bytes, as servers allow for names, and a NUL */
+/* A name (WORD, QUOTED_NAME, VARIABLE, SYSTEM_VARIABLE, STRING) as text; false, and `out` empty, when it is too long or
+ * holds a NUL: no server has such a name. */
+bool sql_token_name(const struct sql_lexer *l, const struct sql_token *t, char out[SQL_NAME_SIZE]);
 
 #endif

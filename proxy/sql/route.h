@@ -4,17 +4,19 @@
 
 #include "proxy/sql/classify.h"
 
-#define SQL_ROUTE_ANY (-1)      /* no table is named: the default server, or whichever is at hand */
-#define SQL_ROUTE_SPANS (-2)    /* two servers in one statement */
-#define SQL_ROUTE_UNKNOWN (-3)  /* a schema or backend that nobody has */
+#define SQL_ROUTE_ANY (-1)     /* no table is named: the default server, or whichever is at hand */
+#define SQL_ROUTE_SPANS (-2)   /* two servers in one statement */
+#define SQL_ROUTE_UNKNOWN (-3) /* a schema or backend that nobody has */
 
 struct sql_routes {
-    /* backend index of a schema name, or -1. information_schema, mysql, performance_schema, sys never reach this. */
+    /* backend index of a schema name, or -1 */
     int (*backend_of_schema)(void *arg, const char *schema);
     int (*backend_of_name)(void *arg, const char *backend);
+    const char *(*name_of_backend)(void *arg, int backend); /* for messages */
     void *arg;
 };
-/* Backend index or one of the above. On SPANS and UNKNOWN `why` names the schemas and servers and the remedy. */
+/* Backend index or one of the above. On SPANS and UNKNOWN `why` names the schemas and servers and the remedy.
+ * default_schema: NULL or empty: none. */
 int sql_route(const struct sql_statement *s, const char *default_schema, const struct sql_routes *routes, char *why,
               size_t why_size);
 
