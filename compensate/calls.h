@@ -1,0 +1,105 @@
+/* The function calls by which a transaction talks to Redis, built as argument lists, and the meaning of their error replies.
+ * What the functions do is library.lua; who sends them is proxy/redis. */
+#ifndef COMPENSATE_CALLS_H
+#define COMPENSATE_CALLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "compensate/argv.h"
+#include "compensate/command.h"
+#include "compensate/seqs.h"
+
+/* In whose name a call is made. */
+struct comp_origin {
+    const char *gtrid;
+    const char *node;
+    uint64_t epoch; /* below 2^53 */
+    uint16_t slot;
+};
+struct comp_limits {
+    uint32_t image_max;       /* elements of a before-image */
+    uint32_t image_max_bytes;
+};
+#define COMP_LIMITS_DEFAULT {10000, 1024 * 1024}
+
+/* All of them append to `out`, which the caller emptied; strings are copied. `command` is what comp_command_check accepted. */
+
+/* A write of a transaction. Reply: the command's own (an integer beyond 2^53 as a bulk string), or an error: see below. */
+void comp_call_do(struct comp_argv *out, const struct comp_origin *who, uint32_t seq, const struct comp_limits *limits,
+                  const struct comp_argv *command, const struct comp_command_use *use);
+/* A write outside a transaction: refused while a transaction holds one of its keys. Never to be sent twice. */
+void comp_call_run(struct comp_argv *out, const struct comp_argv *command, const struct comp_command_use *use);
+/* A read that waits for nobody: refused (LOCKED) while another transaction than `gtrid` ("" = none) holds one of its keys. */
+void comp_call_get(struct comp_argv *out, const char *gtrid, const struct comp_argv *command,
+                   const struct comp_command_use *use);
+
+/* Are exactly these records there? Reply: status YES, or an error (MISSING, FENCED, STALE). `last`: greatest seq ever used.
+ * writing: also writes (without changing anything), so that a WAIT behind it on the same connection means something. */
+void comp_call_vote(struct comp_argv *out, const struct comp_origin *who, const struct comp_seqs *acknowledged, uint32_t last,
+                    bool writing);
+
+enum comp_end_mode {
+    COMP_END_COMMIT,   /* effects stay, records and locks go */
+    COMP_END_ROLLBACK, /* effects are taken back, last first */
+    COMP_END_PARTIAL,  /* ROLLBACK TO: effects of first..last are taken back, locks stay */
+};
+struct comp_end {
+    enum comp_end_mode mode;
+    bool force;      /* take back even over somebody else's change (policy of the resource) */
+    bool tombstone;  /* a write may still be on its way: fence it */
+    bool all_locks;  /* look for locks without records too (recovery; walks the whole hash) */
+    uint32_t first;  /* PARTIAL: mark + 1; else 1 */
+    uint32_t last;   /* greatest seq ever sent; at recovery the scan's `last` */
+};
+/* Reply: array of integers: records ended, inverses done, of them by delta only, conflicts kept. */
+void comp_call_end(struct comp_argv *out, const struct comp_origin *who, const struct comp_end *end);
+
+/* Raises the lowest live epoch of a node: later writes of older epochs answer STALE. Reply: integer, what holds now. */
+void comp_call_epoch(struct comp_argv *out, uint16_t slot, const char *node, uint64_t epoch);
+/* Reply: array of arrays (gtrid, first seq, last seq, records, locks, tombstone "" | "C ms" | "R ms"): compensate/replay.h. */
+void comp_call_scan(struct comp_argv *out, uint16_t slot);
+/* Tombstones older than keep_ms go. Reply: integer, how many went. */
+void comp_call_sweep(struct comp_argv *out, uint16_t slot, uint64_t keep_ms);
+/* Reply: array of arrays (id, wall clock ms, gtrid, seq, key, command, outcome, detail): at most `limit`. */
+void comp_call_conflicts(struct comp_argv *out, uint16_t slot, uint32_t limit);
+/* A person's word on a conflict: force = take back after all, else forget it. Reply: status with the outcome, nil: no such. */
+void comp_call_settle(struct comp_argv *out, uint16_t slot, struct slice id, bool force);
+
+/* Puts the library there, over one of the same name. */
+void comp_call_load(struct comp_argv *out);
+/* Kills the connection a call was lost on; its unread requests die with it. Reply: integer or "No such client". */
+void comp_call_kill(struct comp_argv *out, uint64_t client_id);
+
+const char *comp_library_name(void);
+const char *comp_library_text(void);
+
+/* What an error reply means. Each but OK says with certainty that this request did nothing. */
+#define COMP_REPLIES(X) \
+    X(OK, "not an error") \
+    X(ERROR, "the command itself failed") \
+    X(LOCKED, "another transaction holds a key") \
+    X(FENCED, "this transaction was ended by somebody else, or this write was taken back") \
+    X(STALE, "this node's epoch is over: another start of it has recovered") \
+    X(TOO_BIG, "the before-image exceeds a limit") \
+    X(REFUSED, "the library cannot take this form of the command back") \
+    X(MISSING, "a vote found other records than were acknowledged") \
+    X(NO_FUNCTION, "the library is not there: load it and send again") \
+    X(NOT_NOW, "busy, loading or not able to persist: later") \
+    X(NO_MEMORY, "over maxmemory") \
+    X(NOT_MASTER, "a replica, or the slot is elsewhere: find the master") \
+    X(NO_RIGHT, "not logged in, or not allowed")
+enum comp_reply {
+#define X(name, text) COMP_REPLY_##name,
+    COMP_REPLIES(X)
+#undef X
+};
+enum comp_reply comp_reply_of_error(struct slice text);
+const char *comp_reply_name(enum comp_reply reply);
+/* The MySQL error for it. */
+unsigned comp_reply_sql(enum comp_reply reply, const char **sqlstate);
+/* "XALOCKED owner key": the two words, the key with bytes beyond printable ASCII as \xNN. False: not such a text. */
+bool comp_reply_locked(struct slice text, struct slice *owner, struct slice *key);
+
+#endif
