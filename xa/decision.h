@@ -1,5 +1,6 @@
 /* The payloads of xa's log records (wal/types.h: DECIDE, DONE, VERDICT, IDENTITY, CONNECTION): writer and reader side by
- * side. Integers little-endian, strings with a 16-bit length. */
+ * side. A version byte, then the fields in the order of the struct: integers little-endian, strings with a 16-bit length.
+ * The writers CHECK what the readers refuse; a reader leaves no part of its struct unset. */
 #ifndef XA_DECISION_H
 #define XA_DECISION_H
 
@@ -14,6 +15,7 @@ struct xa_decision_branch {
     char backend[33];
     struct xa_bqual bqual;
 };
+#define XA_MAX_SLOTS 16
 struct xa_decision_slot {
     char resource[33];
     uint16_t slot;
@@ -24,7 +26,7 @@ struct xa_decision {
     char who[96];       /* user@address, for people */
     unsigned n_branches, n_slots;
     struct xa_decision_branch branch[XA_MAX_BRANCHES];
-    struct xa_decision_slot slot[16];
+    struct xa_decision_slot slot[XA_MAX_SLOTS];
 };
 void xa_decision_write(struct buf *out, const struct xa_decision *d);
 bool xa_decision_read(struct slice payload, struct xa_decision *d); /* false: not a well-formed record */

@@ -1,4 +1,9 @@
-/* What to do with what XA RECOVER lists: pure judgement over records and lists. */
+/* What to do with what XA RECOVER lists: pure judgement over records and lists.
+ *
+ * A sweep of one server: list; ask every worker which transactions it has in hand and wait for all; list again; judge
+ * each row of the second list. A transaction enters the live table before its first PREPARE, and its decision enters the
+ * registry before it leaves the live table: so what was listed before the workers were asked, is in nobody's hand and is
+ * not decided, never will be. */
 #ifndef XA_RECOVERY_H
 #define XA_RECOVERY_H
 
@@ -12,8 +17,8 @@
     X(ROLLBACK, "ours, not decided, nobody works on it: roll back") \
     X(WAIT, "ours and live, or too young: look again") \
     X(FOREIGN, "not ours: show, never touch") \
-    X(OTHER_LOG, "our node's name, another log: show; xactl adopt decides") \
-    X(PERSON, "a person has decided")
+    X(OTHER_LOG, "our node's name or log id, but not both, or a later epoch: show; xactl adopt decides") \
+    X(PERSON, "a person has decided: xa_registry_judged says what")
 enum xa_fate {
 #define X(name, text) XA_FATE_##name,
     XA_FATES(X)
@@ -28,14 +33,18 @@ struct xa_recovered { /* one row of XA RECOVER */
 
 struct xa_recovery_view {
     const char *node, *log_id;
+    uint64_t epoch; /* of this start: a later one in a gtrid means that another copy of the log is at work */
     struct xa_registry *registry;
-    bool (*live)(void *arg, const char *gtrid); /* some worker has it in hand */
+    bool (*live)(void *arg, const char *gtrid); /* some worker had it in hand when they were asked */
     void *live_arg;
     bool seen_before; /* it was in the list before the workers were asked as well */
 };
+/* After the second list. */
 enum xa_fate xa_recovery_fate(const struct xa_recovery_view *view, const struct xa_recovered *row);
 
-/* A branch that is decided and not listed any more (1397 to XA COMMIT). */
+/* A branch that is decided and not listed any more (or 1397 to XA COMMIT). Order matters: first make sure that no older
+ * connection lives which could hold it or have a COMMIT of it under way (the worker's, and the resolver's own after a
+ * lost reply), then list, then judge. */
 #define XA_ABSENCES(X) \
     X(SETTLED, "prepared before, server not restarted, old connection gone: done") \
     X(LOOK_AGAIN, "its old connection may live: kill it, look again") \
@@ -47,5 +56,6 @@ enum xa_absence {
 #undef X
 };
 enum xa_absence xa_recovery_absent(bool old_connection_gone, bool restarted_since_prepare, bool clean_backend);
+const char *xa_absence_text(enum xa_absence absence);
 
 #endif

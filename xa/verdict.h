@@ -36,7 +36,7 @@ const char *xa_verdict_text(enum xa_verdict verdict);
     X(ROLLED_BACK, 0, "00000", "rolled back") \
     X(COMMITTED_LATER, 0, "00000", "committed; a server that cannot be reached now will follow") \
     X(FAILED, 1402, "XA100", "XA_RBROLLBACK: the transaction failed before and was rolled back") \
-    X(VOTE_NO, 1402, "XA100", "XA_RBROLLBACK: a server refused to prepare, everything was rolled back") \
+    X(VOTE_NO, 1402, "XA100", "XA_RBROLLBACK: a server refused to commit, everything was rolled back") \
     X(VOTE_LOST, 1402, "XA100", "XA_RBROLLBACK: a server could not be heard while preparing, everything is rolled back") \
     X(REDIS_VOTE_NO, 1402, "XA100", "XA_RBROLLBACK: a Redis write of this transaction is gone, everything was rolled back") \
     X(DEADLOCK, 1213, "40001", "Deadlock found when trying to get lock; try restarting transaction") \

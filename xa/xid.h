@@ -13,7 +13,10 @@
 #define XA_BQUAL_MAX 64
 #define XA_NODE_MAX 12
 
-/* xap1:<node>:<logid>:<epoch hex>:<counter hex>-<16 hex random>, printable ASCII, at most 64 bytes. */
+/* xap1:<node>:<logid>:<epoch hex>:<counter hex>-<16 hex random>, printable ASCII, at most 64 bytes: an epoch has at most
+ * 8 hex digits, a counter 11, without leading zeros. */
+#define XA_EPOCH_LIMIT (UINT64_C(1) << 32)
+#define XA_COUNTER_LIMIT (UINT64_C(1) << 44)
 struct xa_gtrid {
     char text[XA_GTRID_MAX + 1];
 };
@@ -27,10 +30,12 @@ struct xa_gtrid_parts {
 
 /* node: 1..12 of [a-z0-9_-]. */
 bool xa_node_valid(const char *node);
+/* epoch and counter below their limits (CHECK). */
 void xa_gtrid_make(struct xa_gtrid *out, const char *node, const char *log_id, uint64_t epoch, uint64_t counter);
 bool xa_gtrid_parse(struct slice text, struct xa_gtrid_parts *out); /* false: not one of ours */
 
-/* <branch number>:<backend name> (name cut to fit: names are unique in their first 32 bytes, config sees to that). */
+/* <branch number>:<backend name>; the name is 1..32 of [A-Za-z0-9_-] (CHECK; config sees to that). */
+bool xa_backend_name_valid(const char *name);
 struct xa_bqual {
     char text[XA_BQUAL_MAX + 1];
 };
