@@ -9,7 +9,7 @@
 
 struct net_listener;
 /* address "127.0.0.1", "::" (both families), a name that net_resolve has learned, or "/path" for a local socket (a stale one is
- * replaced, one in use is not). on_accept takes the fd (non-blocking, close-on-exec); peer as in struct net_conn. NULL with `why`. */
+ * replaced, one in use is not). on_accept (which must not free the listener) takes the fd (non-blocking, close-on-exec); peer as in struct net_conn. NULL with `why`. */
 struct net_listener *net_listener_new(struct net_loop *loop, const char *address, uint16_t port,
                                       void (*on_accept)(void *arg, int fd, const char *peer), void *arg, char *why,
                                       size_t why_size);

@@ -1,0 +1,79 @@
+/* The change of a connection from plain to TLS. Leaves bytes afterwards to conn_io. */
+#include "base/check.h"
+#include "proxy/net/conn_impl.h"
+
+static void start_tls(struct net_conn *c, struct net_tls *tls, const char *host)
+{
+    struct net_conn_impl *i = c->impl;
+    if (i->phase != NET_OPEN)
+        return; /* it failed in this turn; on_closed is due */
+    CHECK(!i->stream);
+    if (buf_len(&c->in)) {
+        net_conn_fail(i, "bytes before the TLS handshake");
+        return;
+    }
+    i->stream = net_tls_stream_new(tls, i->fd, host, &c->writes, i->why);
+    if (!i->stream) {
+        net_conn_fail(i, i->why);
+        return;
+    }
+    i->limited = false;
+    i->plain_left = buf_len(&c->out);
+    i->phase = NET_STARTTLS;
+    net_conn_soil(i);
+    net_conn_watch(i);
+}
+
+void net_conn_tls_server(struct net_conn *c, struct net_tls *tls)
+{
+    start_tls(c, tls, NULL);
+}
+
+void net_conn_tls_client(struct net_conn *c, struct net_tls *tls, const char *host)
+{
+    start_tls(c, tls, host);
+}
+
+void net_conn_start_handshake(struct net_conn_impl *i)
+{
+    i->phase = NET_HANDSHAKE;
+    net_conn_step_handshake(i);
+}
+
+/* Input that came with the last handshake record is in the stream, no event will tell: read it in this very turn. */
+static void finish_handshake(struct net_conn_impl *i)
+{
+    i->phase = NET_OPEN;
+    i->write_event = 0;
+    i->pub.tls = true;
+    if (i->pub.ops->on_tls)
+        i->pub.ops->on_tls(i->pub.arg);
+    if (buf_len(&i->pub.out))
+        net_conn_soil(i);
+    net_conn_read_again(i);
+}
+
+void net_conn_step_handshake(struct net_conn_impl *i)
+{
+    switch (net_tls_stream_handshake(i->stream, i->why)) {
+    case NET_IO_DONE:
+        finish_handshake(i);
+        break;
+    case NET_IO_WANT_READ:
+        i->write_event = EV_READ;
+        break;
+    case NET_IO_WANT_WRITE:
+        i->write_event = EV_WRITE;
+        break;
+    case NET_IO_DEAD:
+        net_conn_fail(i, i->why);
+        break;
+    }
+}
+
+const char *net_conn_tls_text(const struct net_conn *c, char *out, size_t out_size)
+{
+    CHECK(out_size);
+    *out = '\0';
+    return c->tls ? net_tls_stream_text(c->impl->stream, out, out_size) : out;
+}
