@@ -1,5 +1,6 @@
-/* Password proofs: OpenSSL's second door. caching_sha2_password and mysql_native_password, both sides; verifiers at rest.
- * All comparisons are constant-time; every secret is wiped after use. Source: MySQL internals manual, "Authentication Method". */
+/* Password proofs: OpenSSL's second door. caching_sha2_password and mysql_native_password, both sides; verifiers at
+ * rest. All comparisons are constant-time; every secret is wiped after use. Source: MySQL internals manual,
+ * "Authentication Method". */
 #ifndef PROXY_WIRE_AUTH_H
 #define PROXY_WIRE_AUTH_H
 
@@ -22,13 +23,14 @@ void wire_scramble_make(uint8_t out[WIRE_SCRAMBLE]);
 /* --- as a server, against verifiers --- */
 
 /* What the configuration holds for a user: never clear text.
- *   password_verifier = "$5$..." (crypt(3), for the full exchange)     native_verifier = "*" + 40 hex (SHA1(SHA1(password))) */
+ *   password_verifier = "$5$..." (crypt(3), for the full exchange)
+ *   native_verifier = "*" and 40 hex digits (SHA1(SHA1(password))) */
 struct wire_verifier {
     const char *crypt;  /* NULL: none */
     const char *native; /* NULL: none */
 };
-/* Writes a fresh "$5$..." verifier and the native one; out sizes >= 128 and 42. For `xaproxy --make-verifier`. false: the
- * password is empty or longer than WIRE_PASSWORD_MAX. */
+/* Writes a fresh "$5$..." verifier and the native one; out sizes >= 128 and 42. For `xaproxy --make-verifier`. false:
+ * the password is empty or longer than WIRE_PASSWORD_MAX. */
 bool wire_verifier_make(const char *password, char *crypt_out, char *native_out) MUST_USE;
 /* Is this text, from a configuration, of the right form? */
 bool wire_verifier_crypt_ok(const char *crypt);
@@ -42,8 +44,8 @@ struct wire_fast_secret {
 /* An absent or malformed verifier, and a secret that is not known, cost the same and say no. An empty proof says no. */
 bool wire_check_native(const char *native_verifier, const uint8_t *scramble, struct slice proof);
 bool wire_check_fast(const struct wire_fast_secret *s, const uint8_t *scramble, struct slice proof);
-/* Full exchange: clear text that came over TLS (NUL at the end allowed). Slow by design (about 3 ms); with crypt == NULL
- * (unknown user) it does the same work and says no. Fills *learn on success. */
+/* Full exchange: clear text that came over TLS (NUL at the end allowed). Slow by design (about 3 ms); with crypt ==
+ * NULL (unknown user) it does the same work and says no. Fills *learn on success. */
 bool wire_check_full(const char *crypt, struct slice password, struct wire_fast_secret *learn);
 
 /* --- as a client, towards a backend --- */
@@ -53,9 +55,9 @@ enum wire_plugin wire_plugin_of(struct slice name);
 const char *wire_plugin_name(enum wire_plugin plugin);
 /* The proof for the plugin, from a scramble of 20 bytes: 20 or 32 bytes; 0 bytes for an empty password. */
 size_t wire_proof(enum wire_plugin plugin, const char *password, const uint8_t *scramble, uint8_t out[32]);
-/* caching_sha2 without TLS: the password, XORed with the scramble, under the server's RSA key (OAEP). false: bad key, or a
- * password too long for it. */
-bool wire_rsa_proof(const char *password, const uint8_t *scramble, struct slice public_key_pem, struct buf *out) MUST_USE;
+/* caching_sha2 without TLS: the password, XORed with the scramble, under the server's RSA key (OAEP). false: bad key,
+ * or a password too long for it. */
+bool wire_rsa_proof(const char *password, const uint8_t *scramble, struct slice pem, struct buf *out) MUST_USE;
 
 void wire_wipe(void *secret, size_t n);
 

@@ -1,5 +1,5 @@
-/* Greeting, log-in answer, TLS request, plugin switch: each message with its reader and writer side by side. Leaves proofs to
- * auth.h and the order of messages to session/ and backend/. Readers refuse what is cut short. */
+/* Greeting, log-in answer, TLS request, plugin switch: each message with its reader and writer side by side. Leaves
+ * proofs to auth.h and the order of messages to session/ and backend/. Readers refuse what is cut short. */
 #ifndef PROXY_WIRE_HANDSHAKE_H
 #define PROXY_WIRE_HANDSHAKE_H
 
@@ -23,10 +23,11 @@ struct wire_greeting {
     char plugin[64];
     bool mariadb;
 };
-/* false: no greeting of protocol 10 with the 4.1 authentication (an ERR, first byte 0xFF, is the caller's to look for before). */
+/* false: no greeting of protocol 10 with the 4.1 authentication (an ERR, first byte 0xFF, is the caller's to look for
+ * before). */
 bool wire_greeting_read(struct slice payload, struct wire_greeting *out);
-/* caps must not hold any of WIRE_CAPS_FORBIDDEN and must hold PROTOCOL_41, SECURE_CONNECTION and PLUGIN_AUTH. mariadb_caps and
- * mariadb are not written: extended metadata would pass our column watcher unseen. */
+/* caps must not hold any of WIRE_CAPS_FORBIDDEN and must hold PROTOCOL_41, SECURE_CONNECTION and PLUGIN_AUTH.
+ * mariadb_caps and mariadb are not written: extended metadata would pass our column watcher unseen. */
 void wire_greeting_write(struct buf *payload, const struct wire_greeting *g);
 
 /* The client's answer. Slices point into the payload. */
@@ -37,10 +38,11 @@ struct wire_login {
     struct slice user, auth, schema, plugin, attributes;
 };
 bool wire_login_is_tls_request(struct slice payload);
-/* false: cut short, a length beyond the packet, or not protocol 4.1. What a client asks for beyond our greeting is in out->caps all
- * the same: the caller ANDs. Parts that caps say are not there have at == NULL. */
+/* false: cut short, a length beyond the packet, or not protocol 4.1. What a client asks for beyond our greeting is in
+ * out->caps all the same: the caller ANDs. Parts that caps say are not there have at == NULL. */
 bool wire_login_read(struct slice payload, struct wire_login *out);
-/* Which parts are written is decided by l->caps; auth at most 255 bytes unless PLUGIN_AUTH_LENENC; user, schema and plugin without NUL. */
+/* Which parts are written is decided by l->caps; auth at most 255 bytes unless PLUGIN_AUTH_LENENC; user, schema and
+ * plugin without NUL. */
 void wire_login_write(struct buf *payload, const struct wire_login *l);
 void wire_tls_request_write(struct buf *payload, uint32_t caps, uint32_t max_packet, uint8_t charset);
 

@@ -1,6 +1,6 @@
-/* COM_STMT_EXECUTE: its parameters as text for our own CALLs, and its rewriting for another connection. A driver sends the types only
- * at the first execute of a statement, so that whoever moves a statement must remember them. Leaves the statement table to
- * session/. Source: MySQL internals manual, "COM_STMT_EXECUTE". */
+/* COM_STMT_EXECUTE: its parameters as text for our own CALLs, and its rewriting for another connection. A driver sends
+ * the types only at the first execute of a statement, so that whoever moves a statement must remember them. Leaves the
+ * statement table to session/. Source: MySQL internals manual, "COM_STMT_EXECUTE". */
 #ifndef PROXY_WIRE_PARAMS_H
 #define PROXY_WIRE_PARAMS_H
 
@@ -23,8 +23,8 @@ struct wire_execute {
 };
 /* payload with its command byte; n = the statement's parameters. false: cut short. */
 bool wire_execute_read(struct slice payload, unsigned n, struct wire_execute *out);
-/* The same command for statement_id on any connection, types always included. types: the remembered ones, 2 * n bytes; those of
- * `e` itself where types_sent. */
+/* The same command for statement_id on any connection, types always included. types: the remembered ones, 2 * n bytes;
+ * those of `e` itself where types_sent. */
 void wire_execute_write(struct buf *payload, const struct wire_execute *e, uint32_t statement_id, struct slice types);
 
 /* COM_STMT_SEND_LONG_DATA, command byte included. */
@@ -44,9 +44,9 @@ struct wire_param {
     enum wire_param_class class;
     struct slice text; /* at == NULL only for NULL */
 };
-/* Decodes all n parameters. long_data: NULL, or n slices of which those with at == NULL were not given. Text that had to be made
- * is appended to `scratch`; the results point there, into the payload, or into long_data, and are valid while these stay.
- * false: values do not match the types, an unknown type, or `types` is not of n parameters. */
+/* Decodes all n parameters. long_data: NULL, or n slices of which those with at == NULL were not given. Text that had
+ * to be made is appended to `scratch`; the results point there, into the payload, or into long_data, and are valid
+ * while these stay. false: values do not match the types, an unknown type, or `types` is not of n parameters. */
 bool wire_params_read(const struct wire_execute *e, struct slice types, const struct slice *long_data, unsigned n,
                       struct wire_param *out, struct buf *scratch);
 

@@ -29,8 +29,9 @@ enum {
     WIRE_CAP_SESSION_TRACK = 1u << 23,
     WIRE_CAP_DEPRECATE_EOF = 1u << 24,
 };
-/* What changes the layout of packets in ways that this folder does not speak, and so must never be offered nor asked for:
- * compression (5, 26), files (7), optional metadata (25), query attributes (27), several factors (28), later bits (29 .. 31). */
+/* What changes the layout of packets in ways that this folder does not speak, and so must never be offered nor asked
+ * for: compression (5, 26), files (7), optional metadata (25), query attributes (27), several factors (28), later bits
+ * (29 .. 31). */
 #define WIRE_CAPS_FORBIDDEN 0xFE0000A0u
 
 enum wire_command {
@@ -51,9 +52,9 @@ enum wire_type {
     WIRE_TYPE_DECIMAL = 0, WIRE_TYPE_TINY = 1, WIRE_TYPE_SHORT = 2, WIRE_TYPE_LONG = 3, WIRE_TYPE_FLOAT = 4,
     WIRE_TYPE_DOUBLE = 5, WIRE_TYPE_NULL = 6, WIRE_TYPE_TIMESTAMP = 7, WIRE_TYPE_LONGLONG = 8, WIRE_TYPE_INT24 = 9,
     WIRE_TYPE_DATE = 10, WIRE_TYPE_TIME = 11, WIRE_TYPE_DATETIME = 12, WIRE_TYPE_YEAR = 13, WIRE_TYPE_VARCHAR = 15,
-    WIRE_TYPE_BIT = 16, WIRE_TYPE_JSON = 245, WIRE_TYPE_NEWDECIMAL = 246, WIRE_TYPE_ENUM = 247, WIRE_TYPE_SET = 248,
-    WIRE_TYPE_TINY_BLOB = 249, WIRE_TYPE_MEDIUM_BLOB = 250, WIRE_TYPE_LONG_BLOB = 251, WIRE_TYPE_BLOB = 252,
-    WIRE_TYPE_VAR_STRING = 253, WIRE_TYPE_STRING = 254, WIRE_TYPE_GEOMETRY = 255,
+    WIRE_TYPE_BIT = 16, WIRE_TYPE_VECTOR = 242, WIRE_TYPE_JSON = 245, WIRE_TYPE_NEWDECIMAL = 246, WIRE_TYPE_ENUM = 247,
+    WIRE_TYPE_SET = 248, WIRE_TYPE_TINY_BLOB = 249, WIRE_TYPE_MEDIUM_BLOB = 250, WIRE_TYPE_LONG_BLOB = 251,
+    WIRE_TYPE_BLOB = 252, WIRE_TYPE_VAR_STRING = 253, WIRE_TYPE_STRING = 254, WIRE_TYPE_GEOMETRY = 255,
 };
 
 enum {

@@ -1,5 +1,5 @@
-/* The small packets of a server's answer, both directions: OK, ERR, EOF, columns, rows. Readers take a whole payload and refuse
- * what is cut short; slices point into it. Writers append a payload without its header. */
+/* The small packets of a server's answer, both directions: OK, ERR, EOF, columns, rows. Readers take a whole payload
+ * and refuse what is cut short; slices point into it. Writers append a payload without its header. */
 #ifndef PROXY_WIRE_REPLY_H
 #define PROXY_WIRE_REPLY_H
 
@@ -16,17 +16,19 @@ struct wire_ok {
     struct slice info;           /* human text; may be empty */
     struct slice session;        /* session-state block, undecoded; empty where none */
 };
-/* Payload with header 0x00 or 0xFE (DEPRECATE_EOF). caps = of the connection it came from or goes to: towards a receiver
- * without SESSION_TRACK the session block and its status bit are left out; towards one with it the bit follows the block. */
+/* Payload with header 0x00 or 0xFE (DEPRECATE_EOF). caps = of the connection it came from or goes to: towards a
+ * receiver without SESSION_TRACK the session block and its status bit are left out; towards one with it the bit follows
+ * the block. */
 bool wire_ok_read(struct slice payload, uint32_t caps, struct wire_ok *out);
 void wire_ok_write(struct buf *payload, uint32_t caps, uint8_t header, const struct wire_ok *ok);
-/* Whatever ends rows or answers simply, an OK or an EOF as caps and length say; an EOF leaves all but status and warnings zero. */
+/* Whatever ends rows or answers simply, an OK or an EOF as caps and length say; an EOF leaves all but status and
+ * warnings zero. */
 bool wire_end_read(struct slice payload, uint32_t caps, struct wire_ok *out);
 /* The packet that ends a result set's rows: an EOF, or with DEPRECATE_EOF an OK with header 0xFE. */
 void wire_end_write(struct buf *payload, uint32_t caps, const struct wire_ok *ok);
 
-/* What a session-state block says; absent parts stay empty. To be gathered over a whole response: MariaDB attaches it to the first
- * packet that fits, not to the last. Unknown types are skipped. Slices are lenenc contents. */
+/* What a session-state block says; absent parts stay empty. To be gathered over a whole response: MariaDB attaches it
+ * to the first packet that fits, not to the last. Unknown types are skipped. Slices are lenenc contents. */
 #define WIRE_TRACKED_MAX 32
 struct wire_tracked {
     bool has_transaction;
@@ -47,7 +49,8 @@ struct wire_err {
     struct slice message;
 };
 bool wire_err_read(struct slice payload, uint32_t caps, struct wire_err *out);
-void wire_err_write(struct buf *payload, uint32_t caps, uint16_t code, const char *sqlstate, const char *message, size_t len);
+void wire_err_write(struct buf *payload, uint32_t caps, uint16_t code, const char *sqlstate, const char *message,
+                    size_t len);
 
 bool wire_eof_read(struct slice payload, uint16_t *warnings, uint16_t *status);
 void wire_eof_write(struct buf *payload, uint16_t warnings, uint16_t status);
@@ -70,9 +73,9 @@ struct wire_column {
     uint8_t decimals;
 };
 void wire_column_write(struct buf *payload, const struct wire_column *column);
-/* One row of our own result sets. Values come as text whatever the protocol; at == NULL is NULL. wire_row_binary turns the text of
- * a LONGLONG or DOUBLE column into its 8 bytes (a text that is no number is our bug); all other types travel as strings and
- * must be declared so (VAR_STRING, STRING, BLOB, JSON, NEWDECIMAL). */
+/* One row of our own result sets. Values come as text whatever the protocol; at == NULL is NULL. wire_row_binary turns
+ * the text of a LONGLONG or DOUBLE column into its 8 bytes (a text that is no number is our bug); all other types
+ * travel as strings and must be declared so (VAR_STRING, STRING, BLOB, JSON, NEWDECIMAL). */
 void wire_row_text(struct buf *payload, const struct slice *values, unsigned n);
 void wire_row_binary(struct buf *payload, const struct wire_column *columns, const struct slice *values, unsigned n);
 

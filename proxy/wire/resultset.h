@@ -1,5 +1,5 @@
-/* Our own result sets, whole: packets with sequence numbers, text or binary rows, either way of ending. Used for Redis replies and the
- * admin listener. Leaves relayed results alone. */
+/* Our own result sets, whole: packets with sequence numbers, text or binary rows, either way of ending. Used for Redis
+ * replies and the admin listener. Leaves relayed results alone. */
 #ifndef PROXY_WIRE_RESULTSET_H
 #define PROXY_WIRE_RESULTSET_H
 
@@ -14,8 +14,8 @@ struct wire_resultset {
     const struct wire_column *columns;
     unsigned n_columns;                /* 1 .. 65535 */
 };
-/* Count and columns; status = server status for the EOF that may follow them. Then any number of rows, n_columns values each, then the end.
- * The final packet's status carries MORE_RESULTS where another result follows. */
+/* Count and columns; status = server status for the EOF that may follow them. Then any number of rows, n_columns values
+ * each, then the end. The final packet's status carries MORE_RESULTS where another result follows. */
 void wire_resultset_begin(const struct wire_resultset *rs, uint16_t status);
 void wire_resultset_row(const struct wire_resultset *rs, const struct slice *values);
 void wire_resultset_end(const struct wire_resultset *rs, uint16_t status, uint16_t warnings);
@@ -26,7 +26,8 @@ void wire_prepare_write(struct buf *out, uint8_t *seq, uint32_t caps, const stru
 
 /* A whole OK or ERR as one packet. */
 void wire_ok_packet(struct buf *out, uint8_t *seq, uint32_t caps, const struct wire_ok *ok);
-void wire_err_packet(struct buf *out, uint8_t *seq, uint32_t caps, uint16_t code, const char *sqlstate, const char *fmt, ...)
+void wire_err_packet(struct buf *out, uint8_t *seq, uint32_t caps, uint16_t code, const char *sqlstate,
+                     const char *fmt, ...)
     PRINTF_LIKE(6, 7);
 
 #endif
