@@ -20,7 +20,7 @@ struct backend_request {
     const struct config_account *account;
     unsigned backend;
     uint32_t client_caps;           /* the client's; only BACKEND_CLIENT_CAPS of it count */
-    int64_t deadline_ms;            /* on net_loop_now_ms's clock; 0 = the backend's connect_timeout_ms from now */
+    int64_t deadline_ms;            /* on net_loop_now_ms's clock; 0 = twice the backend's connect_timeout_ms from now */
     void (*on_ready)(struct backend_request *r, struct backend_conn *c);
     /* code/sqlstate fit the client: a server that cannot be reached or refuses us is 1105 HY000 with a text, too many connections is
      * 1040 08004, deadline 1205 HY000. `text` is valid during the call. */

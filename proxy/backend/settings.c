@@ -1,0 +1,60 @@
+/* What every session of ours on a server is set to, after log-in and again after each reset, in one packet. Leaves what clients set
+ * to session/. */
+#include "proxy/backend/impl.h"
+
+/* The trackers say who wrote and what a statement changed behind the lexer's back. The lock wait is the only end of a deadlock
+ * that spans servers. Names stand on both families: MySQL and MariaDB call the isolation level differently, so it is not there.
+ * xa_detach_on_prepare of MySQL keeps its default, on: the resolver may then finish what a lost connection left. */
+static void write_settings(struct buf *payload, const struct config_backend *config)
+{
+    buf_u8(payload, WIRE_COM_QUERY);
+    buf_printf(payload,
+               "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, session_track_transaction_info='STATE', "
+               "session_track_schema=ON, session_track_system_variables='autocommit,character_set_client,"
+               "character_set_connection,character_set_results,time_zone,sql_mode', innodb_lock_wait_timeout=%d",
+               config->lock_wait_s);
+}
+
+static void fail(struct backend_conn *c, const char *what, const struct backend_outcome *outcome)
+{
+    if (c->impl->opened)
+        backend_conn_died(c, "%s: %u %s", what, outcome->error, outcome->message);
+    else
+        backend_conn_failed(c, 1105, "HY000", "%s: %u %s", what, outcome->error, outcome->message);
+}
+
+static void on_settings(void *arg, const struct backend_outcome *outcome)
+{
+    struct backend_conn *c = arg;
+    if (outcome->error) {
+        fail(c, "refuses our session settings", outcome);
+        return;
+    }
+    c->autocommit = outcome->status & WIRE_STATUS_AUTOCOMMIT;
+    c->charset = WIRE_CHARSET_UTF8MB4;
+    c->dirty = false;
+    backend_conn_ready(c);
+}
+
+static void on_reset(void *arg, const struct backend_outcome *outcome)
+{
+    if (outcome->error)
+        fail(arg, "refuses a reset", outcome);
+}
+
+static const struct backend_sink settings_sink = {.done = on_settings}, reset_sink = {.done = on_reset};
+
+void backend_settings_send(struct backend_conn *c, bool reset)
+{
+    if (reset) {
+        static const uint8_t command = WIRE_COM_RESET_CONNECTION;
+        CHECK(c->xa == BACKEND_XA_NONE); /* MariaDB would lose a prepared branch and say OK */
+        backend_conn_start_deadline(c);
+        backend_send(c, WIRE_RESPONSE_SIMPLE, &command, 1, &reset_sink, c);
+        c->statement_generation++;
+    }
+    struct buf payload = {0};
+    write_settings(&payload, c->backend->config);
+    backend_send(c, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), &settings_sink, c);
+    buf_fini(&payload);
+}
