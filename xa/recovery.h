@@ -17,8 +17,8 @@
     X(ROLLBACK, "ours, not decided, nobody works on it: roll back") \
     X(WAIT, "ours and live, or too young: look again") \
     X(FOREIGN, "not ours: show, never touch") \
-    X(OTHER_LOG, "our node's name or log id, but not both, or a later epoch: show; xactl adopt decides") \
-    X(PERSON, "a person has decided: xa_registry_judged says what")
+    X(OTHER_LOG, "our node's name or log id, but not both, or a later epoch: show until adopted") \
+    X(PERSON, "a person has decided")
 enum xa_fate {
 #define X(name, text) XA_FATE_##name,
     XA_FATES(X)
@@ -35,8 +35,10 @@ struct xa_recovery_view {
     const char *node, *log_id;
     uint64_t epoch; /* of this start: a later one in a gtrid means that another copy of the log is at work */
     struct xa_registry *registry;
-    bool (*live)(void *arg, const char *gtrid); /* some worker had it in hand when they were asked */
-    void *live_arg;
+    bool (*live)(void *arg, const char *gtrid);      /* some worker had it in hand when they were asked */
+    bool (*judged)(void *arg, const char *gtrid);    /* a person's verdict is in our log; NULL: there are none */
+    bool (*adopted)(void *arg, const char *log_id);  /* a person gave us that log's branches; NULL: none */
+    void *arg;                                       /* for the three above */
     bool seen_before; /* it was in the list before the workers were asked as well */
 };
 /* After the second list. */

@@ -1,5 +1,5 @@
-/* What is decided and not yet settled, and what people have judged, for every thread: the log's snapshot, the resolver
- * and SHOW read it, the workers enter and leave it. A small hash under one mutex; pure data, no effects.
+/* What is decided and not yet settled, for every thread: the log's snapshot, the resolver and SHOW read it, the workers
+ * enter and leave it. A small hash under one mutex; pure data, no effects.
  *
  * An entry has one owner at a time. Its life: entered by the session (before the append) -> all settled: DONE, leave;
  * or -> handed over -> the resolver settles what is left -> DONE, leave. Log replay enters with XA_OWNER_RESOLVER. */
@@ -25,22 +25,15 @@ void xa_registry_hand_over(struct xa_registry *r, const char *gtrid); /* to the 
  * before: "the last" is said once. */
 bool xa_registry_branch_settled(struct xa_registry *r, const char *gtrid, const char *backend, const char *bqual);
 bool xa_registry_slot_settled(struct xa_registry *r, const char *gtrid, const char *resource, uint16_t slot);
-/* Drops the decision and the person's verdict. No entry: no effect. */
-void xa_registry_leave(struct xa_registry *r, const char *gtrid);
+void xa_registry_leave(struct xa_registry *r, const char *gtrid); /* no entry: no effect */
 
 /* Copies the entry; false where there is none. `out` and `owner` may be NULL. */
 bool xa_registry_find(struct xa_registry *r, const char *gtrid, struct xa_decision *out, enum xa_owner *owner);
 /* Whether that branch of an entry is still open (decided, not settled). */
 bool xa_registry_branch_open(struct xa_registry *r, const char *gtrid, const char *backend, const char *bqual);
-/* Under the lock, in no order; `each` must not call the registry. */
+/* Under the lock, in no order, settled branches included; `each` must not call the registry. */
 void xa_registry_each(struct xa_registry *r,
                       void (*each)(void *arg, const struct xa_decision *d, enum xa_owner owner), void *arg);
 unsigned xa_registry_count(struct xa_registry *r, enum xa_owner owner);
-
-/* A person's verdict, appended to the log before it is entered here; a later one replaces it. It stays until
- * xa_registry_leave. */
-void xa_registry_judge(struct xa_registry *r, const struct xa_person_verdict *v);
-bool xa_registry_judged(struct xa_registry *r, const char *gtrid, struct xa_person_verdict *out); /* out may be NULL */
-void xa_registry_each_judged(struct xa_registry *r, void (*each)(void *arg, const struct xa_person_verdict *v), void *arg);
 
 #endif

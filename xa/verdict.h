@@ -2,6 +2,7 @@
 #ifndef XA_VERDICT_H
 #define XA_VERDICT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The meaning of an answer for the commit machine. */
