@@ -1,0 +1,256 @@
+"""Statements of every kind pass as if the client spoke to the server itself."""
+import os
+import struct
+import subprocess
+
+import pymysql
+import xatest
+from pymysql.constants import CLIENT
+
+BIG = 20 * 1024 * 1024
+
+
+class Statements(xatest.Case):
+    world_options = {"proxy_options": f"max_packet = {64 * 1024 * 1024}"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name in ("s1", "s2"):
+            cls.world.direct(name, f"SET GLOBAL max_allowed_packet = {64 * 1024 * 1024}")
+
+    def test_text_result(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "DROP TABLE IF EXISTS people", "CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40), n INT NULL)")
+        with db.cursor() as cursor:
+            self.assertEqual(cursor.execute("INSERT INTO people (name) VALUES ('Äsa'), ('雪')"), 2)
+            self.assertEqual(cursor.lastrowid, 1)
+            cursor.execute("SELECT name, n FROM people ORDER BY id")
+            self.assertEqual(cursor.fetchall(), (("Äsa", None), ("雪", None)))
+            self.assertEqual([column[0] for column in cursor.description], ["name", "n"])
+
+    def test_routing_by_qualified_name_and_default_schema(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "CREATE TABLE IF NOT EXISTS t1.here (i INT)", "CREATE TABLE IF NOT EXISTS t2.there (i INT)")
+        port = {name: one.port for name, one in self.world.server.items()}
+        self.assertEqual(self.rows(db, "SELECT @@port FROM (SELECT COUNT(*) FROM t2.there) x"), ((port["s2"],),))
+        self.assertEqual(self.rows(db, "SELECT @@port FROM (SELECT COUNT(*) FROM here) x"), ((port["s1"],),))
+        db.select_db("t2")
+        self.assertEqual(self.rows(db, "SELECT @@port, DATABASE() FROM (SELECT COUNT(*) FROM there) x"), ((port["s2"], "t2"),))
+        self.run_sql(db, "USE t1")
+        self.assertEqual(self.rows(db, "SELECT DATABASE()"), (("t1",),))
+
+    def test_hint_overrides_routing(self):
+        db = self.connect(database="t1")
+        port = self.world.server["s2"].port
+        self.assertEqual(self.rows(db, "/* xaproxy:backend=s2 */ SELECT @@port"), ((port,),))
+
+    def test_spanning_statement_is_a_clear_error(self):
+        db = self.connect()
+        self.run_sql(db, "CREATE TABLE IF NOT EXISTS t1.here (i INT)", "CREATE TABLE IF NOT EXISTS t2.there (i INT)")
+        text = self.refused(1235, db, "SELECT * FROM t1.here JOIN t2.there USING (i)")
+        self.assertIn("s1", text)
+        self.assertIn("s2", text)
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+    def test_unknown_schema(self):
+        db = self.connect()
+        with self.assertRaises(pymysql.err.MySQLError) as caught:
+            db.select_db("nowhere")
+        self.assertIn(caught.exception.args[0], (1044, 1049))
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+    def test_server_errors_pass_unchanged(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "DROP TABLE IF EXISTS once", "CREATE TABLE once (i INT PRIMARY KEY)", "INSERT INTO once VALUES (1)")
+        self.assertIn("Duplicate entry '1'", self.refused(1062, db, "INSERT INTO once VALUES (1)"))
+        self.refused(1146, db, "SELECT * FROM t1.no_such_table")
+        self.refused(1064, db, "SELEC 1")
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM once"), ((1,),))
+
+    def test_account_has_only_its_grants(self):
+        db = self.connect(database="t1")
+        with self.assertRaises(pymysql.err.MySQLError) as caught:
+            self.rows(db, "/* xaproxy:backend=s1 */ SELECT * FROM mysql.user")
+        self.assertIn(caught.exception.args[0], (1142, 1044))
+
+    def test_multi_statements(self):
+        db = self.connect(database="t1", client_flag=CLIENT.MULTI_STATEMENTS)
+        with db.cursor() as cursor:
+            cursor.execute("SELECT 1; SELECT 'two', 3; SET @a = 4; SELECT @a")
+            results = [cursor.fetchall()]
+            while cursor.nextset():
+                results.append(cursor.fetchall())
+        self.assertEqual(results, [((1,),), (("two", 3),), (), ((4,),)])
+
+    def test_multi_statement_stops_at_the_error(self):
+        db = self.connect(database="t1", client_flag=CLIENT.MULTI_STATEMENTS)
+        self.run_sql(db, "DROP TABLE IF EXISTS m", "CREATE TABLE m (i INT)")
+        with self.assertRaises(pymysql.err.MySQLError), db.cursor() as cursor:
+            cursor.execute("INSERT INTO m VALUES (1); INSERT INTO no_such VALUES (1); INSERT INTO m VALUES (2)")
+            while cursor.nextset():
+                pass
+        self.assertEqual(self.rows(db, "SELECT i FROM m"), ((1,),))
+
+    def test_multi_statements_only_where_the_client_asked(self):
+        # PyMySQL always asks for them; its flag is taken away between construction and connection.
+        db = self.world.connect(database="t1", defer_connect=True)
+        self.addCleanup(self.close, db)
+        db.client_flag &= ~CLIENT.MULTI_STATEMENTS
+        db.connect()
+        self.refused(1064, db, "SELECT 1; SELECT 2")
+        self.assertEqual(self.rows(db, "SELECT 3"), ((3,),))
+
+    def test_call_with_several_results(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "DROP PROCEDURE IF EXISTS p", "CREATE PROCEDURE p(a INT) BEGIN SELECT a; SELECT a + 1, 'x'; END")
+        with db.cursor() as cursor:
+            cursor.callproc("p", (1,))
+            first = cursor.fetchall()
+            self.assertTrue(cursor.nextset())
+            second = cursor.fetchall()
+        self.assertEqual((first, second), (((1,),), ((2, "x"),)))
+        self.assertEqual(self.rows(db, "SELECT 5"), ((5,),))
+
+    def test_big_result(self):
+        db = self.connect(database="t1")
+        [(value,)] = self.rows(db, f"SELECT REPEAT('x', {BIG})")
+        self.assertEqual(len(value), BIG)
+        self.assertEqual(value.count("x"), BIG)
+
+    def test_many_rows_streamed(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "DROP TABLE IF EXISTS digits", "CREATE TABLE digits (d INT)",
+                     "INSERT INTO digits VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)")
+        with db.cursor(pymysql.cursors.SSCursor) as cursor:
+            cursor.execute("SELECT a.d + 10*b.d + 100*c.d + 1000*e.d + 10000*f.d, REPEAT('y', 100) FROM digits a, digits b, digits c, digits e, digits f")
+            count = total = 0
+            for number, text in cursor:
+                count, total = count + 1, total + number
+                self.assertEqual(len(text), 100)
+        self.assertEqual((count, total), (100000, 99999 * 100000 // 2))
+
+    def test_slow_reader_of_a_big_result_holds_nobody_up(self):
+        slow = self.connect(database="t1")
+        slow._execute_command(3, f"SELECT REPEAT('x', {BIG})")
+        for _ in range(20):
+            self.assertEqual(self.rows(self.connect(), "SELECT 1"), ((1,),))
+        with open(f"/proc/{self.world.proxy.pid}/status", encoding="ascii") as f:
+            resident = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+        self.assertLess(resident, 3 * BIG // 1024, "kB resident: the result was gathered")
+        slow._read_query_result()
+        self.assertEqual(len(slow._result.rows[0][0]), BIG)
+
+    def test_big_parameter(self):
+        db = self.connect(database="t1", max_allowed_packet=64 * 1024 * 1024)
+        [(length, md5)] = self.rows(db, "SELECT LENGTH(%s), 1", "z" * BIG)
+        self.assertEqual((length, md5), (BIG, 1))
+
+    def test_packet_of_exactly_the_frame_limit(self):
+        db = self.connect(database="t1", max_allowed_packet=64 * 1024 * 1024)
+        for size in (0xFFFFFF - 1, 0xFFFFFF, 0xFFFFFF + 1):
+            sql = "SELECT LENGTH('" + "q" * (size - 1 - len("SELECT LENGTH('')")) + "')"
+            self.assertEqual(len(sql) + 1, size)
+            self.assertEqual(self.rows(db, sql), ((size - 1 - len("SELECT LENGTH('')"),),))
+
+    def test_packet_over_the_limit_is_refused(self):
+        db = self.connect(database="t1", max_allowed_packet=256 * 1024 * 1024)
+        with self.assertRaises((pymysql.err.MySQLError, OSError)) as caught:
+            self.rows(db, "SELECT LENGTH(%s)", "z" * (65 * 1024 * 1024))
+        if isinstance(caught.exception, pymysql.err.MySQLError):
+            self.assertIn(caught.exception.args[0], (1153, 2006, 2013))
+        self.assertEqual(self.rows(self.connect(), "SELECT 1"), ((1,),))
+
+    def test_ping_and_reset(self):
+        db = self.connect(database="t1")
+        db.ping(reconnect=False)
+        self.run_sql(db, "SET @mine = 7")
+        self.assertEqual(self.rows(db, "SELECT @mine"), ((7,),))
+        db._execute_command(0x1F, b"")
+        db._read_ok_packet()
+        self.assertEqual(self.rows(db, "SELECT @mine"), ((None,),))
+
+    def test_reset_rolls_back(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "DROP TABLE IF EXISTS r", "CREATE TABLE r (i INT)", "BEGIN", "INSERT INTO r VALUES (1)")
+        db._execute_command(0x1F, b"")
+        db._read_ok_packet()
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM r"), ((0,),))
+
+    def test_unknown_command_is_an_error_not_a_hang(self):
+        db = self.connect()
+        for command in (0x05, 0x06, 0x0B, 0x13, 0x15, 0x1D, 0x7F):
+            with self.subTest(command=command):
+                db._execute_command(command, b"x")
+                with self.assertRaises(pymysql.err.MySQLError) as caught:
+                    db._read_packet()
+                self.assertNotIn(caught.exception.args[0], (2006, 2013))
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+    def test_foreign_statement_id(self):
+        db = self.connect()
+        db._execute_command(0x17, struct.pack("<IBI", 4711, 0, 1))
+        with self.assertRaises(pymysql.err.MySQLError) as caught:
+            db._read_packet()
+        self.assertEqual(caught.exception.args[0], 1243)
+        db._execute_command(0x19, struct.pack("<I", 4711))  # COM_STMT_CLOSE has no answer
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+    def test_session_variables_follow_the_client(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET SESSION sql_mode = 'ANSI_QUOTES', time_zone = '+03:00'")
+        for table in ("t1.here", "t2.there"):
+            self.run_sql(db, f"CREATE TABLE IF NOT EXISTS {table} (i INT)")
+            [(mode, zone, _)] = self.rows(db, f"SELECT @@sql_mode, @@time_zone, COUNT(*) FROM {table}")
+            self.assertIn("ANSI_QUOTES", mode)
+            self.assertEqual(zone, "+03:00")
+        other = self.connect(database="t1")
+        self.assertNotIn("ANSI_QUOTES", self.rows(other, "SELECT @@sql_mode")[0][0])
+
+    def test_local_infile_is_refused(self):
+        db = self.connect(database="t1", local_infile=True)
+        self.run_sql(db, "CREATE TABLE IF NOT EXISTS t1.here (i INT)")
+        with self.assertRaises(pymysql.err.MySQLError):
+            self.run_sql(db, "LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE here")
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+    def test_xa_statements_of_the_client_are_refused(self):
+        db = self.connect(database="t1")
+        for sql in ("XA START 'x'", "XA COMMIT 'x'", "XA RECOVER", "xa rollback 'x'", "/*!50000 XA */ START 'x'"):
+            with self.subTest(sql=sql), self.assertRaises(pymysql.err.MySQLError):
+                self.rows(db, sql)
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+
+class Prepared(xatest.Case):
+    """Through a C program with libmysqlclient."""
+
+    def scenario(self, name):
+        driver = os.path.join(xatest.BUILD, "tests", "integration", "c_driver")
+        done = subprocess.run([driver, str(self.world.proxy.port), "app", xatest.PASSWORDS["app"],
+                               f"{self.world.certs}/ca.pem", name], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_types(self):
+        self.scenario("types")
+
+    def test_two_servers_in_one_transaction(self):
+        self.scenario("two_servers")
+
+    def test_long_data(self):
+        self.scenario("long_data")
+
+    def test_errors(self):
+        self.scenario("errors")
+
+    def test_many_statements(self):
+        self.scenario("many")
+
+    def test_procedure_with_two_results(self):
+        self.scenario("procedure")
+
+    def test_redis_call_with_binary_values(self):
+        self.scenario("redis_binary")
+
+    def test_columns_are_told_at_prepare(self):
+        self.scenario("columns")
