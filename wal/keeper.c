@@ -1,0 +1,123 @@
+/* The keeper thread: removes segments whose open records were copied and synced, and makes the next one ahead of need,
+ * so that the log thread never waits for either. A full disk is met here, before anything depends on it: the keeper
+ * tries again with a new file, and wal_reserve refuses meanwhile. */
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "wal/state.h"
+
+#define RETRY_MS 500
+
+uint64_t wal_room_wanted(const struct wal *wal)
+{
+    uint64_t half = wal->options.segment_bytes / 2;
+    return wal->reserved > half ? wal->reserved : half;
+}
+
+uint64_t wal_keeper_ahead_bytes(const struct wal *wal)
+{
+    uint64_t grown = wal_segment_bytes_for(2 * wal->head_bytes, wal_room_wanted(wal));
+    return grown > wal->options.segment_bytes ? grown : wal->options.segment_bytes;
+}
+
+/* 0 = none is to be made. The limit holds for what is made ahead, not for what is needed at once: those under way
+ * finish. */
+static uint64_t bytes_to_make(const struct wal *wal)
+{
+    uint64_t ahead = wal_keeper_ahead_bytes(wal);
+    if (wal->next_ready)
+        return 0;
+    if (wal->next_wanted)
+        return wal->next_wanted > ahead ? wal->next_wanted : ahead;
+    return wal->current.bytes + ahead <= wal->options.max_bytes ? ahead : 0;
+}
+
+static void remove_old(struct wal *wal)
+{
+    uint32_t before = wal_segment_number(wal->current.id);
+    wal->old_segments = false;
+    pthread_mutex_unlock(&wal->lock);
+    struct wal_error error;
+    if (FAILPOINT(checkpoint) != FAILPOINT_NOTHING) {
+        wal_error_set(&error, WAL_IO, "crash point checkpoint");
+        wal_die(&error);
+    }
+    wal_dir_remove(&wal->dir, 1, before - 1);
+    pthread_mutex_lock(&wal->lock);
+}
+
+static void wait_before_retry(struct wal *wal)
+{
+    int64_t until_ms = clock_mono_ms() + RETRY_MS;
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    while (!wal->keeper_stops && !wal->writer_stops &&
+           pthread_cond_timedwait(&wal->chores, &wal->lock, &until) != ETIMEDOUT)
+        ;
+}
+
+static void make_next(struct wal *wal, uint64_t bytes)
+{
+    struct wal_segment made;
+    struct wal_error error;
+    uint32_t number = ++wal->last_number;
+    pthread_mutex_unlock(&wal->lock);
+    enum wal_status status = wal_segment_make(&made, &wal->dir, number, bytes, &error);
+    pthread_mutex_lock(&wal->lock);
+    if (status == WAL_OK) {
+        wal->next = made;
+        wal->next_ready = true;
+        wal->stats.segments++;
+        pthread_cond_signal(&wal->made);
+        return;
+    }
+    if (status != WAL_NO_SPACE || (wal->writer_stops && wal->next_wanted))
+        wal_die(&error);
+    log_warn("log_no_room", "why=\"%s\" retry_ms=%d", error.text, RETRY_MS);
+    wait_before_retry(wal);
+}
+
+void *wal_keeper_main(void *arg)
+{
+    struct wal *wal = arg;
+    pthread_mutex_lock(&wal->lock);
+    while (!wal->keeper_stops) {
+        uint64_t bytes;
+        if (wal->old_segments)
+            remove_old(wal);
+        else if ((bytes = bytes_to_make(wal)))
+            make_next(wal, bytes);
+        else
+            pthread_cond_wait(&wal->chores, &wal->lock);
+    }
+    pthread_mutex_unlock(&wal->lock);
+    return NULL;
+}
+
+static void discard_next(struct wal *wal)
+{
+    wal->next_ready = false;
+    wal->dir.ops->close(wal->next.fd);
+    uint32_t number = wal_segment_number(wal->next.id);
+    wal_dir_remove(&wal->dir, number, number);
+}
+
+void wal_keeper_take(struct wal *wal, uint64_t bytes, struct wal_segment *out)
+{
+    pthread_mutex_lock(&wal->lock);
+    if (wal->next_ready && wal->next.bytes < bytes)
+        discard_next(wal);
+    while (!wal->next_ready) {
+        wal->next_wanted = bytes;
+        pthread_cond_signal(&wal->chores);
+        pthread_cond_wait(&wal->made, &wal->lock);
+        if (wal->next_ready && wal->next.bytes < bytes) /* it was under way before we asked */
+            discard_next(wal);
+    }
+    wal->next_wanted = 0;
+    wal->next_ready = false;
+    *out = wal->next;
+    pthread_mutex_unlock(&wal->lock);
+}
