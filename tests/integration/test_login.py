@@ -106,7 +106,7 @@ class Login(xatest.Case):
     def test_tls_1_2_and_1_3(self):
         import ssl
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            context = ssl.create_default_context(cafile=f"{self.world.certs}/ca.pem")
+            context = ssl.create_default_context(cafile=f"{self.world.certs}/ca.crt")
             context.minimum_version = context.maximum_version = version
             db = self.connect(ssl=context)
             self.assertEqual(self.rows(db, "SELECT 1"), ((1,),), version)
@@ -120,7 +120,7 @@ class Login(xatest.Case):
         client = shutil.which("mariadb")
         self.assertTrue(client, "apt-get install mariadb-client")
         done = subprocess.run([client, "--no-defaults", "-h127.0.0.1", f"-P{self.world.proxy.port}", "-uapp",
-                               f"--ssl-ca={self.world.certs}/ca.pem", "--ssl-verify-server-cert", "-N", "-B",
+                               f"--ssl-ca={self.world.certs}/ca.crt", "--ssl-verify-server-cert", "-N", "-B",
                                "-e", "SELECT 'through the proxy'; SELECT 1+1"],
                               env={**os.environ, "MYSQL_PWD": xatest.PASSWORDS["app"]},
                               capture_output=True, text=True, check=False)
@@ -139,14 +139,8 @@ class BackendCertificate(unittest.TestCase):
     def world_with(self, kind):
         world = xatest.World()
         self.addCleanup(world.wipe)
-        bad = os.path.join(world.certs, "bad")
-        names = sorted(name for name in os.listdir(bad) if name.endswith(".pem"))
-        certificate = [n for n in names if kind in n and "key" not in n and "ca" != n.split(".")[0]]
-        key = [n for n in names if kind in n and "key" in n]
-        self.assertTrue(certificate and key, f"no {kind} certificate among {names}")
-        server = world.server["s1"]
-        server.tls_options = lambda: [f"--ssl-ca={world.certs}/ca.pem", f"--ssl-cert={bad}/{certificate[0]}",
-                                      f"--ssl-key={bad}/{key[0]}"]
+        world.server["s1"].tls_options = lambda: [f"--ssl-ca={world.certs}/ca.crt", f"--ssl-cert={world.certs}/{kind}.crt",
+                                                  f"--ssl-key={world.certs}/{kind}.key"]
         try:
             return world.start()
         except xatest.servers.Skip as why:

@@ -183,7 +183,7 @@ class World:
                     self.options["proxy"])
         for name, port, more in (("main", self.proxy.port, ""), ("admin", self.proxy.admin_port, "admin = on")):
             yield from (f"[listener {name}]", "address = 127.0.0.1", f"port = {port}", more,
-                        f"tls_cert = {self.certs}/server.pem", f"tls_key = {self.certs}/server-key.pem")
+                        f"tls_cert = {self.certs}/server.crt", f"tls_key = {self.certs}/server.key")
         sha2, _ = verifiers(PASSWORDS["app"])
         yield from ("[user app]", f"password_verifier = {sha2}")
         sha2, native = verifiers(PASSWORDS["native"])
@@ -192,7 +192,7 @@ class World:
         yield from ("[admin dba]", f"password_verifier = {sha2}")
         for name, one in self.server.items():
             yield from (f"[backend {name}]", "address = 127.0.0.1", f"port = {one.port}",
-                        f"schemas = {' '.join(SCHEMAS[name])}", f"tls_ca = {self.certs}/ca.pem",
+                        f"schemas = {' '.join(SCHEMAS[name])}", f"tls_ca = {self.certs}/ca.crt",
                         f"resolver_user = {servers.RESOLVER[0]}", f"resolver_password = {servers.RESOLVER[1]}",
                         self.options["backend"])
             for user in ("app", "native"):
@@ -223,7 +223,7 @@ class World:
         options = {"host": "127.0.0.1", "port": port or self.proxy.port, "user": user,
                    "password": PASSWORDS.get(user, "") if password is None else password, "autocommit": True,
                    "connect_timeout": 10, "read_timeout": 30, "charset": "utf8mb4",
-                   "ssl": {"ca": f"{self.certs}/ca.pem", "check_hostname": True}}
+                   "ssl": {"ca": f"{self.certs}/ca.crt", "check_hostname": True}}
         options.update(more)
         return pymysql.connect(**options)
 

@@ -167,7 +167,7 @@ class SqlServer(Process):
     def tls_options(self):
         if not self.certs:
             return []
-        return [f"--ssl-ca={self.certs}/ca.pem", f"--ssl-cert={self.certs}/server.pem", f"--ssl-key={self.certs}/server-key.pem"]
+        return [f"--ssl-ca={self.certs}/ca.crt", f"--ssl-cert={self.certs}/server.crt", f"--ssl-key={self.certs}/server.key"]
 
     def common_options(self):
         return ["--user=root" if os.getuid() == 0 else f"--user={os.getuid()}", f"--datadir={self.path('data')}",
