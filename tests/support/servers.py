@@ -19,6 +19,9 @@ PEERS = os.environ.get("XAPROXY_PEERS", "/opt/peers")
 ROOT_PASSWORD = ""
 RESOLVER = ("xap_resolver", "resolver-secret")
 START_LIMIT_S = 90
+# The server, and what it takes to build against the genuine client library in there.
+ROOTFS_PACKAGES = ("mysql-server-core,mysql-client-core,libmysqlclient-dev,gcc,libc6-dev,make,pkgconf,libev-dev,libhiredis-dev,"
+                   "libssl-dev,libcrypt-dev,zlib1g-dev")
 
 
 class Skip(Exception):
@@ -345,7 +348,7 @@ def install_mysql():
         apt = ["Acquire::Check-Valid-Until \"false\"", "Acquire::Check-Date \"false\"", "APT::Install-Recommends \"false\""]
         made = subprocess.run(["mmdebstrap", "--variant=minbase", "--mode=root", *[f"--aptopt={o}" for o in apt],
                                *[f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "doc", "locale")],
-                               "--include=mysql-server-core,mysql-client-core,libmysqlclient-dev", "sid", target + ".tmp", mirror],
+                               "--include=" + ROOTFS_PACKAGES, "sid", target + ".tmp", mirror],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if made.returncode:
             shutil.rmtree(target + ".tmp", ignore_errors=True)
