@@ -52,8 +52,9 @@ static int bio_write(BIO *bio, const char *from, int n)
 {
     struct net_tls_stream *s = BIO_get_data(bio);
     size_t moved = 0;
+    char consequence[NET_WHY_SIZE]; /* the alert about a death that reading has noticed cannot be sent either */
     BIO_clear_retry_flags(bio);
-    switch (net_socket_send(s->fd, from, (size_t)n, &moved, s->socket_why)) {
+    switch (net_socket_send(s->fd, from, (size_t)n, &moved, *s->socket_why ? consequence : s->socket_why)) {
     case NET_IO_DONE:
         ++*s->writes;
         return (int)moved;
