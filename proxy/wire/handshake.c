@@ -62,7 +62,8 @@ bool wire_greeting_read(struct slice payload, struct wire_greeting *out)
         out->mariadb = true;
     }
     /* At least 13 bytes, whatever data_len says; the last of them is a NUL. */
-    scramble_tail_take(out, cursor_bytes(&c, (data_len > PLUGIN_DATA_SIZE ? data_len : PLUGIN_DATA_SIZE) - SCRAMBLE_HEAD));
+    size_t whole = data_len > PLUGIN_DATA_SIZE ? data_len : PLUGIN_DATA_SIZE;
+    scramble_tail_take(out, cursor_bytes(&c, whole - SCRAMBLE_HEAD));
     if (out->caps & WIRE_CAP_PLUGIN_AUTH)
         text_copy(out->plugin, sizeof out->plugin, cursor_until_nul(&c));
     uint32_t needed = WIRE_CAP_PROTOCOL_41 | WIRE_CAP_SECURE_CONNECTION;

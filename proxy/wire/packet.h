@@ -31,7 +31,7 @@ enum wire_gather {
 struct wire_gatherer {
     struct buf joined; /* used only when a payload spans frames */
     size_t in_place;   /* bytes of `in` that the payload handed out still occupies, its header included */
-    uint8_t next_seq;  /* expected: 0 before each command, set by the caller; after WIRE_GATHERED it is the reply's first */
+    uint8_t next_seq;  /* expected: 0 before each command, set by the caller; after WIRE_GATHERED the reply's first */
 };
 /* On WIRE_GATHERED *payload is valid until `in` grows or wire_gather_done, which must be called before the next
  * wire_gather. */

@@ -1,5 +1,5 @@
-/* Where does a server's reply end? Watches packet headers and first bytes of one response; rows are never decoded. Leaves
- * sockets and sequence numbers to backend/.
+/* Where does a server's reply end? Watches packet headers and first bytes of one response; rows are never decoded.
+ * Leaves sockets and sequence numbers to backend/.
  *
  *   COUNT -> COLUMNS -> (EOF) -> ROWS -> end or next result          OK / ERR end at once
  */
@@ -11,7 +11,7 @@
 enum wire_response_kind {
     WIRE_RESPONSE_NONE,       /* COM_QUIT, COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA: nothing comes */
     WIRE_RESPONSE_QUERY,      /* COM_QUERY, COM_STMT_EXECUTE: OK, ERR, result sets, LOCAL INFILE */
-    WIRE_RESPONSE_CURSOR,     /* COM_STMT_EXECUTE whose flags ask for a cursor: rows may stay behind for COM_STMT_FETCH */
+    WIRE_RESPONSE_CURSOR,     /* COM_STMT_EXECUTE asking for a cursor: rows may stay behind for COM_STMT_FETCH */
     WIRE_RESPONSE_PREPARE,    /* COM_STMT_PREPARE */
     WIRE_RESPONSE_FIELDS,     /* COM_FIELD_LIST: columns then EOF/OK */
     WIRE_RESPONSE_FETCH,      /* COM_STMT_FETCH: rows then EOF/OK */
