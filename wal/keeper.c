@@ -1,7 +1,6 @@
 /* The keeper thread: removes segments whose open records were copied and synced, and makes the next one ahead of need,
  * so that the log thread never waits for either. A full disk is met here, before anything depends on it: the keeper
  * tries again with a new file, and wal_reserve refuses meanwhile. */
-#include <errno.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -9,7 +8,8 @@
 #include "base/log.h"
 #include "wal/state.h"
 
-#define RETRY_MS 500
+#define RETRY_STEP_MS 100 /* between tries while the log thread waits */
+#define RETRY_STEPS 10    /* so many steps while it does not: each try fills what is left of the disk */
 
 uint64_t wal_room_wanted(const struct wal *wal)
 {
@@ -51,11 +51,21 @@ static void remove_old(struct wal *wal)
 
 static void wait_before_retry(struct wal *wal)
 {
-    int64_t until_ms = clock_mono_ms() + RETRY_MS;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-    while (!wal->keeper_stops && !wal->writer_stops &&
-           pthread_cond_timedwait(&wal->chores, &wal->lock, &until) != ETIMEDOUT)
-        ;
+    for (int step = 0; step < (wal->next_wanted ? 1 : RETRY_STEPS) && !wal->writer_stops; step++) {
+        int64_t until_ms = clock_mono_ms() + RETRY_STEP_MS;
+        struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+        pthread_cond_timedwait(&wal->chores, &wal->lock, &until);
+    }
+}
+
+/* Told once, not at every try. */
+static void tell_room(struct wal *wal, bool there, const char *why)
+{
+    if (there && wal->no_room)
+        log_info("log_room_again", "dir=%s", wal->dir.path);
+    else if (!there && !wal->no_room)
+        log_warn("log_no_room", "why=\"%s\" consequence=\"new transactions are refused when the segment is full\"", why);
+    wal->no_room = !there;
 }
 
 static void make_next(struct wal *wal, uint64_t bytes)
@@ -70,12 +80,13 @@ static void make_next(struct wal *wal, uint64_t bytes)
         wal->next = made;
         wal->next_ready = true;
         wal->stats.segments++;
+        tell_room(wal, true, NULL);
         pthread_cond_signal(&wal->made);
         return;
     }
     if (status != WAL_NO_SPACE || (wal->writer_stops && wal->next_wanted))
         wal_die(&error);
-    log_warn("log_no_room", "why=\"%s\" retry_ms=%d", error.text, RETRY_MS);
+    tell_room(wal, false, error.text);
     wait_before_retry(wal);
 }
 

@@ -42,6 +42,7 @@ struct wal {
     struct wal_segment next;
     bool next_ready;
     uint64_t next_wanted; /* the log thread waits for a segment of so many bytes; 0 = it does not */
+    bool no_room;         /* the last try to make one found the disk full */
     bool old_segments;    /* there are some to remove */
     uint32_t last_number; /* of the segment made last */
 
