@@ -449,7 +449,7 @@ static void no_callback_comes_after_our_own_close(void)
 }
 
 static void *join_me;
-static volatile bool reader_done;
+static _Atomic bool reader_done;
 static void *read_and_tell(void *arg)
 {
     join_me = read_to_end(arg);
