@@ -57,7 +57,7 @@ struct backend_conn {
     enum backend_xa xa;
     bool dirty;                     /* holds session state: reset before another session uses it */
     bool broken;                    /* protocol trouble or dead: close, never pool */
-    bool connection_logged;         /* xa_connection record appended */
+    uint64_t logged_at;             /* position in the log of the record of this connection; 0 = none */
     uint64_t statement_generation;  /* of prepared statements: grows at every reset */
     /* The borrower's: set them when the connection comes in on_ready; the pool clears them when it goes back.
      * on_gone: the connection died while lent, whether or not commands were under way; it comes once, after every `lost`, and
