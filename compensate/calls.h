@@ -1,5 +1,4 @@
-/* The function calls by which a transaction talks to Redis, built as argument lists, and the meaning of their error replies.
- * What the functions do is library.lua; who sends them is proxy/redis. */
+/* The function calls by which a transaction talks to Redis, built as argument lists. What the functions do is library.lua; who sends them is proxy/redis. */
 #ifndef COMPENSATE_CALLS_H
 #define COMPENSATE_CALLS_H
 
@@ -9,6 +8,7 @@
 #include "base/cursor.h"
 #include "compensate/argv.h"
 #include "compensate/command.h"
+#include "compensate/reply.h"
 #include "compensate/seqs.h"
 
 /* In whose name a call is made. */
@@ -74,32 +74,5 @@ void comp_call_kill(struct comp_argv *out, uint64_t client_id);
 
 const char *comp_library_name(void);
 const char *comp_library_text(void);
-
-/* What an error reply means. Each but OK says with certainty that this request did nothing. */
-#define COMP_REPLIES(X) \
-    X(OK, "not an error") \
-    X(ERROR, "the command itself failed") \
-    X(LOCKED, "another transaction holds a key") \
-    X(FENCED, "this transaction was ended by somebody else, or this write was taken back") \
-    X(STALE, "this node's epoch is over: another start of it has recovered") \
-    X(TOO_BIG, "the before-image exceeds a limit") \
-    X(REFUSED, "the library cannot take this form of the command back") \
-    X(MISSING, "a vote found other records than were acknowledged") \
-    X(NO_FUNCTION, "the library is not there: load it and send again") \
-    X(NOT_NOW, "busy, loading or not able to persist: later") \
-    X(NO_MEMORY, "over maxmemory") \
-    X(NOT_MASTER, "a replica, or the slot is elsewhere: find the master") \
-    X(NO_RIGHT, "not logged in, or not allowed")
-enum comp_reply {
-#define X(name, text) COMP_REPLY_##name,
-    COMP_REPLIES(X)
-#undef X
-};
-enum comp_reply comp_reply_of_error(struct slice text);
-const char *comp_reply_name(enum comp_reply reply);
-/* The MySQL error for it. */
-unsigned comp_reply_sql(enum comp_reply reply, const char **sqlstate);
-/* "XALOCKED owner key": the two words, the key with bytes beyond printable ASCII as \xNN. False: not such a text. */
-bool comp_reply_locked(struct slice text, struct slice *owner, struct slice *key);
 
 #endif

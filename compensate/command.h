@@ -27,6 +27,7 @@ enum comp_class {
     X(SCORES, "member, score: two elements a row") \
     X(CURSOR, "cursor, value: the first element and a row for each of the second") \
     X(NESTED, "reply JSON") \
+    X(OPTION, "in the table only: SCORES, PAIRS, NESTED or ANY by WITHSCORES, WITHVALUES, WITHCOORD ...") \
     X(ANY, "by what comes: integer, bulk, or a flat list; nested arrays as JSON")
 enum comp_shape {
 #define X(name, text) COMP_SHAPE_##name,

@@ -38,6 +38,8 @@ enum comp_tx_state {
 #undef X
 };
 
+#define COMP_MAX_WRITES 65536 /* the end of a transaction is one call, and Redis does nothing else meanwhile */
+
 struct comp_tx {
     enum comp_tx_state state;
     uint32_t last;          /* greatest seq ever used: one is never used twice */
@@ -77,6 +79,7 @@ struct comp_event {
     X(LOCK_TIMEOUT, "1205 (HY000): not applied") \
     X(UNREACHABLE, "1105 (HY000): not applied, the transaction is usable") \
     X(NO_ROOM, "1041 (HY000): the log is full, not applied") \
+    X(TOO_MANY, "1235 (42000): not applied, a transaction holds at most COMP_MAX_WRITES") \
     X(IN_DOUBT, "1402 (XA100): the transaction has failed") \
     X(FENCED, "1402 (XA100): ended by somebody else, the transaction has failed")
 enum comp_answer {

@@ -1,0 +1,190 @@
+/* The command table, looked up and applied: class, keys, shape, and refusals in words. Where keys stand is keys.c. */
+#include "compensate/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "compensate/keys.h"
+#include "compensate/slot.h"
+
+#define ADMINISTERS "it administers the server"
+#define BLOCKS "it blocks, and nobody may hold keys while waiting; use "
+#define CONNECTION "it changes the state of a connection that others share"
+#define NO_KEYS "it has no keys to restore, and would remove the locks of open transactions"
+#define OTHER_DATABASE "it moves keys between databases"
+#define SCRIPTS "a script may write keys that it does not declare"
+#define SQL_DOES "BEGIN, COMMIT and ROLLBACK do that here"
+#define UNSAID "a message cannot be unsaid"
+
+static const struct comp_command rows[] = {
+#define READ(name, arity, keys, shape) {name, arity, COMP_CLASS_READ, NULL, keys, COMP_SHAPE_##shape, NULL},
+#define WRITE(name, arity, handler, keys, shape) {name, arity, COMP_CLASS_WRITE, handler, keys, COMP_SHAPE_##shape, NULL},
+#define OUTSIDE(name, arity, shape, reason) {name, arity, COMP_CLASS_OUTSIDE, NULL, "", COMP_SHAPE_##shape, reason},
+#define REFUSED(name, arity, reason) {name, arity, COMP_CLASS_REFUSED, NULL, "", COMP_SHAPE_ANY, reason},
+#include "compensate/commands.def"
+#undef READ
+#undef WRITE
+#undef OUTSIDE
+#undef REFUSED
+};
+#define N_ROWS (sizeof rows / sizeof rows[0])
+
+const struct comp_command *comp_command_row(size_t i)
+{
+    return i < N_ROWS ? &rows[i] : NULL;
+}
+
+/* Order of a word (any case, any bytes) against a name of the table, which is sorted by its upper-case ASCII. */
+static int compare(const char *word, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)word[i], d = (unsigned char)name[i];
+        if (c >= 'a' && c <= 'z')
+            c = (unsigned char)(c - 'a' + 'A');
+        if (c != d || !d)
+            return c < d ? -1 : 1;
+    }
+    return name[n] ? -1 : 0;
+}
+
+static const struct comp_command *find(const char *word, size_t n)
+{
+    size_t low = 0, high = N_ROWS;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = compare(word, n, rows[middle].name);
+        if (!order)
+            return &rows[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+const struct comp_command *comp_command_find(struct slice name, struct slice second)
+{
+    char words[64];
+    if (name.len + 1 + second.len < sizeof words && second.at && name.len) {
+        memcpy(words, name.at, name.len);
+        words[name.len] = ' ';
+        memcpy(words + name.len + 1, second.at, second.len);
+        const struct comp_command *both = find(words, name.len + 1 + second.len);
+        if (both)
+            return both;
+    }
+    return name.len && name.len < sizeof words ? find((const char *)name.at, name.len) : NULL;
+}
+
+static bool PRINTF_LIKE(4, 5) refuse(struct comp_refusal *why, unsigned code, const char *sqlstate, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    why->code = code;
+    snprintf(why->sqlstate, sizeof why->sqlstate, "%s", sqlstate);
+    vsnprintf(why->text, sizeof why->text, fmt, args);
+    va_end(args);
+    return false;
+}
+
+static bool unknown(const struct comp_argv *command, struct comp_refusal *why)
+{
+    char name[48];
+    struct slice s = comp_argv_at(command, 0);
+    size_t n = 0;
+    for (; n < s.len && n < sizeof name - 1; n++)
+        name[n] = s.at[n] > ' ' && s.at[n] < 127 ? (char)s.at[n] : '?';
+    name[n] = '\0';
+    return refuse(why, 1305, "42000", "Redis command %s does not exist", name);
+}
+
+static bool count_fits(const struct comp_command *row, size_t n)
+{
+    return row->arity >= 0 ? n == (size_t)row->arity : n >= (size_t)-row->arity;
+}
+
+static bool has_word(const struct comp_argv *command, const char *word)
+{
+    for (size_t i = 2; i < command->n; i++)
+        if (slice_is_word(comp_argv_at(command, i), word))
+            return true;
+    return false;
+}
+
+/* What a reply looks like may hang on an option. */
+static enum comp_shape shape_of(const struct comp_command *row, const struct comp_argv *command)
+{
+    if (row->shape != COMP_SHAPE_OPTION)
+        return row->shape;
+    if (has_word(command, "WITHCOORD") || has_word(command, "WITHDIST") || has_word(command, "WITHHASH"))
+        return COMP_SHAPE_NESTED;
+    if (has_word(command, "WITHSCORES"))
+        return COMP_SHAPE_SCORES;
+    if (has_word(command, "WITHVALUES"))
+        return COMP_SHAPE_PAIRS;
+    return COMP_SHAPE_ANY;
+}
+
+static bool refused_class(const struct comp_command *row, bool in_transaction, struct comp_refusal *why)
+{
+    if (row->class == COMP_CLASS_REFUSED)
+        return refuse(why, 1235, "42000", "Redis command %s cannot be used through the proxy: %s", row->name, row->reason);
+    if (row->class == COMP_CLASS_OUTSIDE && in_transaction)
+        return refuse(why, 1235, "42000", "Redis command %s cannot be used in a transaction: %s. Run it outside", row->name,
+                      row->reason);
+    return true;
+}
+
+static bool keys_fit(const struct comp_argv *command, const struct comp_command_use *use, struct comp_refusal *why)
+{
+    for (unsigned i = 0; i < use->n_keys; i++)
+        if (comp_key_is_ours(comp_argv_at(command, use->key[i])))
+            return refuse(why, 1235, "42000", "Redis keys that begin with %s belong to the proxy", COMP_KEY_PREFIX);
+    return true;
+}
+
+static bool find_keys(const struct comp_argv *command, struct comp_command_use *use, struct comp_refusal *why)
+{
+    switch (comp_keys_find(use->row->keys, command, use)) {
+    case COMP_KEYS_FOUND:
+        return keys_fit(command, use, why);
+    case COMP_KEYS_TOO_MANY:
+        return refuse(why, 1235, "42000", "Redis command %s names more than %d keys", use->row->name, COMP_MAX_KEYS);
+    case COMP_KEYS_BLOCK:
+        return refuse(why, 1235, "42000", "Redis command %s cannot be used with BLOCK: nobody may hold keys while waiting",
+                      use->row->name);
+    case COMP_KEYS_MALFORMED:
+        break;
+    }
+    return refuse(why, 1318, "42000", "Redis command %s: the keys cannot be found in these arguments", use->row->name);
+}
+
+bool comp_command_check(const struct comp_argv *command, bool in_transaction, struct comp_command_use *use,
+                        struct comp_refusal *why)
+{
+    CHECK(command->n > 0);
+    struct slice second = command->n > 1 ? comp_argv_at(command, 1) : (struct slice){NULL, 0};
+    const struct comp_command *row = comp_command_find(comp_argv_at(command, 0), second);
+    if (!row)
+        return unknown(command, why);
+    if (!refused_class(row, in_transaction, why))
+        return false;
+    if (!count_fits(row, command->n))
+        return refuse(why, 1318, "42000", "Incorrect number of arguments for Redis command %s; got %zu", row->name,
+                      command->n - 1);
+    if (command->n > COMP_MAX_ARGS)
+        return refuse(why, 1235, "42000", "Redis command %s has more than %d arguments", row->name, COMP_MAX_ARGS);
+    use->row = row;
+    use->class = row->class;
+    use->shape = shape_of(row, command);
+    use->slot = 0;
+    if (!find_keys(command, use, why))
+        return false;
+    if (use->n_keys)
+        use->slot = comp_slot_of_key(comp_argv_at(command, use->key[0]));
+    if (row->class == COMP_CLASS_WRITE && !use->n_written)
+        use->class = COMP_CLASS_READ; /* SORT and GEORADIUS without STORE */
+    return true;
+}

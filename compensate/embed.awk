@@ -1,0 +1,12 @@
+# Turns a text file into a C string: what the program carries inside.
+BEGIN {
+    print "/* Generated from library.lua. */"
+    print "#include \"compensate/library_text.h\"\n"
+    print "const char comp_library[] ="
+}
+{
+    gsub(/\\/, "\\\\")
+    gsub(/"/, "\\\"")
+    print "    \"" $0 "\\n\""
+}
+END { print "    ;" }

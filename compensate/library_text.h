@@ -1,0 +1,7 @@
+/* The text of library.lua, put into a C file by the build. */
+#ifndef COMPENSATE_LIBRARY_TEXT_H
+#define COMPENSATE_LIBRARY_TEXT_H
+
+extern const char comp_library[];
+
+#endif
