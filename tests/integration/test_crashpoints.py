@@ -151,7 +151,7 @@ class TheList(unittest.TestCase):
 
 
 class CrashPoints(xatest.Case):
-    world_options = {"proxy_options": "wal_segment_bytes = 65536"}
+    world_options = {"proxy_options": "wal_segment_size = 64K"}
     numbers = itertools.count(1)
     stocked = 0
 

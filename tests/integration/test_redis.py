@@ -8,7 +8,7 @@ import xatest
 
 
 class Redis(xatest.Case):
-    world_options = {"redis_options": "lock_wait_ms = 700"}
+    world_options = {"redis_options": "lock_wait = 700ms"}
 
     def setUp(self):
         self.r = self.redis()

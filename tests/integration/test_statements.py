@@ -11,7 +11,7 @@ BIG = 20 * 1024 * 1024
 
 
 class Statements(xatest.Case):
-    world_options = {"proxy_options": f"max_packet = {64 * 1024 * 1024}"}
+    world_options = {"proxy_options": "max_packet = 64M"}
 
     @classmethod
     def setUpClass(cls):

@@ -136,7 +136,7 @@ class Gauge(threading.Thread):
 
 
 class Storm(xatest.Case):
-    world_options = {"proxy_options": "wal_segment_bytes = 262144"}
+    world_options = {"proxy_options": "wal_segment_size = 256K"}
 
     def prepare(self):
         for name, schema in (("s1", "t1"), ("s2", "t2")):

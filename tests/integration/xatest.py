@@ -197,7 +197,7 @@ class World:
                         self.options["backend"])
             for user in ("app", "native"):
                 account, password = self.account(user, name)
-                yield from (f"[account {user}@{name}]", f"backend_user = {account}", f"password = {password}")
+                yield from (f"[account {user}@{name}]", f"user = {account}", f"password = {password}")
         yield from ("[redis cache]", "address = 127.0.0.1", f"port = {self.cache.port}", self.options["redis"])
         yield self.options["more"]
 
