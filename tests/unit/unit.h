@@ -9,7 +9,7 @@ struct unit_test {
     void (*run)(void);
 };
 
-static int unit_main(const char *suite_name, const struct unit_test *tests)
+static inline int unit_main(const char *suite_name, const struct unit_test *tests)
 {
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 99;
