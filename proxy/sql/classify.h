@@ -45,7 +45,7 @@ struct sql_statement {
     struct slice text; /* this one statement, without its ; */
     enum sql_kind kind;
     /* Schemas named by tables, routines and three-part columns (quotes off), in order, without doubles, without the
-     * servers' own (information_schema, performance_schema, mysql, sys); more than fit, or too long: schemas_overflow. */
+     * servers' own (information_schema, performance_schema, mysql, sys). More than fit, or too long: overflow. */
     char schema[SQL_MAX_SCHEMAS][SQL_NAME_SIZE];
     unsigned n_schemas;
     bool schemas_overflow;
@@ -81,7 +81,7 @@ enum sql_set_scope {
     SQL_SET_SESSION,
     SQL_SET_GLOBAL, /* also PERSIST, PERSIST_ONLY */
     SQL_SET_USER,
-    SQL_SET_ONE_SHOT /* @@x or TRANSACTION without scope: isolation and access mode of the next transaction, else session */
+    SQL_SET_ONE_SHOT /* @@x or TRANSACTION without scope: isolation, access mode of the next transaction; else session */
 };
 struct sql_set {
     enum sql_set_scope scope;
@@ -91,8 +91,7 @@ struct sql_set {
 };
 /* Walks the assignments of a SET or SET_TRANSACTION statement. */
 struct sql_set_reader {
-    struct sql_lexer lexer;
-    struct sql_token ahead;
+    struct sql_tokens in;
     enum sql_set_scope scope; /* that the last keyword set for those that follow */
     bool bad;                 /* after the last: not well-formed, for a server to complain about */
 };
