@@ -1,0 +1,250 @@
+"""What a restart, a dead server and a person find: drains, foreign branches, transactions in doubt, xactl and waldump."""
+import contextlib
+import os
+import re
+import subprocess
+import threading
+import time
+
+import pymysql
+import xatest
+
+GTRID = re.compile(r"xap1:test:[0-9a-z]+:[0-9a-f]+:[0-9a-f]+-[0-9a-f]+")
+
+
+class Recovery(xatest.Case):
+    numbers = iter(range(1, 1000))
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        xatest.Order.stock_up(cls.world, range(1, 100))
+
+    def setUp(self):
+        for part in self.world.parts():
+            part.start()
+        self.world.settle()
+
+    def order(self):
+        return xatest.Order(self.world, next(self.numbers))
+
+    def xactl(self, *args, status=0):
+        done = subprocess.run([os.path.join(xatest.BUILD, "xactl"), "--host", "127.0.0.1", "--port", str(self.world.proxy.admin_port),
+                               "--user", "dba", "--ca", f"{self.world.certs}/ca.crt", *args],
+                              env={**os.environ, "MYSQL_PWD": xatest.PASSWORDS["dba"]}, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, status, f"xactl {' '.join(args)}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def foreign(self, server, gtrid, table_row):
+        """A prepared branch that nobody of ours made."""
+        db = self.world.server[server].root()
+        self.run_sql(db, f"XA START '{gtrid}','b',1", f"INSERT INTO orders.orders VALUES ({table_row}, 'foreign', 'x', 1)",
+                     f"XA END '{gtrid}','b',1", f"XA PREPARE '{gtrid}','b',1")
+        db.close()
+
+    def decided_with_a_dead_server(self):
+        """An order whose decision is durable while s2 is dead; the order, the connection, what SHOW WARNINGS says."""
+        self.world.restart_proxy("commit_sent:1:pause")
+        order, db = self.order(), self.connect()
+        thread = threading.Thread(target=order.execute, args=("COMMIT", db), daemon=True)
+        thread.start()
+        xatest.until(self.world.proxy.paused, 10, "commit_sent was not passed")
+        self.world.server["s2"].crash()
+        self.world.proxy.resume()
+        thread.join(30)
+        self.assertFalse(thread.is_alive(), "no answer to COMMIT")
+        return order, db
+
+    # --- dead servers ---
+
+    def test_decided_commit_with_a_dead_server_is_ok_with_a_warning(self):
+        order, db = self.decided_with_a_dead_server()
+        self.assertEqual(order.outcome, "acked", order.error)
+        self.assertRegex(str(self.rows(db, "SHOW WARNINGS")), GTRID)
+        self.world.server["s2"].start()
+        self.world.settle()
+        order.judge(expect=True)
+
+    def test_xactl_shows_what_is_in_doubt(self):
+        order, _ = self.decided_with_a_dead_server()
+        xatest.until(lambda: GTRID.search(self.xactl("in-doubt")), 5, "xactl does not list it")
+        listed = self.xactl("in-doubt")
+        gtrid = GTRID.search(listed)[0]
+        self.assertIn("s2", listed)
+        shown = self.xactl("show", gtrid)
+        self.assertIn(gtrid, shown)
+        self.assertIn("app", shown)
+        refused = self.xactl("rollback", gtrid, status=1)
+        self.assertIn("force", refused.lower(), "a verdict against the log needs force")
+        self.world.server["s2"].start()
+        self.world.settle()
+        order.judge(expect=True)
+        xatest.until(lambda: not GTRID.search(self.xactl("in-doubt")), 5, "still listed after it is settled")
+
+    def test_other_servers_are_served_while_one_is_dead(self):
+        self.world.server["s2"].crash()
+        db = self.connect()
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM orders.orders WHERE id = 0"), ((0,),))
+        with self.assertRaises(pymysql.err.MySQLError):
+            self.rows(db, "SELECT * FROM stock.stock")
+        self.run_sql(db, "INSERT INTO orders.orders VALUES (900, 'x', 'y', 1)")
+        self.world.server["s2"].start()
+        xatest.until(lambda: self.answers(db, "SELECT COUNT(*) FROM stock.stock"), 5, "the server is not found again")
+
+    def answers(self, db, sql):
+        with contextlib.suppress(pymysql.err.MySQLError):
+            return bool(self.rows(db, sql))
+        return False
+
+    def test_start_with_a_dead_server(self):
+        self.world.proxy.stop()
+        self.world.server["s2"].crash()
+        self.world.proxy.start()
+        db = self.connect()
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM orders.orders WHERE id = 0"), ((0,),))
+        self.world.server["s2"].start()
+        xatest.until(lambda: self.answers(self.connect(), "SELECT COUNT(*) FROM stock.stock"), 5, "the server is not found")
+        self.assertEqual(self.order().execute().outcome, "acked")
+
+    def test_start_with_redis_dead(self):
+        self.world.proxy.stop()
+        self.world.cache.crash()
+        self.world.proxy.start()
+        db = self.connect()
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM orders.orders WHERE id = 0"), ((0,),))
+        self.world.cache.start()
+        xatest.until(lambda: self.answers(db, "CALL cache.SET('k', 'v')"), 5, "Redis is not found")
+
+    def test_branches_that_waited_for_a_restart_of_both(self):
+        self.world.restart_proxy("commit_sent:1:pause")
+        order = self.order()
+        thread = order.execute_in_thread()
+        xatest.until(self.world.proxy.paused, 10, "commit_sent was not passed")
+        for server in self.world.server.values():
+            server.crash()
+        self.world.proxy.crash()
+        thread.join(10)
+        for server in self.world.server.values():
+            server.start()
+        self.world.proxy.start()
+        self.world.settle()
+        order.judge(expect=True)
+
+    # --- others' branches ---
+
+    def test_foreign_branches_are_not_touched(self):
+        names = ["somebody-elses", "xap1:other:0123abcd:1:1-00112233445566aa", "xap1:test:0badbeef:1:1-00112233445566aa"]
+        for i, gtrid in enumerate(names):
+            self.foreign("s1", gtrid, 800 + i)
+        self.world.restart_proxy()
+        time.sleep(2.5)
+        listed = [xid.decode() for xid in self.world.server["s1"].in_doubt()]
+        for gtrid in names:
+            self.assertIn(gtrid + "b", listed)
+            self.world.direct("s1", f"XA ROLLBACK '{gtrid}','b',1")
+        self.assertEqual(self.order().execute().outcome, "acked")
+
+    # --- the end of the process ---
+
+    def test_sigterm_lets_a_transaction_finish(self):
+        order, db = self.order(), self.connect()
+        self.run_sql(db, "BEGIN", *order.statements())
+        self.world.proxy.signal(xatest.signal.SIGTERM)
+        time.sleep(0.3)
+        self.assertTrue(self.world.proxy.alive(), "it did not wait for the open transaction")
+        with self.assertRaises((pymysql.err.MySQLError, OSError)):
+            self.world.connect(connect_timeout=2)
+        self.run_sql(db, "COMMIT")
+        order.outcome = "acked"
+        self.world.proxy.wait_gone(5)
+        self.assertEqual(self.world.leftovers(), [])
+        order.judge(expect=True)
+
+    def test_sigterm_with_idle_clients_ends_at_once(self):
+        for _ in range(5):
+            self.rows(self.connect(), "SELECT 1")
+        begun = time.monotonic()
+        self.world.proxy.stop(5)
+        self.assertLess(time.monotonic() - begun, 3)
+
+    def test_drain_deadline(self):
+        order, db = self.order(), self.connect()
+        self.run_sql(db, "BEGIN", *order.statements())
+        self.world.proxy.signal(xatest.signal.SIGTERM)
+        self.world.proxy.wait_gone(13)
+        self.world.proxy.start()
+        self.world.settle()
+        order.outcome = "refused"
+        order.judge(expect=False)
+
+    def test_kill_while_transactions_are_open(self):
+        open_ones = []
+        for _ in range(5):
+            order, db = self.order(), self.connect()
+            self.run_sql(db, "BEGIN", *order.statements())
+            open_ones.append(order)
+        self.world.restart_proxy()
+        self.world.settle()
+        for order in open_ones:
+            order.outcome = "refused"
+            order.judge(expect=False)
+        for order in open_ones:
+            self.assertEqual(xatest.Order(self.world, order.number).execute().outcome, "acked", "a lock was left")
+
+    def test_second_process_on_the_same_log_is_refused(self):
+        second = os.path.join(self.world.directory, "second.conf")
+        with open(self.world.config, encoding="utf-8") as f, open(second, "w", encoding="utf-8") as g:
+            text = f.read()
+            for port in (self.world.proxy.port, self.world.proxy.admin_port):
+                text = text.replace(f"port = {port}\n", f"port = {xatest.servers.free_port()}\n")
+            g.write(text)
+        done = subprocess.run([os.path.join(xatest.BUILD, "xaproxy"), "--config", second], capture_output=True, text=True,
+                              timeout=20, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertTrue(re.search("lock|another|use", done.stdout + done.stderr), done.stderr)
+        self.assertEqual(self.rows(self.connect(), "SELECT 1"), ((1,),))
+
+    def test_many_restarts_in_a_row(self):
+        orders = []
+        for _ in range(8):
+            orders.append(self.order().execute())
+            self.world.restart_proxy()
+        self.world.settle()
+        for order in orders:
+            order.judge(expect=True)
+
+    # --- tools ---
+
+    def test_waldump_reads_the_log_of_a_stopped_proxy(self):
+        order = self.order().execute()
+        self.assertEqual(order.outcome, "acked")
+        self.world.proxy.stop()
+        done = subprocess.run([os.path.join(xatest.BUILD, "waldump"), os.path.join(self.world.directory, "proxy/data/log")],
+                              capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, GTRID)
+
+    def test_xactl_backends(self):
+        text = self.xactl("backends")
+        for name in ("s1", "s2"):
+            self.assertIn(name, text)
+
+    def test_xactl_refuses_a_wrong_password(self):
+        done = subprocess.run([os.path.join(xatest.BUILD, "xactl"), "--host", "127.0.0.1", "--port", str(self.world.proxy.admin_port),
+                               "--user", "dba", "--ca", f"{self.world.certs}/ca.crt", "in-doubt"],
+                              env={**os.environ, "MYSQL_PWD": "not-it"}, capture_output=True, text=True, timeout=30, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("denied", done.stderr)
+
+    def test_check_tells_file_and_line(self):
+        wrong = os.path.join(self.world.directory, "wrong.conf")
+        with open(self.world.config, encoding="utf-8") as f, open(wrong, "w", encoding="utf-8") as g:
+            text = f.read().replace("workers = 2", "wrokers = 2")
+            g.write(text)
+        line = text.splitlines().index("wrokers = 2") + 1
+        done = subprocess.run([os.path.join(xatest.BUILD, "xaproxy"), "--config", wrong, "--check"], capture_output=True, text=True,
+                              timeout=20, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(f"wrong.conf:{line}:", done.stdout + done.stderr)
+        self.assertIn("workers", (done.stdout + done.stderr).replace("wrokers", ""))

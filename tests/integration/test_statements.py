@@ -21,7 +21,8 @@ class Statements(xatest.Case):
 
     def test_text_result(self):
         db = self.connect(database="t1")
-        self.run_sql(db, "DROP TABLE IF EXISTS people", "CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40), n INT NULL)")
+        self.run_sql(db, "DROP TABLE IF EXISTS people", "CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40), n INT NULL)"
+                     " CHARACTER SET utf8mb4")
         with db.cursor() as cursor:
             self.assertEqual(cursor.execute("INSERT INTO people (name) VALUES ('Äsa'), ('雪')"), 2)
             self.assertEqual(cursor.lastrowid, 1)

@@ -205,8 +205,10 @@ class World:
         return [self.proxy, *self.server.values(), self.cache]
 
     def wipe(self):
+        atexit.unregister(self.wipe)
         for part in self.parts():
-            part.crash()
+            if part.alive():
+                part.crash()
         if os.environ.get("XAPROXY_KEEP"):
             print(f"# kept: {self.directory}")
         else:
@@ -377,7 +379,6 @@ class Case(unittest.TestCase):
     def tearDownClass(cls):
         if cls.world:
             cls.world.wipe()
-            atexit.unregister(cls.world.wipe)
             cls.world = None
 
     def connect(self, *args, **more):
