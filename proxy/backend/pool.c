@@ -354,7 +354,7 @@ void backend_acquire(struct backend_pools *p, struct backend_request *r)
         r->deadline_ms = now(pool) + 2 * (int64_t)pool->backend->config->connect_timeout_ms;
     list_push_back(&pool->waiting, &r->link);
     watch_deadline(pool, r->deadline_ms);
-    open_for_waiters(pool);
+    serve_later(pool);
 }
 
 void backend_cancel(struct backend_request *r)
@@ -416,8 +416,9 @@ static void pool_init(struct backend_pools *p, struct pool *pool, const struct c
     pool->serving.run = serve;
     pool->set = p;
     pool->account = account;
-    int backend = config_backend(p->config, account->backend);
-    pool->backend = backend < 0 ? NULL : &p->backends->at[backend];
+    for (size_t i = 0; i < p->backends->n && !pool->backend; i++)
+        if (strcmp(p->backends->at[i].config->name, account->backend) == 0)
+            pool->backend = &p->backends->at[i];
     net_timer_init(&pool->deadline, p->loop, on_wait_deadline, pool);
     net_timer_init(&pool->idling, p->loop, on_idle_timeout, pool);
     net_timer_init(&pool->retry, p->loop, on_retry, pool);

@@ -5,14 +5,17 @@
 /* The trackers say who wrote and what a statement changed behind the lexer's back. The lock wait is the only end of a deadlock
  * that spans servers. Names stand on both families: MySQL and MariaDB call the isolation level differently, so it is not there.
  * xa_detach_on_prepare of MySQL keeps its default, on: the resolver may then finish what a lost connection left. */
-static void write_settings(struct buf *payload, const struct config_backend *config)
+static void write_settings(struct buf *payload, const struct backend_conn *c)
 {
     buf_u8(payload, WIRE_COM_QUERY);
     buf_printf(payload,
                "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, session_track_transaction_info='STATE', "
                "session_track_schema=ON, session_track_system_variables='autocommit,character_set_client,"
                "character_set_connection,character_set_results,time_zone,sql_mode', innodb_lock_wait_timeout=%d",
-               config->lock_wait_s);
+               c->backend->config->lock_wait_s);
+    /* The capability only sets the mode at log-in; a reset forgets it. */
+    if (c->impl->client_caps & WIRE_CAP_IGNORE_SPACE)
+        buf_text(payload, ", sql_mode=CONCAT(@@sql_mode,',IGNORE_SPACE')");
 }
 
 static void fail(struct backend_conn *c, const char *what, const struct backend_outcome *outcome)
@@ -54,7 +57,7 @@ void backend_settings_send(struct backend_conn *c, bool reset)
         c->statement_generation++;
     }
     struct buf payload = {0};
-    write_settings(&payload, c->backend->config);
+    write_settings(&payload, c);
     backend_send(c, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), &settings_sink, c);
     buf_fini(&payload);
 }
