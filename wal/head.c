@@ -56,7 +56,8 @@ void wal_head_make(struct buf *out, struct wal_epoch *epoch, const struct wal_sn
     epoch_write(&payload, epoch);
     CHECK(buf_len(&payload) == EPOCH_BYTES);
     wal_record_append(out, WAL_TYPE_EPOCH, WAL_RECORD_IN_HEAD, snapshot->base, buf_at(&payload), EPOCH_BYTES);
-    buf_append(out, buf_at(&snapshot->records), buf_len(&snapshot->records));
+    if (buf_len(&snapshot->records)) /* buf_at may not be asked of a buffer that never held a byte */
+        buf_append(out, buf_at(&snapshot->records), buf_len(&snapshot->records));
     CHECK(buf_len(out) - before == epoch->head_bytes);
     wal_records_seal(buf_at(out) + before, epoch->head_bytes,
                      &(struct wal_seal){.epoch = epoch->epoch, .segment = epoch->segment, .durable = durable});
