@@ -377,7 +377,15 @@ class Case(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        if cls.world:
+        if not cls.world:
+            return
+        proxy = cls.world.proxy
+        try:
+            if proxy.alive():
+                proxy.stop()
+                if proxy.status:
+                    raise AssertionError(f"xaproxy ended with status {proxy.status} after SIGTERM:\n{proxy.log_tail(60)}")
+        finally:
             cls.world.wipe()
             cls.world = None
 

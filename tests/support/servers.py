@@ -58,6 +58,7 @@ class Process:
     def __init__(self, directory):
         self.directory = os.path.abspath(directory)
         self.child = None
+        self.status = None  # how the last one that was started from here ended, as subprocess says it
         os.makedirs(self.directory, exist_ok=True)
 
     def path(self, *parts):
@@ -94,7 +95,7 @@ class Process:
                 raise TimeoutError(f"{self.kind} pid {self.pid} did not end within {limit_s} s; log: {self.path('log')}")
             time.sleep(0.01)
         if self.child is not None:
-            self.child.wait()
+            self.status = self.child.wait()
             self.child = None
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path("pid"))
