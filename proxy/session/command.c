@@ -1,0 +1,195 @@
+/* One command of the client: what it is, and who does it. Leaves statements to statement.c. */
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "proxy/session/session.h"
+#include "proxy/session/tx.h"
+
+static struct slice argument(struct session *s)
+{
+    return (struct slice){buf_at(&s->command) + 1, buf_len(&s->command) - 1};
+}
+
+/* --- schema ----------------------------------------------------------------------------------------------------- */
+
+static void on_schema_set(struct session *s, const struct backend_outcome *outcome)
+{
+    if (!outcome->error) {
+        snprintf(s->schema, sizeof s->schema, "%s", s->statement.name);
+        snprintf(target_conn(s)->schema, sizeof target_conn(s)->schema, "%s", s->statement.name);
+    }
+    session_next(s);
+}
+
+static void send_init_db(struct session *s)
+{
+    struct buf payload = {0};
+    buf_u8(&payload, WIRE_COM_INIT_DB);
+    buf_text(&payload, s->statement.name);
+    relay_send(s, WIRE_RESPONSE_SIMPLE, buf_at(&payload), buf_len(&payload), on_schema_set);
+    buf_fini(&payload);
+}
+
+/* The server that has the schema is asked, so that rights and existence are judged where they are known. */
+void command_use(struct session *s, struct slice name)
+{
+    int backend = -1;
+    if (name.len < sizeof s->statement.name && name.len < sizeof s->schema) {
+        memcpy(s->statement.name, name.at, name.len);
+        s->statement.name[name.len] = '\0';
+        backend = config_backend_of_schema(s->world->config, s->statement.name);
+        if (backend < 0 && statement_is_system_schema(s->statement.name))
+            backend = statement_default_backend(s);
+    }
+    if (backend < 0) {
+        session_answer_error(s, 1049, "42000", "Unknown database '%.*s': no backend in the configuration has this schema",
+                             (int)(name.len < 64 ? name.len : 64), (const char *)name.at);
+        return;
+    }
+    target_prepare(s, backend, false, send_init_db);
+}
+
+/* --- reset ------------------------------------------------------------------------------------------------------ */
+
+static void on_reset_rolled_back(struct session *s)
+{
+    target_release_all(s);
+    prepared_free_all(s);
+    variables_free(s);
+    s->autocommit = true;
+    s->one_shot[0] = '\0';
+    s->pinned_server = -1;
+    s->pinned_why[0] = '\0';
+    s->ansi_quotes = s->no_backslash_escapes = false;
+    session_answer_ok(s);
+}
+
+static void reset_connection(struct session *s)
+{
+    s->after_rollback = on_reset_rolled_back;
+    tx_rollback(s, SESSION_AFTER_CALL);
+}
+
+/* --- small commands --------------------------------------------------------------------------------------------- */
+
+static void statistics(struct session *s)
+{
+    struct buf text = {0};
+    struct world *w = s->world;
+    buf_printf(&text, "Clients: %u  Statements: %llu  Commits: %llu (one phase %llu)  Rollbacks: %llu", (unsigned)w->clients,
+               (unsigned long long)w->count.statements,
+               (unsigned long long)(w->count.commits_two_phase + w->count.commits_one_phase),
+               (unsigned long long)w->count.commits_one_phase, (unsigned long long)w->count.rollbacks);
+    wire_packet_write(&s->net->out, &s->seq, buf_at(&text), buf_len(&text));
+    buf_fini(&text);
+    session_next(s);
+}
+
+static void set_option(struct session *s)
+{
+    struct cursor c = cursor_make(argument(s).at, argument(s).len);
+    uint16_t option = cursor_u16le(&c);
+    if (c.bad || option > 1) {
+        session_answer_error(s, 1047, "08S01", "Unknown option of COM_SET_OPTION");
+        return;
+    }
+    if (option == 0)
+        s->caps |= WIRE_CAP_MULTI_STATEMENTS;
+    else
+        s->caps &= ~(uint32_t)WIRE_CAP_MULTI_STATEMENTS;
+    struct wire_ok ok = {.status = session_status(s)};
+    size_t at = wire_packet_begin(&s->net->out);
+    wire_end_write(&s->net->out, s->caps, &ok);
+    wire_packet_end(&s->net->out, at, &s->seq);
+    session_next(s);
+}
+
+static uint32_t statement_id(struct session *s)
+{
+    struct cursor c = cursor_make(argument(s).at, argument(s).len);
+    return cursor_u32le(&c);
+}
+
+static void run_admin(struct session *s, uint8_t command)
+{
+    switch (command) {
+    case WIRE_COM_QUERY:
+        s->world->admin_query(s, argument(s));
+        break;
+    case WIRE_COM_PING:
+    case WIRE_COM_INIT_DB:
+    case WIRE_COM_RESET_CONNECTION:
+        session_answer_ok(s);
+        break;
+    case WIRE_COM_STATISTICS:
+        statistics(s);
+        break;
+    default:
+        session_answer_error(s, 1047, "08S01", "The admin listener takes text statements only; see xactl --help");
+    }
+}
+
+static void run_client(struct session *s, uint8_t command)
+{
+    switch (command) {
+    case WIRE_COM_QUERY:
+        statement_begin_text(s, argument(s));
+        break;
+    case WIRE_COM_INIT_DB:
+        command_use(s, argument(s));
+        break;
+    case WIRE_COM_PING:
+        session_answer_ok(s);
+        break;
+    case WIRE_COM_STMT_PREPARE:
+        prepared_prepare(s, argument(s));
+        break;
+    case WIRE_COM_STMT_EXECUTE:
+        prepared_execute(s);
+        break;
+    case WIRE_COM_STMT_SEND_LONG_DATA:
+        prepared_long_data(s);
+        break;
+    case WIRE_COM_STMT_CLOSE:
+        prepared_close(s, statement_id(s));
+        break;
+    case WIRE_COM_STMT_RESET:
+        prepared_reset(s);
+        break;
+    case WIRE_COM_STMT_FETCH:
+        prepared_fetch(s);
+        break;
+    case WIRE_COM_STATISTICS:
+        statistics(s);
+        break;
+    case WIRE_COM_SET_OPTION:
+        set_option(s);
+        break;
+    case WIRE_COM_RESET_CONNECTION:
+        reset_connection(s);
+        break;
+    default:
+        session_answer_error(s, 1047, "08S01", "Command 0x%02x is not supported by this proxy", command);
+    }
+}
+
+void command_run(struct session *s)
+{
+    if (!buf_len(&s->command)) {
+        session_answer_error(s, 1047, "08S01", "Empty command");
+        return;
+    }
+    uint8_t command = *buf_at(&s->command);
+    if (command == WIRE_COM_QUIT) {
+        session_close(s, "client quit");
+        return;
+    }
+    session_enter(s, SESSION_RUNNING, "command");
+    s->world->count.statements++;
+    if (s->user->admin)
+        run_admin(s, command);
+    else
+        run_client(s, command);
+}

@@ -1,0 +1,305 @@
+/* Log-in of a client: greeting, TLS where the listener wants it, caching_sha2_password or mysql_native_password against verifiers.
+ * A wrong password and an unknown user look and cost the same. Leaves proofs to wire/auth. */
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "proxy/session/session.h"
+
+/* What we can do. Compression, files, query attributes, session tracking towards clients, MariaDB's extensions: not offered. */
+#define OFFERED                                                                                                              \
+    (WIRE_CAP_LONG_PASSWORD | WIRE_CAP_FOUND_ROWS | WIRE_CAP_LONG_FLAG | WIRE_CAP_CONNECT_WITH_DB | WIRE_CAP_IGNORE_SPACE |    \
+     WIRE_CAP_PROTOCOL_41 | WIRE_CAP_INTERACTIVE | WIRE_CAP_IGNORE_SIGPIPE | WIRE_CAP_TRANSACTIONS |                           \
+     WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_MULTI_STATEMENTS | WIRE_CAP_MULTI_RESULTS | WIRE_CAP_PS_MULTI_RESULTS |             \
+     WIRE_CAP_PLUGIN_AUTH | WIRE_CAP_CONNECT_ATTRS | WIRE_CAP_PLUGIN_AUTH_LENENC | WIRE_CAP_DEPRECATE_EOF)
+
+#define LOGIN_PACKET_MAX 16384
+
+enum login_step {
+    LOGIN_WAIT_ANSWER,   /* the log-in packet, or a request for TLS */
+    LOGIN_WAIT_TLS,
+    LOGIN_WAIT_SWITCHED, /* the proof for the plugin we switched to */
+    LOGIN_WAIT_PASSWORD, /* clear text over TLS: the full exchange of caching_sha2_password */
+};
+
+struct session_login {
+    enum login_step step;
+    uint8_t scramble[WIRE_SCRAMBLE];
+    char *user;
+    const struct config_user *found; /* NULL: unknown, and the client does not learn it */
+    enum wire_plugin plugin;
+    char *schema_text;
+};
+
+static bool has_tls(const struct session *s)
+{
+    return s->world->listener_tls[s->listener] != NULL;
+}
+
+/* The version that drivers judge dialects by: the default server's, where it is known. */
+static void server_version(const struct session *s, char *out, size_t size)
+{
+    struct backend *b = s->world->backends.n ? &s->world->backends.at[0] : NULL;
+    for (size_t i = 0; i < s->world->backends.n; i++)
+        if (s->world->backends.at[i].config->is_default)
+            b = &s->world->backends.at[i];
+    char version[64] = "";
+    if (b) {
+        pthread_mutex_lock(&b->lock);
+        snprintf(version, sizeof version, "%s", b->version);
+        pthread_mutex_unlock(&b->lock);
+    }
+    /* MariaDB before 11 puts 5.5.5- before its own version so that old clients see a number they know */
+    snprintf(out, size, "%s%s", strstr(version, "MariaDB") && version[0] == '1' && version[1] == '0' ? "5.5.5-" : "",
+             *version ? version : "8.0.36-xaproxy");
+}
+
+void login_begin(struct session *s)
+{
+    struct session_login *l = s->login = calloc(1, sizeof *l);
+    CHECK(l);
+    s->world->unauthenticated++;
+    wire_scramble_make(l->scramble);
+    struct wire_greeting g = {.connection_id = (uint32_t)s->id,
+                              .caps = OFFERED | (has_tls(s) ? WIRE_CAP_SSL : 0),
+                              .charset = WIRE_CHARSET_UTF8MB4,
+                              .status = WIRE_STATUS_AUTOCOMMIT};
+    server_version(s, g.version, sizeof g.version);
+    memcpy(g.scramble, l->scramble, sizeof l->scramble);
+    snprintf(g.plugin, sizeof g.plugin, "%s", wire_plugin_name(WIRE_PLUGIN_SHA2));
+    size_t at = wire_packet_begin(&s->net->out);
+    wire_greeting_write(&s->net->out, &g);
+    wire_packet_end(&s->net->out, at, &s->seq);
+    s->gatherer.next_seq = 1;
+    s->caps = WIRE_CAP_PROTOCOL_41;
+    /* One frame at a time: what follows a request for TLS belongs to the TLS layer, never to us. */
+    net_conn_read_limit(s->net, WIRE_HEADER);
+    session_flush(s);
+}
+
+void login_free(struct session *s)
+{
+    struct session_login *l = s->login;
+    if (!l)
+        return;
+    s->world->unauthenticated--;
+    free(l->user);
+    free(l->schema_text);
+    wire_wipe(l, sizeof *l);
+    free(l);
+    s->login = NULL;
+}
+
+static void refuse(struct session *s, uint16_t code, const char *sqlstate, const char *text, const char *why)
+{
+    s->seq = s->gatherer.next_seq;
+    wire_err_packet(&s->net->out, &s->seq, s->caps, code, sqlstate, "%s", text);
+    session_close(s, why);
+}
+
+static void deny(struct session *s)
+{
+    char text[256], quoted[128];
+    s->world->count.logins_failed++;
+    log_warn("login_denied", "session=%llu user=%s peer=%s", (unsigned long long)s->id,
+             log_quote(quoted, sizeof quoted, s->login->user, strlen(s->login->user)), s->peer);
+    snprintf(text, sizeof text, "Access denied for user '%.64s'@'%s' (using password: YES)", s->login->user, s->peer);
+    refuse(s, 1045, "28000", text, "access denied");
+}
+
+static void welcome(struct session *s)
+{
+    struct session_login *l = s->login;
+    _Atomic unsigned *mine = &s->world->user_clients[l->found - s->world->config->users];
+    unsigned n = ++*mine;
+    s->user = l->found; /* from here on counted: the session's end gives the place back */
+    if (l->found->max_connections && n > (unsigned)l->found->max_connections) {
+        refuse(s, 1226, "42000", "User has exceeded the 'max_connections' resource", "too many connections of this user");
+        return;
+    }
+    const char *schema = l->schema_text && *l->schema_text ? l->schema_text : l->found->default_schema;
+    if (schema && !l->found->admin && config_backend_of_schema(s->world->config, schema) < 0) {
+        char text[256];
+        snprintf(text, sizeof text, "Unknown database '%.64s'", schema);
+        refuse(s, 1049, "42000", text, "unknown schema");
+        return;
+    }
+    if (schema)
+        snprintf(s->schema, sizeof s->schema, "%s", schema);
+    log_info("login", "session=%llu user=%s peer=%s tls=%d", (unsigned long long)s->id, s->user->name, s->peer, s->net->tls);
+    net_conn_read_limit(s->net, 0);
+    s->seq = s->gatherer.next_seq;
+    login_free(s);
+    (void)FAILPOINT(auth_ok);
+    session_answer_ok(s);
+}
+
+static void send_more(struct session *s, uint8_t word)
+{
+    s->seq = s->gatherer.next_seq;
+    size_t at = wire_packet_begin(&s->net->out);
+    wire_auth_more_write(&s->net->out, &word, 1);
+    wire_packet_end(&s->net->out, at, &s->seq);
+    s->gatherer.next_seq = s->seq;
+    session_flush(s);
+}
+
+static void judge_sha2(struct session *s, struct slice proof)
+{
+    struct session_login *l = s->login;
+    struct wire_fast_secret secret = {.known = false};
+    if (l->found) {
+        pthread_mutex_lock(&s->world->secrets_lock);
+        secret = s->world->fast_secrets[l->found - s->world->config->users];
+        pthread_mutex_unlock(&s->world->secrets_lock);
+    }
+    bool good = wire_check_fast(&secret, l->scramble, proof);
+    wire_wipe(&secret, sizeof secret);
+    if (good) {
+        send_more(s, WIRE_SHA2_FAST_OK);
+        welcome(s);
+        return;
+    }
+    /* A wrong proof goes the same way as a secret not yet known: the full exchange tells. */
+    if (!s->net->tls && strcmp(s->peer, "unix")) {
+        refuse(s, 1045, "28000", "Access denied: this log-in needs TLS for its first time; connect with TLS", "no TLS for password");
+        return;
+    }
+    l->step = LOGIN_WAIT_PASSWORD;
+    send_more(s, WIRE_SHA2_FULL);
+}
+
+static void judge_full(struct session *s, struct slice password)
+{
+    struct session_login *l = s->login;
+    struct wire_fast_secret learned = {.known = false};
+    if (!wire_check_full(l->found ? l->found->password_verifier : NULL, password, &learned)) {
+        deny(s);
+        return;
+    }
+    pthread_mutex_lock(&s->world->secrets_lock);
+    s->world->fast_secrets[l->found - s->world->config->users] = learned;
+    pthread_mutex_unlock(&s->world->secrets_lock);
+    wire_wipe(&learned, sizeof learned);
+    welcome(s);
+}
+
+static void judge(struct session *s, struct slice proof)
+{
+    if (s->login->plugin == WIRE_PLUGIN_SHA2)
+        judge_sha2(s, proof);
+    else if (wire_check_native(s->login->found ? s->login->found->native_verifier : NULL, s->login->scramble, proof) &&
+             s->login->found)
+        welcome(s);
+    else
+        deny(s);
+}
+
+/* A user with only a native verifier is asked for that plugin; everybody else, known or not, for caching_sha2_password, unless
+ * the client came with the native one and the user has a verifier for it. */
+static enum wire_plugin plugin_for(const struct session *s, enum wire_plugin offered)
+{
+    const struct config_user *u = s->login->found;
+    if (u && u->native_verifier && (!u->password_verifier || offered == WIRE_PLUGIN_NATIVE))
+        return WIRE_PLUGIN_NATIVE;
+    return WIRE_PLUGIN_SHA2;
+}
+
+static void take_answer(struct session *s, struct slice payload)
+{
+    struct session_login *l = s->login;
+    struct wire_login in;
+    if (!wire_login_read(payload, &in) || in.user.len > 256) {
+        refuse(s, 1043, "08S01", "Bad handshake", "bad handshake");
+        return;
+    }
+    if (session_listener(s)->tls_required && !s->net->tls) {
+        refuse(s, 3159, "HY000", "Connections using insecure transport are prohibited: connect with TLS", "no TLS");
+        return;
+    }
+    s->caps = in.caps & (OFFERED | WIRE_CAP_SSL);
+    s->charset = in.charset;
+    l->user = slice_dup(in.user);
+    l->found = config_user(s->world->config, (const char *)in.user.at, in.user.len, session_listener(s)->admin);
+    if (in.schema.at)
+        l->schema_text = slice_dup(in.schema);
+    enum wire_plugin offered = in.plugin.at ? wire_plugin_of(in.plugin) : WIRE_PLUGIN_NATIVE;
+    l->plugin = plugin_for(s, offered);
+    if (offered == l->plugin && in.auth.len) {
+        judge(s, in.auth);
+        return;
+    }
+    l->step = LOGIN_WAIT_SWITCHED;
+    s->seq = s->gatherer.next_seq;
+    size_t at = wire_packet_begin(&s->net->out);
+    wire_auth_switch_write(&s->net->out, wire_plugin_name(l->plugin), l->scramble);
+    wire_packet_end(&s->net->out, at, &s->seq);
+    s->gatherer.next_seq = s->seq;
+    session_flush(s);
+}
+
+static void take_packet(struct session *s, struct slice payload)
+{
+    switch (s->login->step) {
+    case LOGIN_WAIT_ANSWER:
+        take_answer(s, payload);
+        break;
+    case LOGIN_WAIT_SWITCHED:
+        judge(s, payload);
+        break;
+    case LOGIN_WAIT_PASSWORD:
+        judge_full(s, payload);
+        break;
+    case LOGIN_WAIT_TLS:
+        break;
+    }
+}
+
+void login_on_tls(struct session *s)
+{
+    s->login->step = LOGIN_WAIT_ANSWER;
+}
+
+/* How much of the next frame is still to come: the reading limit before TLS. */
+static void limit_reading(struct session *s)
+{
+    if (s->net->tls) {
+        net_conn_read_limit(s->net, 0);
+        return;
+    }
+    size_t have = buf_len(&s->net->in), want = WIRE_HEADER;
+    if (have >= WIRE_HEADER) {
+        struct cursor c = cursor_make(buf_at(&s->net->in), have);
+        want += cursor_u24le(&c);
+    }
+    net_conn_read_limit(s->net, want > have ? want - have : 1);
+}
+
+void login_on_read(struct session *s)
+{
+    while (s->phase == SESSION_LOGIN && s->login->step != LOGIN_WAIT_TLS) {
+        struct slice payload;
+        enum wire_gather got = wire_gather(&s->gatherer, &s->net->in, LOGIN_PACKET_MAX, &payload);
+        if (got == WIRE_MORE)
+            break;
+        if (got != WIRE_GATHERED) {
+            refuse(s, 1043, "08S01", "Bad handshake", "bad handshake");
+            return;
+        }
+        if (s->login->step == LOGIN_WAIT_ANSWER && !s->net->tls && wire_login_is_tls_request(payload) && has_tls(s)) {
+            wire_gather_done(&s->gatherer, &s->net->in);
+            s->login->step = LOGIN_WAIT_TLS;
+            net_conn_tls_server(s->net, s->world->listener_tls[s->listener]);
+            return;
+        }
+        struct net_conn *net = s->net;
+        take_packet(s, payload);
+        if (s->net != net)
+            return; /* sent away */
+        wire_gather_done(&s->gatherer, &s->net->in);
+    }
+    if (s->phase == SESSION_LOGIN)
+        limit_reading(s);
+}

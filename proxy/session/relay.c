@@ -1,0 +1,264 @@
+/* Passes a server's answer to the client as it comes: rows undecoded, OK, EOF and ERR rewritten to the proxy's own truth and to what the
+ * client can read. Stops the server while the client does not read. */
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "proxy/session/session.h"
+#include "proxy/session/tx.h"
+
+/* --- towards the client ------------------------------------------------------------------------------------------- */
+
+static void put_header(struct session *s, uint32_t len)
+{
+    buf_u24le(&s->net->out, len);
+    buf_u8(&s->net->out, s->seq++);
+}
+
+static void put_end(struct session *s, uint16_t status, uint16_t warnings)
+{
+    struct wire_ok ok = {.status = status, .warnings = warnings};
+    size_t at = wire_packet_begin(&s->net->out);
+    wire_end_write(&s->net->out, s->caps, &ok);
+    wire_packet_end(&s->net->out, at, &s->seq);
+}
+
+static void put_eof(struct session *s, uint16_t status)
+{
+    size_t at = wire_packet_begin(&s->net->out);
+    wire_eof_write(&s->net->out, 0, status);
+    wire_packet_end(&s->net->out, at, &s->seq);
+}
+
+/* Clients without DEPRECATE_EOF want an EOF behind the columns; backends are always spoken to with it. */
+static void close_columns(struct session *s, uint16_t status)
+{
+    if (!s->relay.columns_open)
+        return;
+    s->relay.columns_open = false;
+    if (!(s->caps & WIRE_CAP_DEPRECATE_EOF))
+        put_eof(s, status);
+}
+
+static uint16_t status_for_client(const struct session *s, uint16_t server_status)
+{
+    const uint16_t passed = WIRE_STATUS_MORE_RESULTS | WIRE_STATUS_CURSOR | WIRE_STATUS_LAST_ROW | 0x0200 | 0x0010 | 0x0020 |
+                            0x0800 | 0x0100 | 0x1000;
+    return (uint16_t)((server_status & passed) | session_status(s));
+}
+
+static uint32_t caps_of_target(struct session *s)
+{
+    return target_conn(s)->caps;
+}
+
+/* A procedure began a transaction of its own and left it open: it is nobody's, so it is taken back, and the client told. */
+static bool left_open(struct session *s, uint16_t server_status)
+{
+    return !s->target_in_tx && !s->relay.prepare && s->servers[s->target].branch < 0 && !(s->tx && s->tx->local) &&
+           (server_status & WIRE_STATUS_IN_TRANS) && !(server_status & WIRE_STATUS_MORE_RESULTS);
+}
+
+static void relay_ok(struct session *s, struct slice payload)
+{
+    struct wire_ok ok;
+    if (!wire_ok_read(payload, caps_of_target(s), &ok))
+        return;
+    if (left_open(s, ok.status)) {
+        s->more = false;
+        wire_err_packet(&s->net->out, &s->seq, s->caps, 1235, "42000",
+                        "the statement left a transaction open inside the server; it was rolled back: begin it in the client");
+        target_conn(s)->broken = true;
+        return;
+    }
+    ok.status = status_for_client(s, ok.status);
+    wire_ok_packet(&s->net->out, &s->seq, s->caps, &ok);
+}
+
+static void relay_rows_end(struct session *s, struct slice payload)
+{
+    struct wire_ok ok;
+    if (!wire_end_read(payload, caps_of_target(s), &ok))
+        return;
+    uint16_t status = status_for_client(s, ok.status);
+    bool cursor_only = s->relay.columns_open && (ok.status & WIRE_STATUS_CURSOR) && !(ok.status & WIRE_STATUS_LAST_ROW);
+    if (cursor_only && !(s->caps & WIRE_CAP_DEPRECATE_EOF))
+        s->relay.columns_open = false; /* the one EOF behind the columns says that a cursor is there */
+    close_columns(s, status);
+    put_end(s, status, ok.warnings);
+}
+
+static void relay_err(struct session *s, struct slice payload)
+{
+    struct wire_err err;
+    if (!wire_err_read(payload, caps_of_target(s), &err))
+        return;
+    s->more = false;
+    s->relay.columns_open = false;
+    wire_err_packet(&s->net->out, &s->seq, s->caps, err.code, err.sqlstate, "%.*s", (int)err.message.len,
+                    (const char *)err.message.at);
+}
+
+static void relay_prepare_ok(struct session *s, struct slice payload)
+{
+    struct wire_prepare_ok ok;
+    if (!wire_prepare_ok_read(payload, &ok))
+        return;
+    s->relay.sections_left[0] = ok.n_params;
+    s->relay.sections_left[1] = ok.n_columns;
+    ok.statement_id = prepared_answered(s, &ok);
+    size_t at = wire_packet_begin(&s->net->out);
+    wire_prepare_ok_write(&s->net->out, &ok);
+    wire_packet_end(&s->net->out, at, &s->seq);
+}
+
+static void relay_raw(struct session *s, struct slice part, uint32_t offset, uint32_t frame_len)
+{
+    if (!offset)
+        put_header(s, frame_len);
+    buf_append(&s->net->out, part.at, part.len);
+}
+
+/* After each definition of a PREPARE: is this the last of parameters or columns? */
+static void count_section(struct session *s)
+{
+    unsigned *left = s->relay.sections_left[0] ? &s->relay.sections_left[0] : &s->relay.sections_left[1];
+    if (*left && !--*left && !(s->caps & WIRE_CAP_DEPRECATE_EOF))
+        put_eof(s, session_status(s));
+}
+
+static void relay_column(struct session *s, struct slice part, uint32_t offset, uint32_t frame_len)
+{
+    relay_raw(s, part, offset, frame_len);
+    if (offset + part.len != frame_len)
+        return;
+    if (s->relay.prepare)
+        count_section(s);
+    else
+        s->relay.columns_open = true;
+}
+
+/* --- from the server ------------------------------------------------------------------------------------------------ */
+
+static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
+{
+    struct session *s = arg;
+    if (!s->relay.active || !s->net || s->start_failed)
+        return;
+    s->relay.began = true;
+    switch (kind) {
+    case WIRE_PACKET_OK:
+        relay_ok(s, part);
+        break;
+    case WIRE_PACKET_ROWS_END:
+        relay_rows_end(s, part);
+        break;
+    case WIRE_PACKET_ERR:
+        relay_err(s, part);
+        break;
+    case WIRE_PACKET_PREPARE_OK:
+        relay_prepare_ok(s, part);
+        break;
+    case WIRE_PACKET_COLUMN:
+        relay_column(s, part, offset, frame_len);
+        break;
+    case WIRE_PACKET_ROW:
+        if (!offset)
+            close_columns(s, session_status(s));
+        relay_raw(s, part, offset, frame_len);
+        break;
+    default:
+        relay_raw(s, part, offset, frame_len);
+    }
+    net_conn_flush(s->net);
+    if (net_conn_above_water(s->net) && target_conn(s))
+        backend_pause(target_conn(s));
+}
+
+static void answer_start_failed(struct session *s)
+{
+    session_answer_error(s, s->setup_error, s->setup_sqlstate, "%s", s->setup_message);
+}
+
+static void drop_if_broken(struct session *s)
+{
+    struct session_server *server = &s->servers[s->target];
+    struct backend_conn *conn = server->conn;
+    if (!conn || !conn->broken)
+        return;
+    server->conn = NULL;
+    server->settings_seen = 0;
+    prepared_server_gone(s, conn);
+    backend_conn_close(conn, "a statement left a transaction open");
+}
+
+static void on_done(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    if (!s->relay.active)
+        return;
+    s->relay.active = false;
+    if (s->start_failed) {
+        tx_start_failed(s);
+        answer_start_failed(s);
+        return;
+    }
+    drop_if_broken(s);
+    s->relay.on_done(s, outcome);
+}
+
+static const struct backend_sink relay_sink = {.frame = on_frame, .done = on_done};
+
+void relay_on_gone(struct session *s, const char *why)
+{
+    bool was_active = s->relay.active;
+    s->relay.active = false;
+    s->setup_pending = 0;
+    const char *backend = s->world->config->backends[s->target].name;
+    if (!was_active && s->fan.pending)
+        return; /* fanout.c counts it */
+    if (s->target_in_tx && s->tx)
+        session_answer_error(s, 1402, "XA100",
+                             "XA_RBROLLBACK: lost connection to backend '%s' (%s): the transaction can only be rolled back",
+                             backend, why);
+    else
+        session_answer_error(s, 2013, "HY000", "Lost connection to backend '%s' during query (%s): its outcome is not known",
+                             backend, why);
+}
+
+void relay_send(struct session *s, enum wire_response_kind kind, const void *payload, size_t len,
+                void (*done_fn)(struct session *s, const struct backend_outcome *outcome))
+{
+    s->relay.active = true;
+    s->relay.began = s->relay.columns_open = false;
+    s->relay.prepare = kind == WIRE_RESPONSE_PREPARE;
+    s->relay.on_done = done_fn;
+    backend_send(target_conn(s), kind, payload, len, &relay_sink, s);
+}
+
+void relay_query(struct session *s, struct slice text, void (*done_fn)(struct session *, const struct backend_outcome *))
+{
+    struct buf payload = {0};
+    buf_u8(&payload, WIRE_COM_QUERY);
+    buf_append(&payload, text.at, text.len);
+    bool first = s->target_in_tx && s->servers[s->target].branch < 0;
+    target_begin(s);
+    relay_send(s, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), done_fn);
+    relay_sent(s, first);
+    buf_fini(&payload);
+}
+
+/* Crash points stand behind the kernel's acceptance of the bytes, else they would show nothing. */
+void relay_sent(struct session *s, bool first)
+{
+#ifdef ENABLE_FAILPOINTS
+    if (!s->target_in_tx)
+        return;
+    struct backend_conn *conn = target_conn(s);
+    if (conn->net && net_conn_flush_now(conn->net) == 0)
+        (void)(first ? FAILPOINT(xa_start_sent) : FAILPOINT(stmt_sent));
+#else
+    (void)s;
+    (void)first;
+#endif
+}

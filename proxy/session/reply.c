@@ -1,0 +1,78 @@
+/* The proxy's own answers: status flags are always the proxy's truth, an error drops the rest of a multi-statement. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/session/session.h"
+#include "proxy/session/tx.h"
+
+uint16_t session_status(const struct session *s)
+{
+    uint16_t status = 0;
+    if (s->autocommit)
+        status |= WIRE_STATUS_AUTOCOMMIT;
+    if (tx_visible(s))
+        status |= WIRE_STATUS_IN_TRANS;
+    if (s->tx && s->tx->read_only)
+        status |= WIRE_STATUS_IN_TRANS_READONLY;
+    if (s->more)
+        status |= WIRE_STATUS_MORE_RESULTS;
+    return status;
+}
+
+void session_flush(struct session *s)
+{
+    if (s->net)
+        net_conn_flush(s->net);
+}
+
+void session_answer_ok_with(struct session *s, uint64_t affected_rows, uint16_t warnings, const char *info)
+{
+    if (s->net) {
+        struct wire_ok ok = {.affected_rows = affected_rows,
+                             .status = session_status(s),
+                             .warnings = warnings,
+                             .info = {(const uint8_t *)info, strlen(info)}};
+        wire_ok_packet(&s->net->out, &s->seq, s->caps, &ok);
+        session_flush(s);
+    }
+    session_next(s);
+}
+
+void session_answer_ok(struct session *s)
+{
+    session_answer_ok_with(s, 0, 0, "");
+}
+
+void session_answer_error(struct session *s, uint16_t code, const char *sqlstate, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    s->more = false;
+    if (s->net) {
+        wire_err_packet(&s->net->out, &s->seq, s->caps, code, sqlstate, "%s", text);
+        session_flush(s);
+    }
+    session_next(s);
+}
+
+void session_answer_rows(struct session *s, struct wire_resultset *rs, const struct wire_column *columns, unsigned n)
+{
+    *rs = (struct wire_resultset){.out = &s->net->out,
+                                  .seq = &s->seq,
+                                  .caps = s->caps,
+                                  .binary = s->binary,
+                                  .columns = columns,
+                                  .n_columns = n};
+    wire_resultset_begin(rs, session_status(s));
+}
+
+void session_answer_rows_end(struct session *s, struct wire_resultset *rs)
+{
+    wire_resultset_end(rs, session_status(s), 0);
+    session_flush(s);
+    session_next(s);
+}

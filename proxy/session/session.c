@@ -1,0 +1,252 @@
+/* A session's life: made at accept, one command at a time, freed when nothing of it is open any more. Leaves each phase's work to
+ * its own file. */
+#include "proxy/session/session.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "proxy/session/tx.h"
+
+static const char *const phase_texts[] = {
+#define X(name, text) text,
+    SESSION_PHASES(X)
+#undef X
+};
+
+const char *session_phase_text(enum session_phase phase)
+{
+    return phase_texts[phase];
+}
+
+const struct config_listener *session_listener(const struct session *s)
+{
+    return &s->world->config->listeners[s->listener];
+}
+
+/* --- phases ---------------------------------------------------------------------------------------------------- */
+
+static bool may_enter(enum session_phase from, enum session_phase to)
+{
+    if (from == SESSION_CLOSING)
+        return false;
+    if (to == SESSION_CLOSING)
+        return true;
+    return from == SESSION_LOGIN || to != SESSION_LOGIN;
+}
+
+/* How long a phase may last; 0 = for ever. Running statements are bounded by the backend's own limits. */
+static int64_t phase_limit_ms(const struct session *s, enum session_phase phase)
+{
+    const struct config *c = s->world->config;
+    if (phase == SESSION_LOGIN)
+        return c->login_timeout_ms;
+    if (phase != SESSION_IDLE)
+        return 0;
+    int64_t limit_s = s->tx && (!c->idle_timeout_s || c->transaction_timeout_s < c->idle_timeout_s) && c->transaction_timeout_s
+                          ? c->transaction_timeout_s
+                          : c->idle_timeout_s;
+    return limit_s * 1000;
+}
+
+void session_enter(struct session *s, enum session_phase phase, const char *why)
+{
+    CHECK(may_enter(s->phase, phase));
+    log_debug("session_phase", "session=%llu from=\"%s\" to=\"%s\" why=\"%s\"", (unsigned long long)s->id,
+              phase_texts[s->phase], phase_texts[phase], why);
+    s->phase = phase;
+    s->since_ms = net_loop_now_ms(s->worker->loop);
+    int64_t limit = phase_limit_ms(s, phase);
+    if (limit)
+        net_timer_start(&s->timer, limit);
+    else
+        net_timer_stop(&s->timer);
+}
+
+static void on_phase_timeout(void *arg)
+{
+    struct session *s = arg;
+    s->world->count.sessions_timed_out++;
+    if (s->phase == SESSION_IDLE && s->net) {
+        /* 4031 is what MySQL says before it closes an idle connection */
+        s->seq = 0;
+        wire_err_packet(&s->net->out, &s->seq, s->caps, 4031, "HY000",
+                        "The client was disconnected by the server because of inactivity.");
+    }
+    session_close(s, s->phase == SESSION_LOGIN ? "login timeout" : "idle timeout");
+}
+
+/* --- the client's socket --------------------------------------------------------------------------------------- */
+
+static void take_command(struct session *s)
+{
+    struct slice payload;
+    size_t limit = (size_t)s->world->config->max_packet;
+    s->gatherer.next_seq = 0;
+    switch (wire_gather(&s->gatherer, &s->net->in, limit, &payload)) {
+    case WIRE_MORE:
+        if (s->world->draining && !s->tx && !buf_len(&s->net->in))
+            session_close(s, "shutdown");
+        return;
+    case WIRE_TOO_BIG:
+        s->seq = 1;
+        wire_err_packet(&s->net->out, &s->seq, s->caps, 1153, "08S01",
+                        "Got a packet bigger than 'max_packet' bytes (%zu)", limit);
+        session_close(s, "packet too big");
+        return;
+    case WIRE_BAD_SEQUENCE:
+        s->seq = 1;
+        wire_err_packet(&s->net->out, &s->seq, s->caps, 1156, "08S01", "Got packets out of order");
+        session_close(s, "packets out of order");
+        return;
+    case WIRE_GATHERED:
+        break;
+    }
+    buf_clear(&s->command);
+    buf_append(&s->command, payload.at, payload.len);
+    s->seq = s->gatherer.next_seq;
+    wire_gather_done(&s->gatherer, &s->net->in);
+    s->binary = false;
+    s->executing = NULL;
+    s->more = false;
+    s->rest = (struct slice){NULL, 0};
+    command_run(s);
+}
+
+static void on_read(void *arg)
+{
+    struct session *s = arg;
+    if (s->phase == SESSION_LOGIN)
+        login_on_read(s);
+    else if (s->phase == SESSION_IDLE)
+        take_command(s);
+    else if (buf_len(&s->net->in) > (size_t)s->world->config->max_packet + 65536)
+        net_conn_pause(s->net); /* pipelined commands wait in the kernel until this one is answered */
+}
+
+static void on_drained(void *arg)
+{
+    struct session *s = arg;
+    struct backend_conn *conn = s->phase == SESSION_RUNNING && s->target >= 0 ? s->servers[s->target].conn : NULL;
+    if (conn)
+        backend_resume(conn);
+}
+
+static void on_tls(void *arg)
+{
+    login_on_tls(arg);
+}
+
+static void on_client_closed(void *arg, const char *why)
+{
+    struct session *s = arg;
+    s->net = NULL;
+    session_close(s, why);
+}
+
+static const struct net_conn_ops client_ops = {
+    .on_tls = on_tls, .on_read = on_read, .on_drained = on_drained, .on_closed = on_client_closed};
+
+/* --- life ------------------------------------------------------------------------------------------------------ */
+
+static void free_session(struct net_deferred *d)
+{
+    struct session *s = CONTAINER_OF(d, struct session, closing);
+    if (s->tx || !list_empty(&s->ending) || s->redis)
+        return; /* their end defers us again */
+    target_release_all(s);
+    log_info("session_closed", "session=%llu user=%s peer=%s why=\"%s\"", (unsigned long long)s->id,
+             s->user ? s->user->name : "-", s->peer, s->why_closing);
+    list_remove(&s->link);
+    s->worker->n_sessions--;
+    s->world->clients--;
+    if (s->user)
+        s->world->user_clients[s->user - s->world->config->users]--;
+    prepared_free_all(s);
+    variables_free(s);
+    wire_gather_fini(&s->gatherer);
+    buf_fini(&s->command);
+    net_timer_fini(&s->timer);
+    net_timer_fini(&s->retry);
+    free(s->statement_text);
+    free(s->servers);
+    struct worker *w = s->worker;
+    free(s);
+    if (w->stopping && !w->n_sessions)
+        net_loop_stop(w->loop);
+}
+
+struct session *session_new(struct worker *w, int fd, unsigned listener, const char *peer)
+{
+    struct session *s = calloc(1, sizeof *s);
+    CHECK(s);
+    s->worker = w;
+    s->world = w->world;
+    s->id = ++w->world->next_session_id;
+    s->listener = listener;
+    s->autocommit = true;
+    s->target = s->last_server = s->pinned_server = -1;
+    snprintf(s->peer, sizeof s->peer, "%s", peer);
+    list_init(&s->ending);
+    list_init(&s->closing.link);
+    s->closing.run = free_session;
+    s->servers = calloc(w->world->backends.n ? w->world->backends.n : 1, sizeof *s->servers);
+    CHECK(s->servers);
+    for (size_t i = 0; i < w->world->backends.n; i++) {
+        s->servers[i].session = s;
+        s->servers[i].branch = -1;
+        list_init(&s->servers[i].request.link);
+    }
+    net_timer_init(&s->timer, w->loop, on_phase_timeout, s);
+    list_push_back(&w->sessions, &s->link);
+    w->n_sessions++;
+    s->net = net_conn_accept(w->loop, fd, &client_ops, s);
+    (void)FAILPOINT(accept);
+    s->phase = SESSION_LOGIN;
+    session_enter(s, SESSION_LOGIN, "accepted");
+    login_begin(s);
+    return s;
+}
+
+void session_close(struct session *s, const char *why)
+{
+    if (s->phase == SESSION_CLOSING)
+        return;
+    if (s->net) {
+        net_conn_close(s->net, true);
+        s->net = NULL;
+    }
+    s->why_closing = why;
+    s->was_ending = s->phase == SESSION_ENDING;
+    enum session_phase was = s->phase;
+    if (was == SESSION_LOGIN)
+        login_free(s);
+    session_enter(s, SESSION_CLOSING, why);
+    s->more = false;
+    s->after = SESSION_AFTER_NOTHING;
+    redis_abandon(s);
+    target_cancel(s);
+    tx_client_gone(s);
+    net_defer(s->worker->loop, &s->closing);
+}
+
+void session_next(struct session *s)
+{
+    if (s->phase == SESSION_CLOSING) {
+        net_defer(s->worker->loop, &s->closing);
+        return;
+    }
+    free(s->statement_text);
+    s->statement_text = NULL;
+    if (s->more) {
+        statement_next(s);
+        return;
+    }
+    session_enter(s, SESSION_IDLE, "answered");
+    session_flush(s);
+    net_conn_resume(s->net);
+    if (buf_len(&s->net->in) || s->world->draining)
+        take_command(s);
+}

@@ -1,0 +1,272 @@
+/* One client, from accept to close, on one worker's loop. Phases are files; session_enter is the only door between them.
+ *
+ *   LOGIN -> IDLE <-> RUNNING (statement on a server: target.c, relay.c)
+ *                 <-> ENDING  (COMMIT or ROLLBACK under way: commit.c)
+ *                 <-> REDIS   (a CALL of a Redis resource: redis.c)
+ *   any   -> CLOSING (the client is gone or sent away; what is open is being finished)
+ */
+#ifndef PROXY_SESSION_SESSION_H
+#define PROXY_SESSION_SESSION_H
+
+#include "proxy/session/worker.h"
+#include "proxy/sql/classify.h"
+#include "proxy/wire/packet.h"
+#include "proxy/wire/params.h"
+#include "proxy/wire/resultset.h"
+#include "xa/transaction.h"
+
+/* X(name, text) */
+#define SESSION_PHASES(X) \
+    X(LOGIN, "logging in") \
+    X(IDLE, "idle") \
+    X(RUNNING, "running a statement") \
+    X(ENDING, "ending a transaction") \
+    X(REDIS, "waiting for Redis") \
+    X(CLOSING, "closing")
+enum session_phase {
+#define X(name, text) SESSION_##name,
+    SESSION_PHASES(X)
+#undef X
+};
+
+struct session_tx;
+struct session_login;
+struct session_statement;
+struct session_redis;
+
+/* What a session has on one backend. */
+struct session_server {
+    struct session *session;
+    struct backend_conn *conn;       /* NULL: none now */
+    struct backend_request request;  /* for a connection, while acquiring */
+    bool acquiring;
+    uint64_t settings_seen;          /* generation of the session's settings in force there */
+    int branch;                      /* of the open transaction, or -1 */
+    char in_doubt[XA_GTRID_MAX + 1]; /* handed over with a decision: wait for it before the next statement; "" = none */
+    bool holds_locks;                /* LOCK TABLES */
+};
+
+/* A session variable that follows the session to every server. */
+struct session_setting {
+    char name[SQL_NAME_SIZE];
+    char *text; /* "SET ..." without the SET */
+    uint64_t generation;
+};
+
+/* What happens when a transaction has ended well. */
+enum session_after {
+    SESSION_AFTER_OK,        /* answer OK */
+    SESSION_AFTER_CHAIN,     /* begin the next one with the same characteristics, answer OK */
+    SESSION_AFTER_RELEASE,   /* answer OK, close */
+    SESSION_AFTER_STATEMENT, /* it was an implicit commit: run the statement that caused it */
+    SESSION_AFTER_CALL,      /* call session->after_rollback, which answers */
+    SESSION_AFTER_NOTHING,   /* nobody waits, or the answer has been given already */
+};
+
+struct session {
+    struct list link; /* of its worker */
+    struct worker *worker;
+    struct world *world;
+    struct net_conn *net; /* NULL once the client is gone */
+    uint64_t id;
+    enum session_phase phase;
+    const char *why_closing;
+    unsigned listener;
+    const struct config_user *user; /* after log-in */
+    char peer[64];
+    struct session_login *login; /* only while logging in */
+    uint32_t caps;
+    uint16_t charset;
+    char schema[SQL_NAME_SIZE];
+    struct net_timer timer; /* belongs to the phase */
+    struct net_deferred closing;
+    struct net_timer retry; /* while a statement waits for a server to become fit */
+    int64_t since_ms; /* in this phase */
+    bool was_ending;  /* when it was closed: the machine decides about its connections */
+
+    /* the command under way */
+    struct wire_gatherer gatherer;
+    struct buf command; /* its payload, ours until the answer is complete */
+    uint8_t seq;        /* of the next packet of the answer */
+    bool binary;        /* answers to EXECUTE have binary rows */
+    struct slice rest;  /* statements of a multi-statement not yet begun */
+    bool more;          /* there is at least one of them */
+    struct sql_statement statement;
+    char *statement_text; /* where the text does not live in `command` (prepared) */
+
+    /* where the statement runs (target.c) */
+    int target;               /* backend index, -1 none */
+    bool target_in_tx;        /* as part of the transaction, if one is open */
+    int64_t target_deadline_ms;
+    void (*on_target)(struct session *s);
+    unsigned setup_pending;   /* answers of set-up commands still to come */
+    bool setup_failed, start_failed;
+    uint16_t setup_error;
+    char setup_sqlstate[6], setup_message[256];
+
+    /* the answer being passed on (relay.c) */
+    struct {
+        bool active, began, columns_open;
+        bool prepare;
+        unsigned sections_left[2]; /* parameter and column definitions of a PREPARE still to come */
+        void (*on_done)(struct session *s, const struct backend_outcome *outcome);
+    } relay;
+
+    /* a command sent to several servers (fanout.c) */
+    struct {
+        unsigned pending;
+        uint16_t error;
+        char sqlstate[6], message[256];
+        bool lost;
+        void (*on_done)(struct session *s);
+    } fan;
+
+    /* the transaction */
+    bool autocommit;
+    struct session_tx *tx; /* NULL: none open */
+    struct list ending;    /* answered, not yet quite settled */
+    enum session_after after;
+    void (*after_rollback)(struct session *s);
+    enum xa_answer answer; /* to the COMMIT or ROLLBACK under way, once it is known */
+    char answer_gtrid[XA_GTRID_MAX + 1];
+    char warning[192];     /* of the last COMMIT, for SHOW WARNINGS; "" = none */
+    bool local_commit;
+    bool chain_read_only, chain_read_write;
+    char chain_characteristics[128];
+    char one_shot[128];    /* SET TRANSACTION for the next transaction, "" = none */
+
+    struct session_server *servers; /* by backend index */
+    int last_server;                /* where SHOW WARNINGS, LAST_INSERT_ID() look */
+    struct session_setting *settings;
+    unsigned n_settings;
+    uint64_t settings_generation;
+    char pinned_why[128]; /* state that cannot follow to another server; "" = none */
+    int pinned_server;
+    bool ansi_quotes, no_backslash_escapes;
+
+    struct session_statement **prepared; /* by id - 1; NULL = free */
+    unsigned n_prepared;
+    struct session_statement *preparing, *executing;
+    void (*execute_done)(struct session *s, const struct backend_outcome *outcome);
+    struct session_redis *redis; /* CALL under way */
+};
+
+/* --- session.c: life --- */
+struct session *session_new(struct worker *w, int fd, unsigned listener, const char *peer);
+void session_enter(struct session *s, enum session_phase phase, const char *why);
+/* Sends what is queued, closes the client's side, finishes what is open, frees itself at the end of a turn. */
+void session_close(struct session *s, const char *why);
+/* The answer is complete: next statement of the command, or next command. */
+void session_next(struct session *s);
+const char *session_phase_text(enum session_phase phase);
+const struct config_listener *session_listener(const struct session *s);
+
+/* --- login.c --- */
+void login_begin(struct session *s);
+void login_on_read(struct session *s);
+void login_on_tls(struct session *s);
+void login_free(struct session *s);
+
+/* --- reply.c: our own answers. Each completes the statement (session_next) unless it says otherwise. --- */
+uint16_t session_status(const struct session *s); /* the proxy's own truth, with MORE_RESULTS */
+void session_answer_ok(struct session *s);
+void session_answer_ok_with(struct session *s, uint64_t affected_rows, uint16_t warnings, const char *info);
+/* An error drops the rest of a multi-statement. */
+void session_answer_error(struct session *s, uint16_t code, const char *sqlstate, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Begins a result set of ours; rows with wire_resultset_row; session_answer_rows_end completes. */
+void session_answer_rows(struct session *s, struct wire_resultset *rs, const struct wire_column *columns, unsigned n);
+void session_answer_rows_end(struct session *s, struct wire_resultset *rs);
+void session_flush(struct session *s);
+
+/* --- command.c --- */
+void command_run(struct session *s);
+void command_use(struct session *s, struct slice schema); /* USE and COM_INIT_DB */
+
+/* --- statement.c --- */
+void statement_begin_text(struct session *s, struct slice text); /* one or more statements */
+void statement_next(struct session *s);
+/* s->statement was set by prepared.c: runs it with all that precedes a statement. */
+void statement_start_prepared(struct session *s);
+bool statement_is_system_schema(const char *name);
+int statement_default_backend(const struct session *s);
+/* Runs s->statement, whose implicit commit has been done where it needed one. */
+void statement_run(struct session *s);
+void statement_context(struct session *s, struct sql_context *ctx);
+/* Where a statement runs: backend index, or -1 after an error was answered. */
+int statement_route(struct session *s);
+
+/* --- target.c: a server made ready for the next command --- */
+/* Gets a connection to `backend`, brings settings and schema there, then calls on_target with s->servers[backend].conn fit to
+ * take it. Errors are answered here. In a transaction (in_tx) the branch is begun by target_begin_branch inside on_target. */
+void target_prepare(struct session *s, int backend, bool in_tx, void (*on_target)(struct session *s));
+/* Queues what must precede the statement in the same write: autocommit, SET TRANSACTION, XA START, savepoints. */
+void target_begin(struct session *s);
+struct backend_conn *target_conn(struct session *s);
+void target_release_all(struct session *s);
+void target_cancel(struct session *s);
+
+/* --- relay.c --- */
+/* Sends one command to the target and passes its answer to the client; then on_done (after the last frame went to the
+ * client's buffer), which completes the statement with relay_finish. */
+void relay_send(struct session *s, enum wire_response_kind kind, const void *payload, size_t len,
+                void (*on_done)(struct session *s, const struct backend_outcome *outcome));
+void relay_query(struct session *s, struct slice text, void (*on_done)(struct session *, const struct backend_outcome *));
+void relay_sent(struct session *s, bool first);
+void relay_on_gone(struct session *s, const char *why); /* the target's connection died */
+
+/* --- fanout.c --- */
+/* One text to every server with an open branch; on_done when all have answered, s->fan tells how. False: there was none. */
+bool fan_out(struct session *s, const char *text, void (*on_done)(struct session *s));
+
+/* --- transaction.c --- */
+void tx_begin(struct session *s, const struct sql_statement *begin); /* begin may be NULL: implicit, by autocommit=0 */
+void tx_savepoint(struct session *s);
+void tx_rollback_to(struct session *s);
+void tx_release_savepoint(struct session *s);
+/* A statement of the transaction finished on the target: what did it do to the branch? */
+void tx_statement_done(struct session *s, const struct backend_outcome *outcome);
+/* True where a statement may not run because the transaction has failed; the error has been answered. */
+bool tx_refuses(struct session *s);
+const char *tx_gtrid(const struct session *s); /* "" without a transaction */
+
+/* --- commit.c: the only place where a session performs what xa_step asks --- */
+void tx_commit(struct session *s, enum session_after after);
+void tx_rollback(struct session *s, enum session_after after);
+void tx_client_gone(struct session *s);
+void tx_event(struct session *s, struct session_tx *tx, const struct xa_event *event);
+void tx_server_gone(struct session *s, struct session_server *server, const char *why);
+void tx_durable(struct session_tx *tx); /* worker: its decision is on disk */
+
+/* --- prepared.c --- */
+void prepared_prepare(struct session *s, struct slice text);
+void prepared_execute(struct session *s);
+void prepared_long_data(struct session *s);
+void prepared_close(struct session *s, uint32_t id);
+void prepared_reset(struct session *s);
+void prepared_fetch(struct session *s);
+void prepared_free_all(struct session *s);
+void prepared_server_gone(struct session *s, const struct backend_conn *conn);
+/* relay.c: the first packet of an answer to PREPARE; returns the client's id for it. */
+uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok);
+/* Instead of a text: EXECUTE of s->executing on the target, which is prepared there first where it is not. */
+void prepared_send(struct session *s, void (*on_done)(struct session *s, const struct backend_outcome *outcome));
+int prepared_backend(const struct session *s);
+
+/* --- variables.c --- */
+void variables_set(struct session *s); /* runs s->statement, a SET */
+void variables_set_transaction(struct session *s);
+/* Hands `send` the SETs that the server has not seen yet; it takes the text's content (buf_clear). */
+void variables_replay(struct session *s, struct session_server *server,
+                      void (*send)(struct session *s, struct backend_conn *conn, struct buf *text));
+bool variables_names_set(const struct session *s); /* by SET NAMES, which replaces the character set of the log-in */
+/* Character sets whose bytes hide quotes and backslashes: our lexer would read them differently from the server. */
+bool variables_charset_unsafe(uint16_t collation);
+/* The value of a user variable that was set from a literal. False: not known here. */
+bool variables_user_value(struct session *s, struct slice name, struct buf *out, bool *is_null);
+void variables_free(struct session *s);
+
+/* --- redis.c --- */
+void redis_abandon(struct session *s); /* nobody waits for the CALL any more */
+void redis_call_begin(struct session *s, const struct wire_param *params, unsigned n_params);
+
+#endif

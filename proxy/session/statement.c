@@ -1,0 +1,337 @@
+/* Text statements: cut, classified, sent to whoever does their kind. Leaves transaction control to transaction.c, SET to
+ * variables.c, CALLs of Redis to redis.c. */
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/session/session.h"
+#include "proxy/session/tx.h"
+#include "proxy/sql/route.h"
+
+/* --- routing ---------------------------------------------------------------------------------------------------- */
+
+static bool is_resource(void *arg, const char *name)
+{
+    const struct session *s = arg;
+    return config_redis(s->world->config, name) >= 0;
+}
+
+void statement_context(struct session *s, struct sql_context *ctx)
+{
+    *ctx = (struct sql_context){.ansi_quotes = s->ansi_quotes,
+                                .no_backslash_escapes = s->no_backslash_escapes,
+                                .is_resource = is_resource,
+                                .arg = s};
+}
+
+static int backend_of_schema(void *arg, const char *schema)
+{
+    return config_backend_of_schema(((struct session *)arg)->world->config, schema);
+}
+static int backend_of_name(void *arg, const char *name)
+{
+    return config_backend(((struct session *)arg)->world->config, name);
+}
+static const char *name_of_backend(void *arg, int backend)
+{
+    return ((struct session *)arg)->world->config->backends[backend].name;
+}
+
+bool statement_is_system_schema(const char *name)
+{
+    return !strcasecmp(name, "information_schema") || !strcasecmp(name, "performance_schema") || !strcasecmp(name, "mysql") ||
+           !strcasecmp(name, "sys");
+}
+
+int statement_default_backend(const struct session *s)
+{
+    for (size_t i = 0; i < s->world->config->n_backends; i++)
+        if (s->world->config->backends[i].is_default)
+            return (int)i;
+    return 0;
+}
+
+/* A statement that names no table: where the session was last, for SHOW WARNINGS and LAST_INSERT_ID() look there. */
+static int any_backend(const struct session *s)
+{
+    if (s->last_server >= 0 && s->servers[s->last_server].conn)
+        return s->last_server;
+    int by_schema = *s->schema ? config_backend_of_schema(s->world->config, s->schema) : -1;
+    return by_schema >= 0 ? by_schema : statement_default_backend(s);
+}
+
+int statement_route(struct session *s)
+{
+    if (s->executing)
+        return prepared_backend(s);
+    if (s->statement.unqualified_table && !*s->schema && !*s->statement.hint_backend) {
+        session_answer_error(s, 1046, "3D000", "No database selected");
+        return -1;
+    }
+    char why[512];
+    struct sql_routes routes = {backend_of_schema, backend_of_name, name_of_backend, s};
+    const char *schema = statement_is_system_schema(s->schema) ? NULL : s->schema;
+    int backend = sql_route(&s->statement, schema, &routes, why, sizeof why);
+    if (backend == SQL_ROUTE_ANY)
+        backend = any_backend(s);
+    if (backend >= 0)
+        return backend;
+    if (backend == SQL_ROUTE_SPANS)
+        session_answer_error(s, 1235, "42000", "%s", why);
+    else
+        session_answer_error(s, 1049, "42000", "%s", why);
+    return -1;
+}
+
+/* --- statements for a server ------------------------------------------------------------------------------------- */
+
+static void on_statement_done(struct session *s, const struct backend_outcome *outcome)
+{
+    tx_statement_done(s, outcome);
+}
+
+static void send_statement(struct session *s)
+{
+    if (s->executing)
+        prepared_send(s, on_statement_done);
+    else
+        relay_query(s, s->statement.text, on_statement_done);
+}
+
+static void run_on_server(struct session *s)
+{
+    int backend = statement_route(s);
+    if (backend >= 0)
+        target_prepare(s, backend, s->tx || !s->autocommit, send_statement);
+}
+
+static void run_use(struct session *s)
+{
+    char name[SQL_NAME_SIZE];
+    memcpy(name, s->statement.name, sizeof name);
+    command_use(s, (struct slice){(const uint8_t *)name, strlen(name)});
+}
+
+static void run_unlock(struct session *s)
+{
+    for (size_t i = 0; i < s->world->backends.n; i++)
+        if (s->servers[i].holds_locks) {
+            s->servers[i].holds_locks = false;
+            target_prepare(s, (int)i, false, send_statement);
+            return;
+        }
+    session_answer_ok(s);
+}
+
+static void send_lock_tables(struct session *s)
+{
+    s->servers[s->target].holds_locks = true;
+    send_statement(s);
+}
+
+static void run_lock(struct session *s)
+{
+    int backend = statement_route(s);
+    if (backend >= 0)
+        target_prepare(s, backend, false, send_lock_tables);
+}
+
+static void run_outside_tx(struct session *s)
+{
+    int backend = statement_route(s);
+    if (backend >= 0)
+        target_prepare(s, backend, false, send_statement);
+}
+
+/* The proxy's own truth: inside a branch the server would say 0. */
+static bool asks_for_autocommit(const struct session *s)
+{
+    struct slice t = s->statement.text;
+    static const char *const forms[] = {"select @@autocommit", "select @@session.autocommit", "select @@local.autocommit"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (slice_is_word(t, forms[i]))
+            return true;
+    return false;
+}
+
+static void answer_autocommit(struct session *s)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)s->statement.text.len - 7, (const char *)s->statement.text.at + 7);
+    struct wire_column column = {.name = name, .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 1};
+    struct slice value = {(const uint8_t *)(s->autocommit ? "1" : "0"), 1};
+    struct wire_resultset rs;
+    session_answer_rows(s, &rs, &column, 1);
+    wire_resultset_row(&rs, &value);
+    session_answer_rows_end(s, &rs);
+}
+
+/* COMMIT itself may have had something to say. */
+static void answer_warning(struct session *s)
+{
+    static const struct wire_column columns[] = {
+        {.name = "Level", .type = WIRE_TYPE_VAR_STRING, .charset = WIRE_CHARSET_UTF8MB4, .length = 28},
+        {.name = "Code", .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 4},
+        {.name = "Message", .type = WIRE_TYPE_VAR_STRING, .charset = WIRE_CHARSET_UTF8MB4, .length = 2048}};
+    struct slice row[] = {{(const uint8_t *)"Warning", 7}, {(const uint8_t *)"1105", 4},
+                          {(const uint8_t *)s->warning, strlen(s->warning)}};
+    struct wire_resultset rs;
+    session_answer_rows(s, &rs, columns, 3);
+    wire_resultset_row(&rs, row);
+    session_answer_rows_end(s, &rs);
+}
+
+static void refuse_kind(struct session *s)
+{
+    static const struct {
+        enum sql_kind kind;
+        const char *text;
+    } refusals[] = {
+        {SQL_XA, "XA statements of clients are not supported: BEGIN and COMMIT of this proxy are XA already"},
+        {SQL_XA_CALL, "CALL xa.* is not supported by this version"},
+        {SQL_PREPARE_TEXT, "PREPARE and EXECUTE as text are not supported by this version: use the driver's prepared statements"},
+        {SQL_KILL, "KILL is not supported by this version: use the server's own connection"},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (refusals[i].kind == s->statement.kind) {
+            session_answer_error(s, 1235, "42000", "%s", refusals[i].text);
+            return;
+        }
+    CHECK(!"a kind that is neither run nor refused");
+}
+
+/* BEGIN, DDL, LOCK TABLES commit first, then run as if nothing had been open. */
+static bool commits_first(const struct session *s)
+{
+    enum sql_kind k = s->statement.kind;
+    return s->tx && (k == SQL_BEGIN || k == SQL_IMPLICIT_COMMIT || k == SQL_LOCK_TABLES);
+}
+
+void statement_run(struct session *s)
+{
+    switch (s->statement.kind) {
+    case SQL_EMPTY:
+        session_answer_error(s, 1065, "42000", "Query was empty");
+        break;
+    case SQL_BEGIN:
+        tx_begin(s, &s->statement);
+        break;
+    case SQL_COMMIT:
+        tx_commit(s, s->statement.release ? SESSION_AFTER_RELEASE : s->statement.chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
+        break;
+    case SQL_ROLLBACK:
+        tx_rollback(s, s->statement.release ? SESSION_AFTER_RELEASE
+                                            : s->statement.chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
+        break;
+    case SQL_SAVEPOINT:
+        tx_savepoint(s);
+        break;
+    case SQL_ROLLBACK_TO:
+        tx_rollback_to(s);
+        break;
+    case SQL_RELEASE_SAVEPOINT:
+        tx_release_savepoint(s);
+        break;
+    case SQL_SET:
+        variables_set(s);
+        break;
+    case SQL_SET_TRANSACTION:
+        variables_set_transaction(s);
+        break;
+    case SQL_USE:
+        run_use(s);
+        break;
+    case SQL_REDIS_CALL:
+        redis_call_begin(s, NULL, 0);
+        break;
+    case SQL_UNLOCK_TABLES:
+        run_unlock(s);
+        break;
+    case SQL_LOCK_TABLES:
+        run_lock(s);
+        break;
+    case SQL_IMPLICIT_COMMIT:
+        run_outside_tx(s);
+        break;
+    case SQL_PLAIN:
+    case SQL_READ:
+    case SQL_LOAD_LOCAL:
+    case SQL_TEMPORARY_TABLE:
+    case SQL_COMPOUND:
+        if (asks_for_autocommit(s))
+            answer_autocommit(s);
+        else if (*s->warning && slice_is_word(s->statement.text, "show warnings"))
+            answer_warning(s);
+        else
+            run_on_server(s);
+        break;
+    default:
+        refuse_kind(s);
+    }
+}
+
+static void start(struct session *s)
+{
+    enum sql_kind k = s->statement.kind;
+    if (s->statement.resource_inside) {
+        session_answer_error(s, 1235, "42000", "a Redis resource can be used in a CALL, a DO or a SELECT of its own only");
+        return;
+    }
+    if (k != SQL_ROLLBACK && k != SQL_COMMIT && tx_refuses(s))
+        return;
+    if (commits_first(s))
+        tx_commit(s, SESSION_AFTER_STATEMENT);
+    else
+        statement_run(s);
+}
+
+/* --- cutting ----------------------------------------------------------------------------------------------------- */
+
+static bool cut(struct session *s)
+{
+    struct sql_context ctx;
+    statement_context(s, &ctx);
+    return sql_next_statement(&s->rest, &ctx, &s->statement);
+}
+
+/* Is there anything but space and comments behind this statement? MORE_RESULTS is said before it is run. */
+static bool more_follows(struct session *s)
+{
+    static _Thread_local struct sql_statement ahead;
+    struct sql_context ctx;
+    struct slice rest = s->rest;
+    statement_context(s, &ctx);
+    return rest.len && sql_next_statement(&rest, &ctx, &ahead);
+}
+
+void statement_next(struct session *s)
+{
+    if (!cut(s)) {
+        session_answer_error(s, 1065, "42000", "Query was empty");
+        return;
+    }
+    s->more = more_follows(s);
+    start(s);
+}
+
+void statement_begin_text(struct session *s, struct slice text)
+{
+    s->rest = text;
+    if (!cut(s)) {
+        session_answer_error(s, 1065, "42000", "Query was empty");
+        return;
+    }
+    s->more = more_follows(s);
+    if (s->more && !(s->caps & WIRE_CAP_MULTI_STATEMENTS)) {
+        session_answer_error(s, 1064, "42000",
+                             "You have an error in your SQL syntax: several statements, and the client did not ask for them");
+        return;
+    }
+    start(s);
+}
+
+void statement_start_prepared(struct session *s)
+{
+    s->more = false;
+    start(s);
+}

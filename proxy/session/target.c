@@ -1,0 +1,346 @@
+/* A server made ready for the next command: connection, schema, settings; then, in one write with the statement, what must precede it.
+ * Leaves the statement's answer to relay.c and branches to transaction.c. */
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "proxy/session/session.h"
+#include "proxy/session/tx.h"
+
+#define RETRY_MS 20
+
+static void advance(struct session *s);
+
+struct backend_conn *target_conn(struct session *s)
+{
+    return s->servers[s->target].conn;
+}
+
+static const struct config_backend *config_of(const struct session *s, int backend)
+{
+    return &s->world->config->backends[backend];
+}
+
+/* --- a connection ----------------------------------------------------------------------------------------------- */
+
+static void on_conn_gone(struct backend_conn *conn, const char *why)
+{
+    struct session_server *server = conn->owner;
+    struct session *s = server->session;
+    int backend = (int)(server - s->servers);
+    server->conn = NULL;
+    server->settings_seen = 0;
+    server->holds_locks = false;
+    prepared_server_gone(s, conn);
+    if (s->pinned_server == backend)
+        s->pinned_server = -1;
+    tx_server_gone(s, server, why);
+    if (s->phase == SESSION_RUNNING && s->target == backend)
+        relay_on_gone(s, why);
+}
+
+static void on_ready(struct backend_request *r, struct backend_conn *conn)
+{
+    struct session_server *server = CONTAINER_OF(r, struct session_server, request);
+    server->acquiring = false;
+    server->conn = conn;
+    server->settings_seen = 0;
+    conn->owner = server;
+    conn->on_gone = on_conn_gone;
+    conn->dirty = true;
+    advance(server->session);
+}
+
+static void on_failed(struct backend_request *r, uint16_t code, const char *sqlstate, const char *text)
+{
+    struct session_server *server = CONTAINER_OF(r, struct session_server, request);
+    server->acquiring = false;
+    session_answer_error(server->session, code, sqlstate, "%s", text);
+}
+
+static void acquire(struct session *s)
+{
+    struct session_server *server = &s->servers[s->target];
+    const struct config_account *account = config_account(s->world->config, s->user->name, config_of(s, s->target)->name);
+    if (!account) {
+        session_answer_error(s, 1044, "42000",
+                             "User '%s' has no account on backend '%s': add a section [account %s@%s] to the configuration",
+                             s->user->name, config_of(s, s->target)->name, s->user->name, config_of(s, s->target)->name);
+        return;
+    }
+    server->request.account = account;
+    server->request.backend = (unsigned)s->target;
+    server->request.client_caps = s->caps;
+    server->request.deadline_ms = 0;
+    server->request.on_ready = on_ready;
+    server->request.on_failed = on_failed;
+    server->acquiring = true;
+    backend_acquire(s->worker->backends, &server->request);
+}
+
+void target_release_all(struct session *s)
+{
+    for (size_t i = 0; i < s->world->backends.n; i++) {
+        struct session_server *server = &s->servers[i];
+        if (server->acquiring)
+            backend_cancel(&server->request);
+        server->acquiring = false;
+        if (server->conn && server->holds_locks)
+            backend_conn_close(server->conn, "held table locks");
+        else if (server->conn)
+            backend_release(s->worker->backends, server->conn);
+        server->conn = NULL;
+        server->settings_seen = 0;
+        server->holds_locks = false;
+    }
+}
+
+/* The client is gone: what runs for it on a server is stopped with its connection. */
+void target_cancel(struct session *s)
+{
+    net_timer_stop(&s->retry);
+    for (size_t i = 0; i < s->world->backends.n; i++) {
+        struct session_server *server = &s->servers[i];
+        if (server->acquiring)
+            backend_cancel(&server->request);
+        server->acquiring = false;
+        if (!server->conn || backend_conn_idle(server->conn) || tx_uses(s, server->conn))
+            continue;
+        s->world->resolver->kill_connection(s->world->resolver_arg, (unsigned)i, server->conn->connection_id);
+        struct backend_conn *conn = server->conn;
+        server->conn = NULL;
+        if (server->branch >= 0)
+            tx_server_gone(s, server, "the client went away while a statement ran");
+        backend_conn_close(conn, "the client went away while a statement ran");
+    }
+}
+
+/* --- what must be in force before the statement, and is waited for ------------------------------------------------ */
+
+static void on_setup_done(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    if (outcome->error && !s->setup_failed) {
+        s->setup_failed = true;
+        s->setup_error = outcome->error;
+        memcpy(s->setup_sqlstate, outcome->sqlstate, sizeof s->setup_sqlstate);
+        snprintf(s->setup_message, sizeof s->setup_message, "%s", outcome->message);
+    }
+    if (--s->setup_pending || s->phase != SESSION_RUNNING)
+        return;
+    if (s->setup_failed) {
+        /* half set up is worse than none: the next statement begins afresh */
+        struct session_server *server = &s->servers[s->target];
+        struct backend_conn *conn = server->conn;
+        if (server->branch < 0) {
+            server->conn = NULL;
+            server->settings_seen = 0;
+            prepared_server_gone(s, conn);
+            backend_conn_close(conn, "session settings were refused");
+        }
+        session_answer_error(s, s->setup_error, s->setup_sqlstate, "%s", s->setup_message);
+        return;
+    }
+    advance(s);
+}
+
+static const struct backend_sink setup_sink = {.done = on_setup_done};
+
+static void setup_query(struct session *s, struct backend_conn *conn, struct buf *text)
+{
+    s->setup_pending++;
+    backend_send_query(conn, (const char *)buf_at(text), buf_len(text), &setup_sink, s);
+    buf_clear(text);
+}
+
+static bool schema_differs(const struct session *s, const struct backend_conn *conn)
+{
+    if (!*s->schema || !strcmp(s->schema, conn->schema))
+        return false;
+    int home = statement_is_system_schema(s->schema) ? statement_default_backend(s)
+                                                     : config_backend_of_schema(s->world->config, s->schema);
+    return home == s->target;
+}
+
+/* True where something was sent and must be waited for: a statement must not run in the wrong schema or character set. */
+static bool set_up(struct session *s)
+{
+    struct session_server *server = &s->servers[s->target];
+    struct backend_conn *conn = server->conn;
+    struct buf text = {0};
+    s->setup_failed = false;
+    if (conn->charset != s->charset && !variables_names_set(s)) {
+        buf_printf(&text, "SET character_set_client=%u,character_set_results=%u,collation_connection=%u", s->charset, s->charset,
+                   s->charset);
+        setup_query(s, conn, &text);
+    }
+    conn->charset = s->charset;
+    if (schema_differs(s, conn)) {
+        buf_u8(&text, WIRE_COM_INIT_DB);
+        buf_text(&text, s->schema);
+        s->setup_pending++;
+        backend_send(conn, WIRE_RESPONSE_SIMPLE, buf_at(&text), buf_len(&text), &setup_sink, s);
+        buf_clear(&text);
+        snprintf(conn->schema, sizeof conn->schema, "%s", s->schema);
+    }
+    if (server->settings_seen != s->settings_generation) {
+        variables_replay(s, server, setup_query);
+        server->settings_seen = s->settings_generation;
+    }
+    buf_fini(&text);
+    return s->setup_pending;
+}
+
+/* --- may this session use this server now? ------------------------------------------------------------------------ */
+
+static void on_retry(void *arg)
+{
+    struct session *s = arg;
+    if (s->phase == SESSION_RUNNING)
+        advance(s);
+}
+
+/* True: come back in a moment. False: waited long enough. */
+static bool wait_a_moment(struct session *s)
+{
+    if (net_loop_now_ms(s->worker->loop) >= s->target_deadline_ms)
+        return false;
+    if (!s->retry.loop)
+        net_timer_init(&s->retry, s->worker->loop, on_retry, s);
+    net_timer_start(&s->retry, RETRY_MS);
+    return true;
+}
+
+static void answer_verdict(struct session *s, struct backend *b, uint16_t code, const char *what)
+{
+    char verdict[512];
+    pthread_mutex_lock(&b->lock);
+    snprintf(verdict, sizeof verdict, "%s", b->verdict);
+    pthread_mutex_unlock(&b->lock);
+    session_answer_error(s, code, code == 1235 ? "42000" : "HY000", "backend '%s' %s: %.300s", b->config->name, what,
+                         *verdict ? verdict : "it has not been checked yet");
+}
+
+/* Is the server fit for a (further) branch of the open transaction? False: waiting, or the error was answered. */
+static bool fit_for_branch(struct session *s)
+{
+    struct backend *b = &s->world->backends.at[s->target];
+    struct session_tx *tx = s->tx;
+    if (s->servers[s->target].branch >= 0 || (tx && tx->local && tx->local_server == s->target))
+        return true;
+    if (tx && tx->local && tx->local_server >= 0) {
+        session_answer_error(s, 1235, "42000",
+                             "this transaction is local to backend '%s' and cannot reach '%s': COMMIT or ROLLBACK first",
+                             config_of(s, tx->local_server)->name, b->config->name);
+        return false;
+    }
+    switch ((enum backend_safety)b->safety) {
+    case BACKEND_SAFE:
+        return true;
+    case BACKEND_SINGLE:
+        if (tx_may_be_local(s))
+            return true;
+        answer_verdict(s, b, 1235, "can take part in transactions of its own only");
+        return false;
+    case BACKEND_UNKNOWN:
+        if (!wait_a_moment(s))
+            answer_verdict(s, b, 1105, "has not been checked");
+        return false;
+    case BACKEND_REFUSED:
+        break;
+    }
+    answer_verdict(s, b, 1105, "is not used");
+    return false;
+}
+
+/* A transaction of this session is decided and not settled there: what it wrote must be seen by its own next statement. */
+static bool settled_there(struct session *s)
+{
+    struct session_server *server = &s->servers[s->target];
+    if (!*server->in_doubt)
+        return true;
+    if (!xa_registry_find(journal_registry(s->world->journal), server->in_doubt, NULL, NULL)) {
+        *server->in_doubt = '\0';
+        return true;
+    }
+    if (!wait_a_moment(s))
+        session_answer_error(s, 1205, "HY000",
+                             "transaction %s is committed and waits for backend '%s': its effects are not there yet, try again",
+                             server->in_doubt, config_of(s, s->target)->name);
+    return false;
+}
+
+static void advance(struct session *s)
+{
+    struct session_server *server = &s->servers[s->target];
+    if (s->world->backends.at[s->target].safety == BACKEND_REFUSED) {
+        answer_verdict(s, &s->world->backends.at[s->target], 1105, "is not used");
+        return;
+    }
+    if (s->pinned_server >= 0 && s->pinned_server != s->target) {
+        session_answer_error(s, 1235, "42000", "%s on backend '%s', which cannot follow the session to '%s'", s->pinned_why,
+                             config_of(s, s->pinned_server)->name, config_of(s, s->target)->name);
+        return;
+    }
+    if ((s->target_in_tx && !fit_for_branch(s)) || !settled_there(s))
+        return;
+    if (!server->conn) {
+        acquire(s);
+        return;
+    }
+    if (set_up(s))
+        return;
+    s->last_server = s->target;
+    s->on_target(s);
+}
+
+void target_prepare(struct session *s, int backend, bool in_tx, void (*on_target)(struct session *s))
+{
+    s->target = backend;
+    s->target_in_tx = in_tx;
+    s->on_target = on_target;
+    s->setup_pending = 0;
+    s->target_deadline_ms = net_loop_now_ms(s->worker->loop) + 1000 * config_of(s, backend)->lock_wait_s;
+    advance(s);
+}
+
+/* --- what goes out in the same write as the statement -------------------------------------------------------------- */
+
+static void on_begin_done(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    if (!outcome->error || s->start_failed)
+        return;
+    s->start_failed = true;
+    s->setup_error = outcome->error;
+    memcpy(s->setup_sqlstate, outcome->sqlstate, sizeof s->setup_sqlstate);
+    snprintf(s->setup_message, sizeof s->setup_message, "%s", outcome->message);
+}
+
+static const struct backend_sink begin_sink = {.done = on_begin_done};
+
+void target_send_first(struct session *s, const char *text)
+{
+    backend_send_query(target_conn(s), text, strlen(text), &begin_sink, s);
+}
+
+void target_begin(struct session *s)
+{
+    struct backend_conn *conn = target_conn(s);
+    s->start_failed = false;
+    if (s->target_in_tx) {
+        tx_enter(s);
+        return;
+    }
+    /* DDL and its like commit by themselves: outside a branch autocommit=1 is right for everything */
+    bool in_branch = s->servers[s->target].branch >= 0 || (s->tx && s->tx->local && s->tx->local_server == s->target);
+    if (!conn->autocommit && !in_branch) {
+        target_send_first(s, "SET autocommit=1");
+        conn->autocommit = true;
+    }
+    if (*s->one_shot && s->autocommit && !in_branch) {
+        target_send_first(s, s->one_shot);
+        *s->one_shot = '\0';
+    }
+}

@@ -1,0 +1,385 @@
+/* Session settings as state, not as a log of commands: what a SET said last of each name follows the session to every server it uses. What
+ * cannot follow pins the session to the server that knows it. autocommit is the proxy's own. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "proxy/session/session.h"
+#include "proxy/session/tx.h"
+
+/* What the statement under way will mean once its server has accepted it. */
+struct set_plan {
+    struct buf text;        /* what the server is sent, without "SET " */
+    int autocommit;         /* -1: not named */
+    bool one_shot;          /* SET TRANSACTION, or a transaction_... without scope: for the next transaction */
+    const char *pin;        /* why it cannot follow; NULL: it can */
+    bool failed;            /* the error was answered */
+};
+
+static void forget_setting(struct session_setting *setting)
+{
+    free(setting->text);
+}
+
+void variables_free(struct session *s)
+{
+    for (unsigned i = 0; i < s->n_settings; i++)
+        forget_setting(&s->settings[i]);
+    free(s->settings);
+    s->settings = NULL;
+    s->n_settings = 0;
+    s->settings_generation = 0;
+}
+
+static void remember(struct session *s, const char *name, const char *text)
+{
+    struct session_setting *found = NULL;
+    for (unsigned i = 0; i < s->n_settings && !found; i++)
+        if (!strcmp(s->settings[i].name, name))
+            found = &s->settings[i];
+    if (!found) {
+        found = realloc(s->settings, (s->n_settings + 1) * sizeof *found);
+        CHECK(found);
+        s->settings = found;
+        found = &s->settings[s->n_settings++];
+        *found = (struct session_setting){.text = NULL};
+        snprintf(found->name, sizeof found->name, "%s", name);
+    }
+    free(found->text);
+    found->text = strdup(text);
+    CHECK(found->text);
+    found->generation = ++s->settings_generation;
+}
+
+bool variables_names_set(const struct session *s)
+{
+    for (unsigned i = 0; i < s->n_settings; i++)
+        if (!strcmp(s->settings[i].name, "names") || !strcmp(s->settings[i].name, "character set"))
+            return true;
+    return false;
+}
+
+static struct session_setting *next_setting(struct session *s, uint64_t after)
+{
+    struct session_setting *next = NULL;
+    for (unsigned i = 0; i < s->n_settings; i++) {
+        struct session_setting *it = &s->settings[i];
+        if (it->generation > after && (!next || it->generation < next->generation))
+            next = it;
+    }
+    return next;
+}
+
+/* In the order in which they were said, since a later one may overrule an earlier one of another name (NAMES, sql_mode). */
+void variables_replay(struct session *s, struct session_server *server,
+                      void (*send)(struct session *s, struct backend_conn *conn, struct buf *text))
+{
+    struct buf text = {0};
+    uint64_t seen = server->settings_seen;
+    for (struct session_setting *it; (it = next_setting(s, seen)); seen = it->generation) {
+        bool alone = !strncmp(it->name, "transaction ", 12) || !strcmp(it->name, "role");
+        if (alone && buf_len(&text))
+            send(s, server->conn, &text);
+        buf_printf(&text, "%s%s", buf_len(&text) ? ", " : "SET ", it->text);
+        if (alone)
+            send(s, server->conn, &text);
+    }
+    if (buf_len(&text))
+        send(s, server->conn, &text);
+    buf_fini(&text);
+}
+
+/* --- character sets --------------------------------------------------------------------------------------------------- */
+
+bool variables_charset_unsafe(uint16_t c)
+{
+    return c == 1 || c == 84 || c == 13 || c == 88 || c == 28 || c == 87 || c == 95 || c == 96 || (c >= 248 && c <= 250);
+}
+
+static bool names_unsafe(struct slice value)
+{
+    static const char *const unsafe[] = {"big5", "sjis", "gbk", "cp932", "gb18030"};
+    for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
+        if (memmem(value.at, value.len, unsafe[i], strlen(unsafe[i])))
+            return true;
+    return false;
+}
+
+/* --- user variables that we know -------------------------------------------------------------------------------------- */
+
+bool variables_user_value(struct session *s, struct slice name, struct buf *out, bool *is_null)
+{
+    char wanted[SQL_NAME_SIZE + 1];
+    if (name.len >= SQL_NAME_SIZE)
+        return false;
+    snprintf(wanted, sizeof wanted, "@%.*s", (int)name.len, (const char *)name.at);
+    for (unsigned i = 0; i < s->n_settings; i++) {
+        if (strcasecmp(s->settings[i].name, wanted))
+            continue;
+        const char *value = strchr(s->settings[i].text, '=') + 1;
+        struct sql_lexer l;
+        sql_lexer_init(&l, (struct slice){(const uint8_t *)value, strlen(value)}, s->ansi_quotes, s->no_backslash_escapes);
+        struct sql_token t = sql_next(&l);
+        *is_null = sql_is_word(&t, "null");
+        if (sql_is_punct(&t, '-')) {
+            buf_u8(out, '-');
+            t = sql_next(&l);
+        }
+        if (!*is_null)
+            sql_token_value(&l, &t, out);
+        return t.kind == SQL_STRING || t.kind == SQL_NUMBER || t.kind == SQL_HEX || *is_null;
+    }
+    *is_null = true; /* a variable that was never set */
+    return s->pinned_server < 0;
+}
+
+/* --- SET -------------------------------------------------------------------------------------------------------------- */
+
+/* An expression that every server answers alike: nothing of user variables, tables, or the moment. */
+static bool same_everywhere(const struct session *s, const struct sql_set *set)
+{
+    if (set->literal)
+        return true;
+    struct sql_lexer l;
+    sql_lexer_init(&l, set->value, s->ansi_quotes, s->no_backslash_escapes);
+    for (;;) {
+        struct sql_token t = sql_next(&l);
+        if (t.kind == SQL_END)
+            return true;
+        if (t.kind == SQL_VARIABLE || sql_is_word(&t, "select") || sql_is_word(&t, "now") || sql_is_word(&t, "rand") ||
+            sql_is_word(&t, "uuid"))
+            return false;
+    }
+}
+
+static void setting_name(const struct sql_set *set, char *out, size_t size)
+{
+    snprintf(out, size, "%s%s", set->scope == SQL_SET_USER ? "@" : "", set->name);
+}
+
+static bool is_form(const char *name)
+{
+    return !strcmp(name, "names") || !strcmp(name, "character set") || !strcmp(name, "role");
+}
+
+static void setting_text(const struct sql_set *set, struct buf *out)
+{
+    if (set->scope == SQL_SET_USER)
+        buf_printf(out, "@`%s`=", set->name);
+    else if (set->scope == SQL_SET_GLOBAL)
+        buf_printf(out, "GLOBAL %s=", set->name);
+    else if (!strcmp(set->name, "names"))
+        buf_text(out, "NAMES ");
+    else if (!strcmp(set->name, "character set"))
+        buf_text(out, "CHARACTER SET ");
+    else if (!strcmp(set->name, "role"))
+        buf_text(out, "ROLE ");
+    else
+        buf_printf(out, "SESSION %s=", set->name);
+    buf_append(out, set->value.at, set->value.len);
+}
+
+static bool is_transaction_characteristic(const char *name)
+{
+    return !strcmp(name, "transaction_isolation") || !strcmp(name, "tx_isolation") || !strcmp(name, "transaction_read_only") ||
+           !strcmp(name, "tx_read_only");
+}
+
+static void fail(struct session *s, struct set_plan *plan, uint16_t code, const char *sqlstate, const char *text)
+{
+    plan->failed = true;
+    session_answer_error(s, code, sqlstate, "%s", text);
+}
+
+static void plan_autocommit(struct session *s, struct set_plan *plan, const struct sql_set *set)
+{
+    plan->autocommit = slice_is_word(set->value, "default") ? 1 : sql_bool_value(set->value);
+    if (plan->autocommit < 0)
+        fail(s, plan, 1231, "42000", "Variable 'autocommit' can't be set to this value: the proxy takes 0, 1, ON and OFF");
+}
+
+static void plan_one(struct session *s, struct set_plan *plan, const struct sql_set *set)
+{
+    bool session_scope = set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT;
+    if (session_scope && !strcmp(set->name, "autocommit")) {
+        plan_autocommit(s, plan, set);
+        return;
+    }
+    if (session_scope && !strncmp(set->name, "session_track_", 14))
+        return; /* the proxy's own are in force on its connections, and clients are not offered tracking */
+    if (session_scope && !strcmp(set->name, "xa_detach_on_prepare")) {
+        fail(s, plan, 1235, "42000", "xa_detach_on_prepare belongs to the proxy");
+        return;
+    }
+    if (is_form(set->name) && names_unsafe(set->value)) {
+        fail(s, plan, 1115, "42000", "this character set is not supported: its characters hide quotes; use utf8mb4");
+        return;
+    }
+    if (set->scope == SQL_SET_ONE_SHOT && is_transaction_characteristic(set->name)) {
+        if (s->tx) {
+            fail(s, plan, 1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress");
+            return;
+        }
+        plan->one_shot = true;
+        snprintf(s->one_shot, sizeof s->one_shot, "SET @@%s=%.*s", set->name, (int)(set->value.len < 40 ? set->value.len : 40),
+                 (const char *)set->value.at);
+        return;
+    }
+    if (buf_len(&plan->text))
+        buf_text(&plan->text, ", ");
+    setting_text(set, &plan->text);
+    if (set->scope != SQL_SET_GLOBAL && !same_everywhere(s, set))
+        plan->pin = "a variable was set from an expression";
+}
+
+static void make_plan(struct session *s, struct set_plan *plan)
+{
+    struct sql_context ctx;
+    struct sql_set_reader reader;
+    struct sql_set set;
+    *plan = (struct set_plan){.autocommit = -1};
+    statement_context(s, &ctx);
+    sql_set_begin(&reader, &s->statement, &ctx);
+    while (!plan->failed && sql_set_next(&reader, &set))
+        plan_one(s, plan, &set);
+    if (reader.bad && !plan->failed) {
+        /* a server shall complain about it */
+        buf_clear(&plan->text);
+        buf_append(&plan->text, s->statement.text.at, s->statement.text.len);
+        plan->autocommit = -2;
+    }
+}
+
+static void note_sql_mode(struct session *s, const struct sql_set *set)
+{
+    if (strcmp(set->name, "sql_mode"))
+        return;
+    struct slice v = set->value;
+    s->ansi_quotes = memmem(v.at, v.len, "ANSI", 4) || memmem(v.at, v.len, "ansi", 4);
+    s->no_backslash_escapes = memmem(v.at, v.len, "NO_BACKSLASH_ESCAPES", 20) || memmem(v.at, v.len, "no_backslash_escapes", 20);
+}
+
+/* The server has accepted it: from now on it is the session's. */
+static void adopt(struct session *s)
+{
+    struct sql_context ctx;
+    struct sql_set_reader reader;
+    struct sql_set set;
+    struct session_server *server = s->target >= 0 ? &s->servers[s->target] : NULL;
+    bool up_to_date = server && server->settings_seen == s->settings_generation;
+    statement_context(s, &ctx);
+    sql_set_begin(&reader, &s->statement, &ctx);
+    while (sql_set_next(&reader, &set)) {
+        bool ours = !strcmp(set.name, "autocommit") || !strncmp(set.name, "session_track_", 14);
+        if (set.scope == SQL_SET_GLOBAL || (set.scope != SQL_SET_USER && ours) ||
+            (set.scope == SQL_SET_ONE_SHOT && is_transaction_characteristic(set.name)))
+            continue;
+        char name[SQL_NAME_SIZE];
+        setting_name(&set, name, sizeof name);
+        note_sql_mode(s, &set);
+        if (!same_everywhere(s, &set)) {
+            s->pinned_server = s->target;
+            snprintf(s->pinned_why, sizeof s->pinned_why, "variable %.60s was set from an expression", name);
+            log_info("session_pinned", "session=%llu why=\"%s\"", (unsigned long long)s->id, s->pinned_why);
+            continue;
+        }
+        struct buf text = {0};
+        setting_text(&set, &text);
+        remember(s, name, buf_cstr(&text));
+        buf_fini(&text);
+    }
+    if (up_to_date)
+        server->settings_seen = s->settings_generation;
+}
+
+static void finish(struct session *s, int autocommit)
+{
+    bool commits = autocommit == 1 && !s->autocommit && s->tx;
+    if (autocommit >= 0)
+        s->autocommit = autocommit;
+    if (commits)
+        tx_commit(s, SESSION_AFTER_OK);
+    else
+        session_answer_ok(s);
+}
+
+/* The answer is kept back until autocommit's part is done too. */
+static void on_set_done(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    if (s->phase != SESSION_RUNNING)
+        return;
+    if (outcome->error) {
+        session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
+        return;
+    }
+    adopt(s);
+    struct set_plan plan;
+    make_plan(s, &plan); /* again, for autocommit: nothing was kept over the round trip */
+    buf_fini(&plan.text);
+    finish(s, plan.autocommit);
+}
+
+static const struct backend_sink set_sink = {.done = on_set_done};
+
+static void send_set(struct session *s)
+{
+    struct set_plan plan;
+    make_plan(s, &plan);
+    struct buf text = {0};
+    buf_text(&text, plan.autocommit == -2 ? "" : "SET ");
+    buf_append(&text, buf_at(&plan.text), buf_len(&plan.text));
+    backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &set_sink, s);
+    buf_fini(&text);
+    buf_fini(&plan.text);
+}
+
+void variables_set(struct session *s)
+{
+    struct set_plan plan;
+    make_plan(s, &plan);
+    size_t to_send = buf_len(&plan.text);
+    buf_fini(&plan.text);
+    if (plan.failed)
+        return;
+    if (!to_send) {
+        adopt(s);
+        finish(s, plan.autocommit);
+        return;
+    }
+    int backend = statement_route(s);
+    if (backend >= 0)
+        target_prepare(s, backend, false, send_set);
+}
+
+void variables_set_transaction(struct session *s)
+{
+    struct sql_context ctx;
+    struct sql_set_reader reader;
+    struct sql_set set;
+    statement_context(s, &ctx);
+    sql_set_begin(&reader, &s->statement, &ctx);
+    bool well_formed = sql_set_next(&reader, &set);
+    if (well_formed && set.scope == SQL_SET_ONE_SHOT) {
+        if (s->tx)
+            session_answer_error(s, 1568, "25001",
+                                 "Transaction characteristics can't be changed while a transaction is in progress");
+        else if (s->statement.text.len >= sizeof s->one_shot)
+            session_answer_error(s, 1064, "42000", "SET TRANSACTION is too long");
+        else {
+            snprintf(s->one_shot, sizeof s->one_shot, "%.*s", (int)s->statement.text.len, (const char *)s->statement.text.at);
+            session_answer_ok(s);
+        }
+        return;
+    }
+    if (!well_formed || s->statement.text.len > 150) {
+        session_answer_error(s, 1064, "42000", "You have an error in your SQL syntax near 'TRANSACTION'");
+        return;
+    }
+    /* SET SESSION TRANSACTION: a setting like others, in its own words, sent before the next use of each server */
+    char text[192];
+    snprintf(text, sizeof text, "SESSION TRANSACTION %.*s", (int)set.value.len, (const char *)set.value.at);
+    remember(s, strcasestr(text, "isolation") ? "transaction isolation" : "transaction mode", text);
+    session_answer_ok(s);
+}

@@ -1,0 +1,255 @@
+/* The worker's loop and what reaches it from other threads: new clients, a durable log, census and drain. */
+#include "proxy/session/worker.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/session/session.h"
+#include "proxy/session/tx.h"
+
+/* --- backend connections reach the log before they can hold a prepared branch ----------------------------------- */
+
+static void on_backend_open(void *arg, struct backend_conn *c)
+{
+    struct worker *w = arg;
+    struct xa_connection record = {.connection_id = c->connection_id, .server_start_s = c->backend->server_start_s};
+    snprintf(record.backend, sizeof record.backend, "%s", c->backend->config->name);
+    snprintf(record.account, sizeof record.account, "%s", c->account->backend_user);
+    c->logged_at = journal_connection_opened(w->world->journal, &record);
+}
+
+static void on_backend_close(void *arg, struct backend_conn *c)
+{
+    struct worker *w = arg;
+    /* A branch may outlive us there: then the record must outlive the connection, so that recovery looks for it. */
+    if (c->logged_at && c->xa == BACKEND_XA_NONE)
+        journal_connection_closed(w->world->journal, c->backend->config->name, c->connection_id);
+}
+
+/* --- the log's progress ----------------------------------------------------------------------------------------- */
+
+static void on_durable(void *arg)
+{
+    struct worker *w = arg;
+    wal_pos durable = wal_durable(journal_wal(w->world->journal));
+    while (!list_empty(&w->waiting)) {
+        struct session_tx *tx = CONTAINER_OF(list_first(&w->waiting), struct session_tx, wait_link);
+        if (tx->durable_at > durable)
+            return;
+        list_remove(&tx->wait_link);
+        tx->on_durable(tx);
+    }
+    w->waiting_for_log = false;
+}
+
+void worker_durable(struct worker *w)
+{
+    if (w->waiting_for_log)
+        net_wake_raise(&w->durable_wake);
+}
+
+void tx_wait_durable(struct session_tx *tx, wal_pos at, void (*durable_fn)(struct session_tx *tx))
+{
+    struct worker *w = tx->worker;
+    tx->durable_at = at;
+    tx->on_durable = durable_fn;
+    list_push_back(&w->waiting, &tx->wait_link);
+    /* The flag is up before the position is read again: the log thread either sees it, or we see its progress. */
+    w->waiting_for_log = true;
+    if (wal_durable(journal_wal(w->world->journal)) >= at)
+        net_wake_raise(&w->durable_wake);
+}
+
+/* --- letters ---------------------------------------------------------------------------------------------------- */
+
+struct deal_letter {
+    struct letter letter;
+    int fd;
+    unsigned listener;
+    char peer[64];
+};
+
+static void deliver_deal(struct letter *letter, void *receiver)
+{
+    struct deal_letter *d = CONTAINER_OF(letter, struct deal_letter, letter);
+    struct worker *w = receiver;
+    if (w->stopping)
+        close(d->fd);
+    else
+        session_new(w, d->fd, d->listener, d->peer);
+    if (w->stopping)
+        w->world->clients--;
+    free(d);
+}
+
+void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer)
+{
+    struct deal_letter *d = calloc(1, sizeof *d);
+    CHECK(d);
+    d->letter.deliver = deliver_deal;
+    list_init(&d->letter.link);
+    d->fd = fd;
+    d->listener = listener;
+    snprintf(d->peer, sizeof d->peer, "%s", peer);
+    mailbox_post(net_loop_mailbox(w->loop), &d->letter);
+}
+
+struct drain_letter {
+    struct letter letter;
+    bool now;
+};
+
+static void deliver_drain(struct letter *letter, void *receiver)
+{
+    struct drain_letter *d = CONTAINER_OF(letter, struct drain_letter, letter);
+    struct worker *w = receiver;
+    w->stopping = true;
+    LIST_FOR_SAFE(it, &w->sessions)
+    {
+        struct session *s = CONTAINER_OF(it, struct session, link);
+        if (d->now || s->phase == SESSION_LOGIN || (s->phase == SESSION_IDLE && !s->tx))
+            session_close(s, "shutdown");
+    }
+    if (!w->n_sessions)
+        net_loop_stop(w->loop);
+    free(d);
+}
+
+void worker_drain(struct worker *w, bool now)
+{
+    struct drain_letter *d = calloc(1, sizeof *d);
+    CHECK(d);
+    d->letter.deliver = deliver_drain;
+    list_init(&d->letter.link);
+    d->now = now;
+    mailbox_post(net_loop_mailbox(w->loop), &d->letter);
+}
+
+/* --- asking every worker ---------------------------------------------------------------------------------------- */
+
+/* Shared by the asker and the workers; the last to let go frees it, since an asker may lose patience. */
+struct census {
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    unsigned missing, users;
+    void (*each)(void *arg, struct session *s);
+    void *arg;
+    bool given_up; /* `arg` is not to be touched any more */
+    struct census_letter {
+        struct letter letter;
+        struct census *census;
+    } letters[];
+};
+
+static void census_let_go(struct census *c) /* lock held; releases it */
+{
+    bool last = !--c->users;
+    pthread_mutex_unlock(&c->lock);
+    if (last) {
+        pthread_mutex_destroy(&c->lock);
+        pthread_cond_destroy(&c->answered);
+        free(c);
+    }
+}
+
+static void deliver_census(struct letter *letter, void *receiver)
+{
+    struct census *c = CONTAINER_OF(letter, struct census_letter, letter)->census;
+    struct worker *w = receiver;
+    pthread_mutex_lock(&c->lock);
+    if (!c->given_up)
+        LIST_FOR(it, &w->sessions)
+            c->each(c->arg, CONTAINER_OF(it, struct session, link));
+    c->missing--;
+    pthread_cond_signal(&c->answered);
+    census_let_go(c);
+}
+
+bool workers_each_session(struct world *world, void (*each)(void *arg, struct session *s), void *arg, int timeout_ms)
+{
+    unsigned n = world->n_workers;
+    struct census *c = calloc(1, sizeof *c + n * sizeof c->letters[0]);
+    CHECK(c);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->answered, &attr);
+    pthread_condattr_destroy(&attr);
+    c->missing = n;
+    c->users = n + 1;
+    c->each = each;
+    c->arg = arg;
+    for (unsigned i = 0; i < n; i++) {
+        c->letters[i].census = c;
+        c->letters[i].letter.deliver = deliver_census;
+        list_init(&c->letters[i].letter.link);
+        mailbox_post(net_loop_mailbox(world->workers[i].loop), &c->letters[i].letter);
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000 + 1;
+    pthread_mutex_lock(&c->lock);
+    while (c->missing && pthread_cond_timedwait(&c->answered, &c->lock, &until) == 0)
+        ;
+    bool all = !c->missing;
+    c->given_up = true;
+    census_let_go(c);
+    return all;
+}
+
+static void add_gtrid(struct buf *out, const struct session_tx *tx)
+{
+    buf_append(out, tx->gtrid.text, strlen(tx->gtrid.text) + 1);
+}
+
+static void collect_gtrids(void *arg, struct session *s)
+{
+    if (s->tx)
+        add_gtrid(arg, s->tx);
+    LIST_FOR(it, &s->ending)
+        add_gtrid(arg, CONTAINER_OF(it, struct session_tx, link));
+}
+
+bool workers_live_gtrids(struct world *world, struct buf *out, int timeout_ms)
+{
+    return workers_each_session(world, collect_gtrids, out, timeout_ms);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+int worker_init(struct worker *w, struct world *world, unsigned index)
+{
+    *w = (struct worker){.world = world, .index = index};
+    w->loop = net_loop_new();
+    if (!w->loop)
+        return -1;
+    list_init(&w->waiting);
+    list_init(&w->sessions);
+    net_loop_set_receiver(w->loop, w);
+    net_wake_init(&w->durable_wake, w->loop, on_durable, w);
+    w->backends = backend_pools_new(w->loop, world->config, &world->backends);
+    backend_pools_on_open(w->backends, on_backend_open, on_backend_close, w);
+    w->redis = redis_pools_new(w->loop, &world->redis, &world->redis_options);
+    return 0;
+}
+
+void worker_fini(struct worker *w)
+{
+    backend_pools_free(w->backends);
+    redis_pools_free(w->redis);
+    net_wake_fini(&w->durable_wake);
+    net_loop_free(w->loop);
+}
+
+void *worker_run(void *worker)
+{
+    struct worker *w = worker;
+    net_loop_run(w->loop);
+    return NULL;
+}

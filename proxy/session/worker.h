@@ -1,0 +1,87 @@
+/* A worker thread: one loop, its sessions, its backend and Redis pools; and what all workers share. Leaves what a session does to
+ * session.h. */
+#ifndef PROXY_SESSION_WORKER_H
+#define PROXY_SESSION_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "proxy/backend/pool.h"
+#include "proxy/journal/journal.h"
+#include "proxy/redis/redis.h"
+#include "proxy/wire/auth.h"
+
+struct session;
+
+/* What sessions ask of the resolver. Any thread; none blocks. */
+struct resolver_ops {
+    /* A branch that this process gives up on: look at this backend soon. What is to be done stands in the journal. */
+    void (*sweep_backend)(void *arg, unsigned backend);
+    void (*sweep_redis)(void *arg, unsigned resource);
+    /* The server-side thread of a connection we closed while its branch was open. */
+    void (*kill_connection)(void *arg, unsigned backend, uint64_t connection_id);
+    /* The old connection of a Redis request in doubt. */
+    void (*kill_redis_client)(void *arg, unsigned resource, uint64_t client_id);
+};
+
+#define WORLD_COUNTERS(X) \
+    X(clients_accepted) X(clients_refused) X(logins_failed) X(statements) X(commits_one_phase) X(commits_two_phase) \
+    X(rollbacks) X(commits_refused) X(handed_over) X(outcome_unknown) X(redis_calls) X(redis_in_doubt) X(sessions_timed_out)
+
+struct world {
+    const struct config *config;
+    struct journal *journal;
+    struct backends backends;
+    struct redis_resources redis;
+    struct redis_options redis_options;
+    const struct resolver_ops *resolver;
+    void *resolver_arg;
+    /* A DBA's statement: answers through session_answer_*; may block for a moment, since admin sessions live on main's loop. */
+    void (*admin_query)(struct session *s, struct slice text);
+    struct net_tls **listener_tls;          /* by listener index; NULL where it has none */
+    struct wire_fast_secret *fast_secrets;  /* by user index; under secrets_lock */
+    pthread_mutex_t secrets_lock;
+    struct worker *workers;
+    unsigned n_workers;
+    _Atomic unsigned clients, unauthenticated;
+    _Atomic unsigned *user_clients;         /* by user index */
+    _Atomic uint64_t next_session_id;
+    _Atomic bool draining;
+#define X(name) _Atomic uint64_t name;
+    struct { WORLD_COUNTERS(X) } count;
+#undef X
+};
+
+struct worker {
+    struct world *world;
+    unsigned index;
+    pthread_t thread;
+    struct net_loop *loop;
+    struct net_wake durable_wake;
+    _Atomic bool waiting_for_log;
+    struct list waiting;        /* transactions whose decision is on its way to the disk, by position */
+    struct list sessions;
+    unsigned n_sessions;
+    struct backend_pools *backends;
+    struct redis_pools *redis;
+    bool stopping;
+};
+
+int worker_init(struct worker *w, struct world *world, unsigned index) MUST_USE;
+void worker_fini(struct worker *w);
+void *worker_run(void *worker); /* pthread's shape */
+
+/* Any thread: an accepted client for this worker. Takes fd. */
+void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer);
+/* Log thread: the durable position moved. */
+void worker_durable(struct worker *w);
+/* Any thread: finish what is under way, close idle sessions, end when none is left (or at the second call, at once). */
+void worker_drain(struct worker *w, bool now);
+
+/* Blocks (resolver): the gtrids that any worker has in hand, NUL-terminated one after another, appended to out. False when a worker
+ * did not answer within timeout_ms: then nothing may be concluded. */
+bool workers_live_gtrids(struct world *world, struct buf *out, int timeout_ms);
+/* The same for SHOW SESSIONS: each worker calls `each` for each of its sessions, in its own thread. */
+bool workers_each_session(struct world *world, void (*each)(void *arg, struct session *s), void *arg, int timeout_ms);
+
+#endif
