@@ -14,15 +14,15 @@ struct config_listener { /* [listener NAME] */
     char *address;  /* default 127.0.0.1; a path beginning with / is a local socket */
     int port;       /* default 6033 */
     bool admin;     /* speaks to the DBA: the accounts are the [admin NAME] sections */
-    bool tls_required; /* default on */
+    bool tls_required; /* default on, on a local socket off */
     char *tls_cert, *tls_key, *tls_ca; /* ca: client certificates are asked for */
-    int max_clients;
+    int max_clients; /* 0 = no limit of its own */
 };
 struct config_account { /* [account USER@BACKEND]: what a proxy user is on a backend */
     char *user;     /* proxy user; "*" = anyone without an own row */
     char *backend;
-    char *backend_user;
-    char *password; /* from password= or password_file= */
+    char *backend_user;  /* never NULL: without an own row of the option it is the proxy user's */
+    char *password; /* from password= or password_file=; NULL = none */
 };
 struct config_user { /* [user NAME], [admin NAME] */
     char *name;
@@ -38,10 +38,10 @@ struct config_backend { /* [backend NAME] */
     int port;
     char **schemas; /* NULL-terminated; schemas = a b c */
     bool is_default; /* statements that name no schema go here; else the first backend */
-    bool tls;       /* default on; verify against tls_ca and the name */
+    bool tls;       /* default on, on a local socket off; verify against tls_ca and the name */
     bool tls_verify;
     char *tls_ca;
-    char *tls_name; /* name to verify; default: address */
+    char *tls_name; /* name to verify; never NULL: default is the address */
     char *resolver_user, *resolver_password;
     bool allow_unsafe;
     int max_connections;     /* per worker and account */
@@ -73,7 +73,7 @@ struct config {
     /* [proxy] */
     char *node;              /* required: 1..12 of [a-z0-9_-] */
     char *data_dir;          /* required: the log lives in data_dir/log */
-    int workers;             /* default: cores */
+    int workers;             /* >= 1; default: cores */
     char *pid_file, *log_file, *log_level;
     int max_clients;
     int max_packet;          /* bytes, default 16 MiB - 1 */
@@ -82,7 +82,7 @@ struct config {
     int idle_timeout_s, transaction_timeout_s;
     int drain_timeout_ms;    /* SIGTERM, default 10000 */
     int sweep_interval_ms;   /* default 1000 */
-    int64_t wal_segment_bytes, wal_max_bytes;
+    int64_t wal_segment_bytes, wal_max_bytes; /* max >= 4 segments */
     bool one_phase;          /* default on */
 
     struct config_listener *listeners; size_t n_listeners;
@@ -93,8 +93,11 @@ struct config {
 };
 
 /* Reads and checks the file whole: unknown words get a "did you mean", contradictions name both lines. Each error is one
- * line "file:line: text" in `errors` (a growing text, caller frees). NULL when there was any. */
+ * line "file:line: text" in `errors` (a growing text, caller frees; NULL without any). NULL when there was any. What is
+ * merely unwise (secrets that everybody can read) goes to the log. Relative paths are taken from the file's folder. */
 struct config *config_load(const char *path, char **errors) MUST_USE;
+/* The same from memory; `path` is for messages and relative paths. */
+struct config *config_parse(const char *path, const void *text, size_t n, char **errors) MUST_USE;
 void config_free(struct config *c);
 
 const struct config_user *config_user(const struct config *c, const char *name, size_t len, bool admin);
@@ -105,6 +108,7 @@ int config_backend(const struct config *c, const char *name);
 int config_redis(const struct config *c, const char *name); /* schema names compare without case */
 
 /* For SHOW CONFIG, --help-config and the manual page: walks the option table. Secrets come out as "***". */
+/* default_text: "" where there is none, "required" where it must be given. type says unit or words too: "time, 0s to 1h". */
 void config_each_option(void (*each)(void *arg, const char *section, const char *option, const char *type,
                                      const char *default_text, const char *help), void *arg);
 void config_each_value(const struct config *c, void (*each)(void *arg, const char *section, const char *name,

@@ -1,0 +1,171 @@
+/* What a single value cannot show: references to what is not there, values that contradict each other. Each complaint stands at
+ * the line that should change and names the other one. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proxy/config/table.h"
+
+/* --- listeners --- */
+
+static bool same_place(const char *address_a, int port_a, const char *address_b, int port_b)
+{
+    return !strcasecmp(address_a, address_b) && (*address_a == '/' || port_a == port_b);
+}
+
+static void check_listener(struct config_source *s, const struct config *c, size_t n)
+{
+    const struct config_listener *l = &c->listeners[n];
+    int line = config_line(s, CONFIG_KIND_listener, n, NULL);
+    if (!l->tls_cert != !l->tls_key)
+        config_complain(s, line, "[listener %s]: tls_cert and tls_key are given together", l->name);
+    else if (l->tls_required && !l->tls_cert)
+        config_complain(s, line,
+                        "[listener %s] requires TLS and has no tls_cert and tls_key (certs/make-dev-certs makes some for a "
+                        "try); or say tls_required = off",
+                        l->name);
+    if (l->tls_ca && !l->tls_cert)
+        config_complain(s, line, "[listener %s]: tls_ca without tls_cert and tls_key", l->name);
+    for (size_t m = 0; m < n; m++)
+        if (same_place(l->address, l->port, c->listeners[m].address, c->listeners[m].port))
+            config_complain(s, line, "[listener %s] listens where [listener %s] does (line %d)", l->name, c->listeners[m].name,
+                            config_line(s, CONFIG_KIND_listener, m, NULL));
+}
+
+static size_t count_users(const struct config *c, bool admin)
+{
+    size_t found = 0;
+    for (size_t n = 0; n < c->n_users; n++)
+        found += c->users[n].admin == admin;
+    return found;
+}
+
+static void check_listeners(struct config_source *s, const struct config *c)
+{
+    bool clients = false;
+    for (size_t n = 0; n < c->n_listeners; n++) {
+        check_listener(s, c, n);
+        clients |= !c->listeners[n].admin;
+        if (!count_users(c, c->listeners[n].admin))
+            config_complain(s, config_line(s, CONFIG_KIND_listener, n, NULL), "nobody could log in at [listener %s]: there is no [%s NAME]",
+                            c->listeners[n].name, c->listeners[n].admin ? "admin" : "user");
+    }
+    if (!clients)
+        config_complain(s, 1, "there is no [listener NAME] for clients");
+}
+
+/* --- backends --- */
+
+static void check_schema(struct config_source *s, const struct config *c, size_t backend, const char *schema)
+{
+    int line = config_line(s, CONFIG_KIND_backend, backend, "schemas"), redis = config_redis(c, schema);
+    for (size_t m = 0; m < backend; m++)
+        for (char **other = c->backends[m].schemas; other && *other; other++)
+            if (!strcmp(*other, schema))
+                config_complain(s, line, "schema \"%s\" is also on [backend %s] (line %d)", schema, c->backends[m].name,
+                                config_line(s, CONFIG_KIND_backend, m, "schemas"));
+    if (redis >= 0)
+        config_complain(s, line, "schema \"%s\" has the name of [redis %s] (line %d): CALL %s.… would mean both", schema,
+                        c->redis[redis].name, config_line(s, CONFIG_KIND_redis, (size_t)redis, NULL), schema);
+    if (!strcasecmp(schema, "xa"))
+        config_complain(s, line, "\"xa\" is the proxy's own: CALL xa.…");
+}
+
+static void check_backend(struct config_source *s, const struct config *c, size_t n)
+{
+    const struct config_backend *b = &c->backends[n];
+    int line = config_line(s, CONFIG_KIND_backend, n, NULL);
+    for (char **schema = b->schemas; schema && *schema; schema++)
+        check_schema(s, c, n, *schema);
+    for (size_t m = 0; m < n; m++) {
+        const struct config_backend *other = &c->backends[m];
+        if (same_place(b->address, b->port, other->address, other->port))
+            config_complain(s, line, "[backend %s] is the same server as [backend %s] (line %d): give it one section with all its schemas",
+                            b->name, other->name, config_line(s, CONFIG_KIND_backend, m, NULL));
+        if (b->is_default && other->is_default)
+            config_complain(s, config_line(s, CONFIG_KIND_backend, n, "default"), "[backend %s] is the default already (line %d)",
+                            other->name, config_line(s, CONFIG_KIND_backend, m, "default"));
+    }
+}
+
+static void check_redis(struct config_source *s, const struct config *c, size_t n)
+{
+    const struct config_redis *r = &c->redis[n];
+    int line = config_line(s, CONFIG_KIND_redis, n, NULL);
+    if (!strcasecmp(r->name, "xa"))
+        config_complain(s, line, "[redis %s]: \"xa\" is the proxy's own: CALL xa.…", r->name);
+    if (r->user && !r->password)
+        config_complain(s, config_line(s, CONFIG_KIND_redis, n, "user"), "\"user\" without password or password_file");
+    for (size_t m = 0; m < n; m++)
+        if (same_place(r->address, r->port, c->redis[m].address, c->redis[m].port) && r->db == c->redis[m].db)
+            config_complain(s, line, "[redis %s] is the same database as [redis %s] (line %d)", r->name, c->redis[m].name,
+                            config_line(s, CONFIG_KIND_redis, m, NULL));
+}
+
+/* --- users --- */
+
+static void check_account(struct config_source *s, const struct config *c, size_t n)
+{
+    const struct config_account *a = &c->accounts[n];
+    int line = config_line(s, CONFIG_KIND_account, n, NULL);
+    char hint[200];
+    struct config_suggestion backend = {.word = a->backend}, user = {.word = a->user};
+    for (size_t m = 0; m < c->n_backends; m++)
+        config_suggest(&backend, c->backends[m].name);
+    for (size_t m = 0; m < c->n_users; m++)
+        if (!c->users[m].admin)
+            config_suggest(&user, c->users[m].name);
+    if (config_backend(c, a->backend) < 0)
+        config_complain(s, line, "[account %s@%s]: there is no [backend %s]%s", a->user, a->backend, a->backend,
+                        config_suggested(&backend, hint, sizeof hint));
+    if (strcmp(a->user, "*") && !config_user(c, a->user, strlen(a->user), false))
+        config_complain(s, line, "[account %s@%s]: there is no [user %s]%s", a->user, a->backend, a->user,
+                        config_suggested(&user, hint, sizeof hint));
+    if (!strcmp(a->backend_user, "*"))
+        config_complain(s, line, "[account *@%s] needs \"user\": the account that anyone uses there", a->backend);
+}
+
+static void check_user(struct config_source *s, const struct config *c, size_t n)
+{
+    const struct config_user *u = &c->users[n];
+    char hint[200];
+    struct config_suggestion schema = {.word = u->default_schema};
+    if (!strcmp(u->name, "*"))
+        config_complain(s, config_line(s, u->admin ? CONFIG_KIND_admin : CONFIG_KIND_user, n, NULL),
+                        "a user has a name; \"*\" stands for anyone in [account *@BACKEND]");
+    if (!u->default_schema || config_backend_of_schema(c, u->default_schema) >= 0)
+        return;
+    for (size_t m = 0; m < c->n_backends; m++)
+        for (char **word = c->backends[m].schemas; word && *word; word++)
+            config_suggest(&schema, *word);
+    config_complain(s, config_line(s, CONFIG_KIND_user, n, "default_schema"), "schema \"%s\" is on no backend%s", u->default_schema,
+                    config_suggested(&schema, hint, sizeof hint));
+}
+
+/* --- the whole --- */
+
+static void check_proxy(struct config_source *s, const struct config *c)
+{
+    if (c->wal_max_bytes / 4 < c->wal_segment_bytes)
+        config_complain(s, config_line(s, CONFIG_KIND_proxy, 0, "wal_max_size"),
+                        "wal_max_size must hold at least 4 segments of wal_segment_size (line %d)",
+                        config_line(s, CONFIG_KIND_proxy, 0, "wal_segment_size"));
+    if (c->max_unauthenticated > c->max_clients && config_part_item(config_source_part(s, CONFIG_KIND_proxy, 0), "max_unauthenticated"))
+        config_complain(s, config_line(s, CONFIG_KIND_proxy, 0, "max_unauthenticated"), "more than max_clients");
+    if (!c->n_backends)
+        config_complain(s, 1, "there is no [backend NAME]");
+}
+
+void config_check(struct config_source *s, const struct config *c)
+{
+    check_proxy(s, c);
+    check_listeners(s, c);
+    for (size_t n = 0; n < c->n_backends; n++)
+        check_backend(s, c, n);
+    for (size_t n = 0; n < c->n_redis; n++)
+        check_redis(s, c, n);
+    for (size_t n = 0; n < c->n_accounts; n++)
+        check_account(s, c, n);
+    for (size_t n = 0; n < c->n_users; n++)
+        check_user(s, c, n);
+}
