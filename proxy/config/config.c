@@ -156,7 +156,17 @@ static void fill(struct config_source *s, struct config *c)
     config_check(s, c);
 }
 
-struct config *config_parse(const char *path, const void *text, size_t n, char **errors)
+static bool holds_secrets(const struct config_source *s)
+{
+    for (size_t n = 0; n < s->n_parts; n++)
+        for (size_t m = 0; m < s->parts[n].n_items; m++)
+            if (s->parts[n].items[m].option->type == CONFIG_TYPE_SECRET && *s->parts[n].items[m].value)
+                return true;
+    return false;
+}
+
+/* `secrets`, where not NULL: do passwords stand in the text itself? */
+static struct config *build(const char *path, const void *text, size_t n, char **errors, bool *secrets)
 {
     struct config_source s = {.path = path, .folder = folder_of(path)};
     struct config *c = calloc(1, sizeof *c);
@@ -169,25 +179,18 @@ struct config *config_parse(const char *path, const void *text, size_t n, char *
         config_free(c);
         c = NULL;
     }
+    if (secrets)
+        *secrets = holds_secrets(&s);
     config_source_fini(&s);
     return c;
 }
 
-/* --- the file --- */
-
-static bool holds_secrets(const struct config *c)
+struct config *config_parse(const char *path, const void *text, size_t n, char **errors)
 {
-    for (size_t n = 0; n < c->n_accounts; n++)
-        if (c->accounts[n].password)
-            return true;
-    for (size_t n = 0; n < c->n_backends; n++)
-        if (c->backends[n].resolver_password)
-            return true;
-    for (size_t n = 0; n < c->n_redis; n++)
-        if (c->redis[n].password)
-            return true;
-    return false;
+    return build(path, text, n, errors, NULL);
 }
+
+/* --- the file --- */
 
 static void *read_file(const char *path, size_t *n, struct stat *st, char **errors)
 {
@@ -226,10 +229,11 @@ struct config *config_load(const char *path, char **errors)
     char *text = read_file(path, &n, &st, errors);
     if (!text)
         return NULL;
-    struct config *c = config_parse(path, text, n, errors);
+    bool secrets;
+    struct config *c = build(path, text, n, errors, &secrets);
     explicit_bzero(text, n);
     free(text);
-    if (c && st.st_mode & S_IROTH && holds_secrets(c))
+    if (c && st.st_mode & S_IROTH && secrets)
         log_warn("config_secret_open", "file=%s why=\"it holds passwords and everybody can read it\" remedy=\"chmod 640\"", path);
     return c;
 }

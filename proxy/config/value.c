@@ -379,7 +379,9 @@ void config_value_print(const struct config_option *o, const void *object, struc
 
 void config_value_describe(const struct config_option *o, struct buf *out)
 {
-    buf_printf(out, "%s: %s", config_type_name(o->type), o->unit);
+    buf_text(out, config_type_name(o->type));
+    if (*o->unit)
+        buf_printf(out, ": %s", o->unit);
     if (o->max) {
         buf_text(out, ", ");
         print_range(o, out);

@@ -1,0 +1,649 @@
+/* Configuration as people write it: every type of value, every mistake with the line and a remedy, and nothing but the table as the
+ * source of defaults. */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "proxy/config/config.h"
+
+#define HASH "$5$abcdefghijklmnop$dKvdpYHc8cl04LzlfYVUbcM/3EzArfoTOggnhAmo.x8"
+
+/* The least that is right. Lines 1 to 11: tests append to it and count from 12. */
+#define PROXY "[proxy]\nnode = a1\ndata_dir = /var/lib/x\n"
+#define LISTENER "[listener main]\ntls_required = off\n"
+#define USER "[user app]\npassword_verifier = " HASH "\n"
+#define BACKEND "[backend one]\nschemas = orders stock\nresolver_user = r\n"
+#define LEAST PROXY LISTENER USER BACKEND "\n"
+
+static char *errors;
+
+static struct config *parse(const char *text)
+{
+    free(errors);
+    errors = NULL;
+    return config_parse("dir/x.conf", text, strlen(text), &errors);
+}
+
+static struct config *must_parse(const char *text)
+{
+    struct config *c = parse(text);
+    if (!c)
+        fprintf(stderr, "%s", errors);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_PTR_NULL(errors);
+    return c;
+}
+
+/* The text is refused, and one of the lines said is exactly "dir/x.conf:" and this. */
+static void must_say(const char *text, const char *line)
+{
+    char whole[600];
+    struct config *c = parse(text);
+    CU_ASSERT_PTR_NULL(c);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(errors);
+    snprintf(whole, sizeof whole, "dir/x.conf:%s\n", line);
+    const char *found = strstr(errors, whole);
+    if (!found)
+        fprintf(stderr, "\nwanted %sgot\n%s", whole, errors);
+    CU_ASSERT(found && (found == errors || found[-1] == '\n'));
+    config_free(c);
+}
+
+/* The same, and nothing else is said. */
+static void must_say_only(const char *text, const char *line)
+{
+    must_say(text, line);
+    CU_ASSERT_EQUAL(strlen(errors), strlen(line) + strlen("dir/x.conf:\n"));
+}
+
+/* --- what is read --- */
+
+static void the_least_configuration_gets_every_default(void)
+{
+    struct config *c = must_parse(LEAST);
+    CU_ASSERT_STRING_EQUAL(c->node, "a1");
+    CU_ASSERT_STRING_EQUAL(c->data_dir, "/var/lib/x");
+    CU_ASSERT(c->workers >= 1);
+    CU_ASSERT_PTR_NULL(c->log_file);
+    CU_ASSERT_STRING_EQUAL(c->log_level, "info");
+    CU_ASSERT_EQUAL(c->max_packet, (1 << 24) - 1);
+    CU_ASSERT_EQUAL(c->login_timeout_ms, 10000);
+    CU_ASSERT_EQUAL(c->idle_timeout_s, 8 * 3600);
+    CU_ASSERT_EQUAL(c->wal_segment_bytes, 16 << 20);
+    CU_ASSERT_EQUAL(c->wal_max_bytes, 1 << 30);
+    CU_ASSERT_TRUE(c->one_phase);
+    CU_ASSERT_EQUAL(c->n_listeners, 1);
+    CU_ASSERT_STRING_EQUAL(c->listeners[0].name, "main");
+    CU_ASSERT_STRING_EQUAL(c->listeners[0].address, "127.0.0.1");
+    CU_ASSERT_EQUAL(c->listeners[0].port, 6033);
+    CU_ASSERT_FALSE(c->listeners[0].tls_required);
+    CU_ASSERT_EQUAL(c->n_users, 1);
+    CU_ASSERT_FALSE(c->users[0].admin);
+    CU_ASSERT_STRING_EQUAL(c->users[0].password_verifier, HASH);
+    CU_ASSERT_EQUAL(c->n_backends, 1);
+    CU_ASSERT_STRING_EQUAL(c->backends[0].schemas[1], "stock");
+    CU_ASSERT_PTR_NULL(c->backends[0].schemas[2]);
+    CU_ASSERT_STRING_EQUAL(c->backends[0].tls_name, "127.0.0.1");
+    CU_ASSERT_TRUE(c->backends[0].tls && c->backends[0].tls_verify);
+    CU_ASSERT_EQUAL(c->backends[0].lock_wait_s, 5);
+    CU_ASSERT_PTR_NULL(c->backends[0].resolver_password);
+    CU_ASSERT_EQUAL(c->n_accounts + c->n_redis, 0);
+    config_free(c);
+}
+
+static void every_type_of_value_is_read(void)
+{
+    struct config *c = must_parse(
+        "\xef\xbb\xbf; DOS and blanks\r\n  [proxy]  \r\n\tnode=n_-9\r\ndata_dir =data\r\nmax_packet= 1M\r\nlogin_timeout = 1500ms\r\n"
+        "idle_timeout = 2m\r\nwal_segment_size = 64k\r\nworkers = 3\r\none_phase = No\r\nlog_level = WARN\r\n" LISTENER USER
+        "[backend b]\nschemas = a, b\tc ,d\nresolver_user = \"  r  \"\nresolver_password = # no comment\ndefault = yes\n"
+        "address = db.example\n"
+        "[backend c]\naddress = /run/c.sock\nresolver_user = r\n"
+        "[account app@b]\nuser = \"\"\"\npassword = \n"
+        "[account *@b]\nuser = any\npassword = a=b\n"
+        "[redis cache]\ndirty = force\ndurability = WaitAOF\ndecision_keep = 2d\nimage_max_size = 2M");
+    CU_ASSERT_STRING_EQUAL(c->node, "n_-9");
+    CU_ASSERT_STRING_EQUAL(c->data_dir, "dir/data");
+    CU_ASSERT_EQUAL(c->max_packet, 1 << 20);
+    CU_ASSERT_EQUAL(c->login_timeout_ms, 1500);
+    CU_ASSERT_EQUAL(c->idle_timeout_s, 120);
+    CU_ASSERT_EQUAL(c->wal_segment_bytes, 65536);
+    CU_ASSERT_EQUAL(c->workers, 3);
+    CU_ASSERT_FALSE(c->one_phase);
+    CU_ASSERT_STRING_EQUAL(c->backends[0].schemas[3], "d");
+    CU_ASSERT_PTR_NULL(c->backends[0].schemas[4]);
+    CU_ASSERT_STRING_EQUAL(c->backends[0].resolver_user, "  r  ");
+    CU_ASSERT_STRING_EQUAL(c->backends[0].resolver_password, "# no comment");
+    CU_ASSERT_STRING_EQUAL(c->backends[0].tls_name, "db.example");
+    CU_ASSERT_TRUE(c->backends[0].is_default);
+    CU_ASSERT_FALSE(c->backends[1].tls);
+    CU_ASSERT_STRING_EQUAL(c->accounts[0].user, "app");
+    CU_ASSERT_STRING_EQUAL(c->accounts[0].backend, "b");
+    CU_ASSERT_STRING_EQUAL(c->accounts[0].backend_user, "\"");
+    CU_ASSERT_STRING_EQUAL(c->accounts[0].password, "");
+    CU_ASSERT_STRING_EQUAL(c->accounts[1].password, "a=b");
+    CU_ASSERT_EQUAL(c->redis[0].dirty, CONFIG_DIRTY_FORCE);
+    CU_ASSERT_EQUAL(c->redis[0].durability, CONFIG_DURABILITY_WAITAOF);
+    CU_ASSERT_EQUAL(c->redis[0].decision_keep_s, 2 * 86400);
+    CU_ASSERT_EQUAL(c->redis[0].image_max_bytes, 2 << 20);
+    config_free(c);
+}
+
+static void what_everybody_asks_is_answered(void)
+{
+    struct config *c = must_parse(LEAST "[user ap]\npassword_verifier = " HASH "\n"
+                                        "[admin app]\npassword_verifier = " HASH "\n"
+                                        "[backend two]\nport = 3307\nschemas = Account\nresolver_user = r\n"
+                                        "[account app@one]\n[account *@one]\nuser = any\n[account ap@two]\nuser = me\n"
+                                        "[redis Cache]\n");
+    CU_ASSERT_PTR_EQUAL(config_user(c, "app!", 3, false), &c->users[0]);
+    CU_ASSERT_PTR_EQUAL(config_user(c, "app!", 2, false), &c->users[1]);
+    CU_ASSERT_PTR_EQUAL(config_user(c, "app", 3, true), &c->users[2]);
+    CU_ASSERT_PTR_NULL(config_user(c, "ap", 2, true));
+    CU_ASSERT_STRING_EQUAL(config_account(c, "app", "one")->backend_user, "app");
+    CU_ASSERT_STRING_EQUAL(config_account(c, "ap", "one")->backend_user, "any");
+    CU_ASSERT_STRING_EQUAL(config_account(c, "ap", "two")->backend_user, "me");
+    CU_ASSERT_PTR_NULL(config_account(c, "app", "two"));
+    CU_ASSERT_EQUAL(config_backend(c, "two"), 1);
+    CU_ASSERT_EQUAL(config_backend(c, "three"), -1);
+    CU_ASSERT_EQUAL(config_backend_of_schema(c, "stock"), 0);
+    CU_ASSERT_EQUAL(config_backend_of_schema(c, "Account"), 1);
+    CU_ASSERT_EQUAL(config_backend_of_schema(c, "account"), -1);
+    CU_ASSERT_EQUAL(config_redis(c, "cACHE"), 0);
+    CU_ASSERT_EQUAL(config_redis(c, "cach"), -1);
+    config_free(c);
+}
+
+/* --- mistakes --- */
+
+static void unknown_words_get_a_hint(void)
+{
+    must_say_only(LEAST "[backed two]\nfoo = 1\n", "12: unknown section [backed], did you mean \"backend\"?");
+    must_say_only(LEAST "[zebra]\n", "12: unknown section [zebra]");
+    must_say_only(PROXY "data-dri = x\n" LISTENER USER BACKEND, "4: [proxy] has no option \"data-dri\", did you mean \"data_dir\"?");
+    must_say_only(PROXY "Nodes = x\n" LISTENER USER BACKEND, "4: [proxy] has no option \"Nodes\", did you mean \"node\"?");
+    must_say_only(PROXY "schemas = x\n" LISTENER USER BACKEND, "4: [proxy] has no option \"schemas\"; it belongs to [backend]");
+    must_say_only(PROXY "xyzzy = x\n" LISTENER USER BACKEND, "4: [proxy] has no option \"xyzzy\"");
+    must_say_only(LEAST "[account app@oen]\n", "12: [account app@oen]: there is no [backend oen], did you mean \"one\"?");
+    must_say_only(LEAST "[account aap@one]\n", "12: [account aap@one]: there is no [user aap], did you mean \"app\"?");
+    must_say_only(LEAST "[user u]\npassword_verifier = " HASH "\ndefault_schema = order\n",
+                  "14: schema \"order\" is on no backend, did you mean \"orders\"?");
+    must_say_only(PROXY "log_level = dbug\n" LISTENER USER BACKEND,
+                  "4: \"log_level\": \"dbug\" is none of debug|info|warn|error, did you mean \"debug\"?");
+}
+
+static void lines_that_are_neither_are_told(void)
+{
+    must_say("x = 1\n" LEAST, "1: an option before the first [section]");
+    must_say_only(LEAST "what\n", "12: neither [section] nor option = value");
+    must_say_only(LEAST "[redis x\n", "12: a section ends with ]");
+    must_say_only(LEAST "[redis x]\nport = 6379 # the usual\n", "13: \"port\": a comment must stand on a line of its own");
+    must_say_only(LEAST "[redis x]\nport = \"6\x01\"\n", "13: control characters: this is no configuration file");
+    must_say_only(LEAST "[redis]\n", "12: this section needs a name: [redis NAME]: a Redis; NAME is the schema of its CALLs");
+    must_say_only(LEAST "[redis a b]\n", "12: [redis a b]: a name is 1 to 32 of A-Z a-z 0-9 _ -");
+    must_say_only(LEAST "[redis a234567890123456789012345678901234]\n",
+                  "12: [redis a234567890123456789012345678901234]: a name is 1 to 32 of A-Z a-z 0-9 _ -");
+    must_say("[proxy x]\nnode = a\n", "1: [proxy] takes no name");
+    must_say(LEAST "[account app]\n", "12: [account app] must say [account USER@BACKEND]");
+    must_say(LEAST "[account @one]\n", "12: [account @one] must say [account USER@BACKEND]");
+    must_say("", "1: there is no [proxy] section");
+}
+
+static void lines_and_files_have_a_limit(void)
+{
+    struct buf b = {0};
+    buf_text(&b, LEAST "[redis x]\npassword = ");
+    for (int n = 0; n < 8192; n++)
+        buf_u8(&b, 'x');
+    must_say_only(buf_cstr(&b), "13: longer than 8192 bytes");
+    buf_clear(&b);
+    for (int n = 0; n < 200000; n++)
+        buf_text(&b, "\n");
+    must_say(buf_cstr(&b), "100000: too long: 100000 lines and 10000 sections are the limit");
+    buf_clear(&b);
+    buf_text(&b, LEAST);
+    for (int n = 0; n < 1000; n++)
+        buf_text(&b, "what\n");
+    CU_ASSERT_PTR_NULL(parse(buf_cstr(&b)));
+    CU_ASSERT_PTR_NOT_NULL(strstr(errors, "dir/x.conf:111: neither"));
+    CU_ASSERT_PTR_NULL(strstr(errors, "dir/x.conf:112: neither"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(errors, "dir/x.conf: more errors are not shown"));
+    buf_fini(&b);
+}
+
+static void bad_values_are_told_with_what_would_be_good(void)
+{
+    static const struct {
+        const char *section, *item, *why;
+    } bad[] = {
+        {"[redis x]", "port = 0", "0 is outside of 1 to 65535"},
+        {"[redis x]", "port = 65536", "65536 is outside of 1 to 65535"},
+        {"[redis x]", "port = 99999999999999999999", "\"99999999999999999999\" is no number"},
+        {"[redis x]", "port = -1", "\"-1\" is no number"},
+        {"[redis x]", "port = 0x10", "\"0x10\" is no number"},
+        {"[redis x]", "port =", "has no value"},
+        {"[redis x]", "port = \"\"", "has no value"},
+        {"[redis x]", "timeout = 10", "\"10\" is no time: write 500ms, 10s, 5m, 8h, 1d"},
+        {"[redis x]", "timeout = 1.5s", "\"1.5s\" is no time: write 500ms, 10s, 5m, 8h, 1d"},
+        {"[redis x]", "timeout = 9223372036854775807d", "\"9223372036854775807d\" is no time: write 500ms, 10s, 5m, 8h, 1d"},
+        {"[redis x]", "timeout = 0", "0 is outside of 10ms to 1h"},
+        {"[redis x]", "timeout = 2h", "2h is outside of 10ms to 1h"},
+        {"[redis x]", "decision_keep = 100500ms", "whole seconds only"},
+        {"[redis x]", "image_max_size = 1X", "\"1X\" is no size: write 4096, 64K, 16M, 1G"},
+        {"[redis x]", "image_max_size = 1", "1 is outside of 1K to 512M"},
+        {"[redis x]", "allow_unsafe = maybe", "must be on or off"},
+        {"[redis x]", "dirty = skpi", "\"skpi\" is none of skip|force, did you mean \"skip\"?"},
+        {"[redis x]", "address = 10.0.0.1:6379", "\"10.0.0.1\" is the address, \"6379\" belongs into \"port\""},
+        {"[redis x]", "address = [::1]", "an IPv6 address stands here without brackets, the port in \"port\""},
+        {"[redis x]", "address = a b", "an address has no blanks"},
+        {"[user x]", "password_verifier = secret", "must be $5$SALT$HASH, as `openssl passwd -5` makes it"},
+        {"[user x]", "password_verifier = $5$short", "must be $5$SALT$HASH, as `openssl passwd -5` makes it"},
+        {"[user x]", "native_verifier = *123", "must be * and 40 hex digits"},
+        {"[user x]", "native_verifier = *123456789012345678901234567890123456789g", "must be * and 40 hex digits"},
+        {"[backend x]", "schemas = a b a", "\"a\" stands there twice"},
+        {"[proxy]", "node = A", "must be 1 to 12 of a-z 0-9 _ -"},
+        {"[proxy]", "node = a123456789012", "must be 1 to 12 of a-z 0-9 _ -"},
+    };
+    for (size_t n = 0; n < sizeof bad / sizeof *bad; n++) {
+        char text[700], line[300];
+        size_t name_len = strcspn(bad[n].item, " ");
+        snprintf(text, sizeof text, LEAST "%s\n%s\n", bad[n].section, bad[n].item);
+        snprintf(line, sizeof line, "13: \"%.*s\": %s", (int)name_len, bad[n].item, bad[n].why);
+        must_say(text, line);
+    }
+}
+
+static void what_is_missing_is_told_at_its_section(void)
+{
+    must_say_only("[proxy]\nnode = a\n" LISTENER USER BACKEND,
+                  "1: [proxy] needs \"data_dir\": where the log of decisions lives (in data_dir/log)");
+    must_say_only(LEAST "[backend two]\n",
+                  "12: [backend two] needs \"resolver_user\": account that settles branches in doubt");
+    must_say_only(LEAST "[user x]\n", "12: [user x] needs \"password_verifier\": what a password is checked against: openssl passwd -5");
+    must_say_only(PROXY USER BACKEND, "1: there is no [listener NAME] for clients");
+    must_say_only(PROXY LISTENER USER, "1: there is no [backend NAME]");
+    must_say_only(PROXY LISTENER BACKEND, "4: nobody could log in at [listener main]: there is no [user NAME]");
+    must_say_only(LEAST "[listener dba]\nadmin = on\naddress = /run/a\n",
+                  "12: nobody could log in at [listener dba]: there is no [admin NAME]");
+}
+
+static void what_stands_twice_names_both_lines(void)
+{
+    must_say_only(PROXY "node = b\n" LISTENER USER BACKEND, "4: \"node\" a second time; the first is on line 2");
+    must_say_only(LEAST "[proxy]\nnode = b\ndata_dir = /\n", "12: [proxy] a second time; the first is on line 1");
+    must_say(LEAST "[backend ONE]\nport = 1\nresolver_user = r\n", "12: [backend ONE] a second time; the first is on line 8");
+    must_say_only(LEAST "[user app]\npassword_verifier = " HASH "\n", "12: [user app] a second time; the first is on line 6");
+    config_free(must_parse(LEAST "[user APP]\npassword_verifier = " HASH "\n"));
+    must_say(LEAST "[account app@one]\npassword = x\npassword_file = /dev/null\n",
+             "14: \"password_file\" and \"password\" (line 13) exclude each other");
+}
+
+static void contradictions_name_both_lines(void)
+{
+    must_say_only(LEAST "[backend two]\nport = 1\nresolver_user = r\nschemas = x stock\n",
+                  "15: schema \"stock\" is also on [backend one] (line 9)");
+    must_say_only(LEAST "[redis STOCK]\n", "9: schema \"stock\" has the name of [redis STOCK] (line 12): CALL stock.… would mean both");
+    must_say_only(LEAST "[redis XA]\n", "12: [redis XA]: \"xa\" is the proxy's own: CALL xa.…");
+    must_say_only(LEAST "[backend two]\nport = 1\nresolver_user = r\nschemas = xa\n", "15: \"xa\" is the proxy's own: CALL xa.…");
+    must_say_only(LEAST "[backend two]\nresolver_user = r\n",
+                  "12: [backend two] is the same server as [backend one] (line 8): give it one section with all its schemas");
+    must_say_only(LEAST "[backend a]\nport = 1\nresolver_user = r\ndefault = on\n[backend b]\nport = 2\nresolver_user = r\ndefault = on\n",
+                  "19: [backend a] is the default already (line 15)");
+    must_say_only(LEAST "[redis a]\n[redis b]\n", "13: [redis b] is the same database as [redis a] (line 12)");
+    config_free(must_parse(LEAST "[redis a]\n[redis b]\ndb = 1\n"));
+    must_say_only(LEAST "[redis a]\nuser = u\n", "13: \"user\" without password or password_file");
+    must_say_only(LEAST "[account *@one]\n", "12: [account *@one] needs \"user\": the account that anyone uses there");
+    must_say_only(LEAST "[user *]\npassword_verifier = " HASH "\n",
+                  "12: a user has a name; \"*\" stands for anyone in [account *@BACKEND]");
+    must_say_only(PROXY "wal_max_size = 63M\n" LISTENER USER BACKEND,
+                  "4: wal_max_size must hold at least 4 segments of wal_segment_size (line 1)");
+    must_say_only(PROXY "max_unauthenticated = 20\nmax_clients = 10\n" LISTENER USER BACKEND, "4: more than max_clients");
+}
+
+static void listeners_agree_with_themselves_and_each_other(void)
+{
+    must_say_only(PROXY "[listener main]\n" USER BACKEND,
+                  "4: [listener main] requires TLS and has no tls_cert and tls_key (certs/make-dev-certs makes some for a try); or "
+                  "say tls_required = off");
+    must_say_only(LEAST "[listener b]\nport = 1\ntls_cert = c\n", "12: [listener b]: tls_cert and tls_key are given together");
+    must_say_only(LEAST "[listener b]\nport = 1\ntls_required = off\ntls_ca = c\n",
+                  "12: [listener b]: tls_ca without tls_cert and tls_key");
+    must_say_only(LEAST "[listener b]\ntls_required = off\n", "12: [listener b] listens where [listener main] does (line 4)");
+    struct config *c = must_parse(LEAST "[listener b]\naddress = /run/b\n[listener c]\naddress = /run/c\n");
+    CU_ASSERT_FALSE(c->listeners[1].tls_required);
+    config_free(c);
+    must_say(LEAST "[listener b]\naddress = /run/b\ntls_required = on\n",
+             "12: [listener b] requires TLS and has no tls_cert and tls_key (certs/make-dev-certs makes some for a try); or say "
+             "tls_required = off");
+}
+
+static void all_mistakes_are_told_at_once(void)
+{
+    CU_ASSERT_PTR_NULL(parse("[proxy]\nnode = A\nworkers = x\n[zebra]\n[backend b]\nport = p\n"));
+    int lines = 0;
+    for (const char *p = errors; *p; p++)
+        lines += *p == '\n';
+    CU_ASSERT_EQUAL(lines, 6); /* node, workers, zebra, port, and two that are missing */
+}
+
+/* --- files --- */
+
+static char folder[] = "/tmp/test_config.XXXXXX";
+
+static char *in_folder(const char *name)
+{
+    static char paths[4][200];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static char *put(const char *name, const char *text, mode_t mode)
+{
+    char *path = in_folder(name);
+    FILE *f = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fputs(text, f);
+    fclose(f);
+    chmod(path, mode);
+    return path;
+}
+
+static struct config *load(const char *path)
+{
+    free(errors);
+    errors = NULL;
+    return config_load(path, &errors);
+}
+
+/* Log lines that the load wrote. */
+static char warnings[4000];
+static struct config *load_and_listen(const char *path)
+{
+    FILE *log = tmpfile();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(log);
+    int old = dup(STDERR_FILENO);
+    dup2(fileno(log), STDERR_FILENO);
+    struct config *c = load(path);
+    dup2(old, STDERR_FILENO);
+    close(old);
+    rewind(log);
+    warnings[fread(warnings, 1, sizeof warnings - 1, log)] = '\0';
+    fclose(log);
+    return c;
+}
+
+static void passwords_may_stand_in_files_of_their_own(void)
+{
+    put("app.password", "s3cret with blanks \nsecond line\n", 0600);
+    put("r.password", "r", 0640);
+    char *path = put("x.conf", PROXY LISTENER USER BACKEND "resolver_password_file = r.password\n"
+                                                           "[account app@one]\npassword_file = app.password\n", 0644);
+    struct config *c = load(path);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_STRING_EQUAL(c->accounts[0].password, "s3cret with blanks ");
+    CU_ASSERT_STRING_EQUAL(c->backends[0].resolver_password, "r");
+    config_free(c);
+}
+
+static void open_secrets_are_warned_of(void)
+{
+    put("open.password", "x\n", 0644);
+    put("good.password", "x\n", 0600);
+    char *path = put("x.conf", LEAST "[account app@one]\npassword_file = open.password\n", 0600);
+    struct config *c = load_and_listen(path);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_PTR_NOT_NULL(strstr(warnings, "open.password"));
+    config_free(c);
+    path = put("x.conf", LEAST "[account app@one]\npassword = x\n", 0644);
+    config_free(load_and_listen(path));
+    CU_ASSERT_PTR_NOT_NULL(strstr(warnings, "x.conf why=\"it holds passwords"));
+    path = put("x.conf", LEAST "[account app@one]\npassword_file = good.password\n", 0644);
+    config_free(load_and_listen(path));
+    CU_ASSERT_STRING_EQUAL(warnings, "");
+}
+
+static void files_that_cannot_be_read_are_named(void)
+{
+    CU_ASSERT_PTR_NULL(load(in_folder("none.conf")));
+    CU_ASSERT_PTR_NOT_NULL(strstr(errors, "none.conf:0: cannot be read: No such file or directory\n"));
+    CU_ASSERT_PTR_NULL(load(folder));
+    CU_ASSERT_PTR_NOT_NULL(strstr(errors, "not a regular file"));
+    CU_ASSERT_EQUAL(mkfifo(in_folder("fifo"), 0600), 0);
+    CU_ASSERT_PTR_NULL(load(in_folder("fifo")));
+    char *path = put("x.conf", LEAST "[account app@one]\npassword_file = fifo\n", 0600);
+    CU_ASSERT_PTR_NULL(load(path));
+    CU_ASSERT_PTR_NOT_NULL(strstr(errors, "x.conf:13: \"password_file\": "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(errors, "fifo is not a regular file"));
+    path = put("x.conf", LEAST "[account app@one]\npassword_file = none\n", 0600);
+    CU_ASSERT_PTR_NULL(load(path));
+    CU_ASSERT_PTR_NOT_NULL(strstr(errors, "none: No such file"));
+}
+
+/* --- the table, shown --- */
+
+struct row {
+    char section[20], option[40], type[200], default_text[40];
+};
+static struct row rows[200];
+static size_t n_rows;
+static void keep_row(void *arg, const char *section, const char *option, const char *type, const char *default_text,
+                     const char *help)
+{
+    struct row *r = &rows[n_rows++];
+    (void)arg;
+    CU_ASSERT(n_rows < 200);
+    CU_ASSERT(strlen(help) > 3);
+    snprintf(r->section, sizeof r->section, "%s", section);
+    snprintf(r->option, sizeof r->option, "%s", option);
+    snprintf(r->type, sizeof r->type, "%s", type);
+    snprintf(r->default_text, sizeof r->default_text, "%s", default_text);
+}
+
+static struct row *find_row(const char *section, const char *option)
+{
+    for (size_t n = 0; n < n_rows; n++)
+        if (!strcmp(rows[n].section, section) && !strcmp(rows[n].option, option))
+            return &rows[n];
+    return NULL;
+}
+
+static void help_says_type_range_and_default(void)
+{
+    n_rows = 0;
+    config_each_option(keep_row, NULL);
+    CU_ASSERT(n_rows > 50);
+    CU_ASSERT_STRING_EQUAL(find_row("backend", "port")->type, "number: port, 1 to 65535");
+    CU_ASSERT_STRING_EQUAL(find_row("redis", "timeout")->type, "time, 10ms to 1h");
+    CU_ASSERT_STRING_EQUAL(find_row("redis", "dirty")->type, "word: skip|force");
+    CU_ASSERT_STRING_EQUAL(find_row("backend", "port")->default_text, "3306");
+    CU_ASSERT_STRING_EQUAL(find_row("proxy", "node")->default_text, "required");
+    CU_ASSERT_STRING_EQUAL(find_row("account", "password")->default_text, "");
+}
+
+static struct buf shown;
+static void show(void *arg, const char *section, const char *name, const char *option, const char *value)
+{
+    (void)arg;
+    buf_printf(&shown, "%s|%s|%s=%s\n", section, name, option, value);
+}
+
+static void values_are_shown_and_secrets_are_not(void)
+{
+    struct config *c = must_parse(LEAST "[admin dba]\npassword_verifier = " HASH "\n"
+                                        "[account app@one]\npassword = hush\n[redis r]\ndecision_keep = 36h\n");
+    buf_clear(&shown);
+    config_each_value(c, show, NULL);
+    const char *text = buf_cstr(&shown);
+    static const char *const wanted[] = {
+        "proxy||node=a1\n",           "proxy||login_timeout=10s\n",         "proxy||wal_max_size=1G\n",
+        "proxy||max_packet=16777215\n", "proxy||transaction_timeout=0\n",   "proxy||log_file=\n",
+        "backend|one|schemas=orders stock\n", "backend|one|tls=on\n",       "account|app@one|user=app\n",
+        "account|app@one|password=***\n", "backend|one|resolver_password=\n", "redis|r|durability=none\n",
+        "redis|r|decision_keep=36h\n", "admin|dba|password_verifier=***\n",  "user|app|password_verifier=***\n",
+    };
+    for (size_t n = 0; n < sizeof wanted / sizeof *wanted; n++) {
+        if (!strstr(text, wanted[n]))
+            fprintf(stderr, "not shown: %s", wanted[n]);
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, wanted[n]));
+    }
+    CU_ASSERT_PTR_NULL(strstr(text, "hush"));
+    CU_ASSERT_PTR_NULL(strstr(text, "$5$"));
+    CU_ASSERT_PTR_NULL(strstr(text, "user|dba"));
+    config_free(c);
+    buf_fini(&shown);
+}
+
+/* What is shown can be written into a file again and means the same. */
+static void what_is_shown_reads_back(void)
+{
+    struct config *c = must_parse(LEAST "[redis r]\ndurability = wait\nlock_wait = 1234ms\nimage_max_size = 3000\n");
+    buf_clear(&shown);
+    config_each_value(c, show, NULL);
+    config_free(c);
+    struct buf again = {0};
+    char section[50] = "", *rest, *text = strdup(buf_cstr(&shown));
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char head[50], *bar = strchr(strchr(line, '|') + 1, '|');
+        snprintf(head, sizeof head, "%.*s", (int)(bar - line), line);
+        *strchr(head, '|') = ' ';
+        if (strcmp(head, section))
+            buf_printf(&again, "[%s]\n", head);
+        strcpy(section, head);
+        const char *value = strstr(bar, "***") ? HASH : strchr(bar, '=') + 1;
+        if (*value)
+            buf_printf(&again, "%.*s = %s\n", (int)strcspn(bar + 1, "="), bar + 1, value);
+    }
+    free(text);
+    struct buf first = shown;
+    shown = (struct buf){0};
+    c = must_parse(buf_cstr(&again));
+    config_each_value(c, show, NULL);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&first), buf_cstr(&shown));
+    config_free(c);
+    buf_fini(&again);
+    buf_fini(&first);
+    buf_fini(&shown);
+}
+
+/* --- the sample --- */
+
+static char *sample_path(void)
+{
+    static char path[300];
+    const char *source = getenv("srcdir");
+    snprintf(path, sizeof path, "%s/proxy/config/xaproxy.conf.sample", source ? source : ".");
+    return path;
+}
+
+static void the_sample_loads(void)
+{
+    struct config *c = load(sample_path());
+    if (!c)
+        fprintf(stderr, "%s", errors);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_EQUAL(c->n_backends, 2);
+    CU_ASSERT_EQUAL(c->n_redis, 1);
+    config_free(c);
+}
+
+/* A commented line shows the default, word for word, where there is one; a line may also stand uncommented. */
+static void the_sample_shows_every_option_with_its_default(void)
+{
+    static bool in_sample[200];
+    char line[300], section[20] = "";
+    FILE *f = fopen(sample_path(), "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    n_rows = 0;
+    config_each_option(keep_row, NULL);
+    while (fgets(line, sizeof line, f)) {
+        char option[40], value[200];
+        if (sscanf(line, "[%19[a-z]", section) == 1)
+            continue;
+        bool commented = sscanf(line, "# %39[a-z_] = %199[^\n]", option, value) == 2;
+        if (!commented && sscanf(line, "%39[a-z_] = %199[^\n]", option, value) != 2)
+            continue;
+        struct row *r = find_row(section, option);
+        if (!r)
+            fprintf(stderr, "unknown in the sample: %s", line);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+        in_sample[r - rows] = true;
+        if (commented && *r->default_text)
+            CU_ASSERT_STRING_EQUAL(value, r->default_text);
+    }
+    fclose(f);
+    for (size_t n = 0; n < n_rows; n++) {
+        if (!in_sample[n])
+            fprintf(stderr, "not in the sample: [%s] %s\n", rows[n].section, rows[n].option);
+        CU_ASSERT_TRUE(in_sample[n]);
+    }
+}
+
+/* --- any bytes --- */
+
+static void no_damage_to_the_text_does_harm(void)
+{
+    static const char text[] = LEAST "[account app@one]\npassword = x\n[redis r]\nport = 1\n";
+    static const char bytes[] = {'\0', '\n', '=', '[', ']', '#', '"', ' ', '\x80', '@'};
+    char damaged[sizeof text];
+    int loaded = 0;
+    for (size_t at = 0; at < sizeof text - 1; at++)
+        for (size_t b = 0; b < sizeof bytes; b++) {
+            memcpy(damaged, text, sizeof text);
+            damaged[at] = bytes[b];
+            free(errors);
+            struct config *c = config_parse("x", damaged, sizeof text - 1, &errors);
+            CU_ASSERT(!c == !!errors);
+            loaded += !!c;
+            config_free(c);
+        }
+    for (size_t n = 0; n < sizeof text; n++) {
+        free(errors);
+        struct config *c = config_parse("x", text, n, &errors);
+        CU_ASSERT(!c == !!errors);
+        config_free(c);
+    }
+    CU_ASSERT(loaded > 0);
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        {"the least configuration gets every default", the_least_configuration_gets_every_default},
+        {"every type of value is read", every_type_of_value_is_read},
+        {"what everybody asks is answered", what_everybody_asks_is_answered},
+        {"unknown words get a hint", unknown_words_get_a_hint},
+        {"lines that are neither are told", lines_that_are_neither_are_told},
+        {"lines and files have a limit", lines_and_files_have_a_limit},
+        {"bad values are told with what would be good", bad_values_are_told_with_what_would_be_good},
+        {"what is missing is told at its section", what_is_missing_is_told_at_its_section},
+        {"what stands twice names both lines", what_stands_twice_names_both_lines},
+        {"contradictions name both lines", contradictions_name_both_lines},
+        {"listeners agree with themselves and each other", listeners_agree_with_themselves_and_each_other},
+        {"all mistakes are told at once", all_mistakes_are_told_at_once},
+        {"passwords may stand in files of their own", passwords_may_stand_in_files_of_their_own},
+        {"open secrets are warned of", open_secrets_are_warned_of},
+        {"files that cannot be read are named", files_that_cannot_be_read_are_named},
+        {"help says type, range and default", help_says_type_range_and_default},
+        {"values are shown, and secrets are not", values_are_shown_and_secrets_are_not},
+        {"what is shown reads back", what_is_shown_reads_back},
+        {"the sample loads", the_sample_loads},
+        {"the sample shows every option with its default", the_sample_shows_every_option_with_its_default},
+        {"no damage to the text does harm", no_damage_to_the_text_does_harm},
+        {NULL, NULL},
+    };
+    char command[100];
+    if (!mkdtemp(folder))
+        return 99;
+    int failed = unit_main("config", tests);
+    free(errors);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command) ? 99 : failed;
+}
