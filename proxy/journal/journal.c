@@ -1,13 +1,13 @@
 /* The memory behind the log's records: what is open is kept here, handed to every new segment, and found again at start. */
 #include "proxy/journal/journal.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/failpoint.h"
-#include "base/log.h"
 #include "compensate/journal.h"
 #include "wal/types.h"
 
@@ -32,7 +32,7 @@ struct known_identity {
 };
 struct known_touch {
     struct list link;
-    struct comp_touch touch;
+    struct comp_touch_record touch;
     wal_pos durable_at; /* 0: touched by an earlier epoch only */
 };
 struct known_verdict {
@@ -58,7 +58,8 @@ struct journal {
     void *on_durable_arg;
     pthread_mutex_t lock; /* for all lists below; taken before the registry's own, never with wal's */
     struct list kept, connections, identities, touches, verdicts, adoptions, live;
-    struct comp_horizon horizon; /* decisions below may be forgotten */
+    struct comp_horizon_record *horizons; /* one a resource: decisions below may be forgotten */
+    size_t n_horizons;
     bool started;
 };
 
@@ -151,7 +152,7 @@ static struct known_touch *find_touch(struct journal *j, const char *resource, u
     return NULL;
 }
 
-static struct known_touch *add_touch(struct journal *j, const struct comp_touch *touch)
+static struct known_touch *add_touch(struct journal *j, const struct comp_touch_record *touch)
 {
     struct known_touch *k = new_known(sizeof *k);
     k->touch = *touch;
@@ -197,10 +198,17 @@ static void add_adoption(struct journal *j, const struct adoption *a)
     list_push_back(&j->adoptions, &k->link);
 }
 
-static void raise_horizon(struct journal *j, const struct comp_horizon *h)
+static bool is_below(uint64_t epoch, uint64_t counter, const struct comp_horizon_record *h)
 {
-    if (h->epoch > j->horizon.epoch || (h->epoch == j->horizon.epoch && h->counter > j->horizon.counter))
-        j->horizon = *h;
+    return epoch < h->epoch || (epoch == h->epoch && counter < h->counter);
+}
+
+/* Horizons of resources that are configured no more are dropped: nobody sweeps them. */
+static void raise_horizon(struct journal *j, const struct comp_horizon_record *h)
+{
+    for (size_t i = 0; i < j->n_horizons; i++)
+        if (!strcmp(j->horizons[i].resource, h->resource) && is_below(j->horizons[i].epoch, j->horizons[i].counter, h))
+            j->horizons[i] = *h;
 }
 
 union any_payload {
@@ -209,8 +217,8 @@ union any_payload {
     struct xa_person_verdict verdict;
     struct xa_identity identity;
     struct xa_connection connection;
-    struct comp_touch touch;
-    struct comp_horizon horizon;
+    struct comp_touch_record touch;
+    struct comp_horizon_record horizon;
     struct adoption adoption;
 };
 
@@ -281,21 +289,30 @@ static void snapshot_decision(void *arg, const struct xa_decision *d, enum xa_ow
 
 /* The oldest transaction that may still write to Redis bounds what may be forgotten: a record of a younger one that Redis
  * brings back after a failover must still find its decision. */
-static void move_horizon(struct journal *j)
+static bool below_every_horizon(const struct journal *j, const struct kept_decision *k)
 {
-    struct comp_horizon h = {.epoch = journal_epoch(j), .counter = j->counter + 1};
+    for (size_t i = 0; i < j->n_horizons; i++)
+        if (!is_below(k->epoch, k->counter, &j->horizons[i]))
+            return false;
+    return true;
+}
+
+static void move_horizons(struct journal *j)
+{
+    struct comp_horizon_record h = {.epoch = journal_epoch(j), .counter = j->counter + 1};
     LIST_FOR(it, &j->live)
     {
         uint64_t counter = CONTAINER_OF(it, struct journal_live, link)->counter;
         if (counter < h.counter)
             h.counter = counter;
     }
-    if (j->horizon.epoch == h.epoch)
-        raise_horizon(j, &h);
+    for (size_t i = 0; i < j->n_horizons; i++)
+        if (j->horizons[i].epoch == h.epoch && h.counter > j->horizons[i].counter)
+            j->horizons[i].counter = h.counter;
     LIST_FOR_SAFE(it, &j->kept)
     {
         struct kept_decision *k = CONTAINER_OF(it, struct kept_decision, link);
-        if (k->epoch < j->horizon.epoch || (k->epoch == j->horizon.epoch && k->counter < j->horizon.counter)) {
+        if (below_every_horizon(j, k)) {
             list_remove(it);
             free(k);
         }
@@ -315,7 +332,8 @@ static void snapshot_lists(struct journal *j, struct wal_snapshot *out, struct b
         ADD(WAL_TYPE_VERDICT, xa_person_verdict_write(b, &CONTAINER_OF(it, struct known_verdict, link)->verdict));
     LIST_FOR(it, &j->adoptions)
         ADD(WAL_TYPE_ADOPT, adoption_write(b, &CONTAINER_OF(it, struct known_adoption, link)->adoption));
-    ADD(WAL_TYPE_HORIZON, comp_horizon_write(b, &j->horizon));
+    for (size_t i = 0; i < j->n_horizons; i++)
+        ADD(WAL_TYPE_HORIZON, comp_horizon_write(b, &j->horizons[i]));
     struct xa_done done;
     LIST_FOR(it, &j->kept)
     {
@@ -332,7 +350,7 @@ static void on_snapshot(void *arg, struct wal_snapshot *out)
     struct journal *j = arg;
     struct snapshot_of_registry s = {.out = out};
     pthread_mutex_lock(&j->lock);
-    move_horizon(j);
+    move_horizons(j);
     xa_registry_each(j->registry, snapshot_decision, &s);
     snapshot_lists(j, out, &s.payload);
     pthread_mutex_unlock(&j->lock);
@@ -358,6 +376,10 @@ struct journal *journal_open(const struct config *config, wal_durable_fn durable
     pthread_mutex_init(&j->lock, NULL);
     snprintf(j->node, sizeof j->node, "%s", config->node);
     j->registry = xa_registry_new();
+    j->horizons = new_known((config->n_redis + 1) * sizeof *j->horizons);
+    j->n_horizons = config->n_redis;
+    for (size_t i = 0; i < config->n_redis; i++)
+        snprintf(j->horizons[i].resource, sizeof j->horizons[i].resource, "%s", config->redis[i].name);
     j->on_durable = durable_fn;
     j->on_durable_arg = arg;
     CHECK(asprintf(&j->dir, "%s/log", config->data_dir) > 0);
@@ -401,6 +423,7 @@ void journal_close(struct journal *j)
     FREE_LIST(&j->adoptions, known_adoption)
     xa_registry_free(j->registry);
     pthread_mutex_destroy(&j->lock);
+    free(j->horizons);
     free(j->dir);
     free(j);
 }
@@ -483,21 +506,21 @@ void journal_live_leave(struct journal *j, struct journal_live *live)
     pthread_mutex_unlock(&j->lock);
 }
 
-bool journal_below_horizon(struct journal *j, const char *gtrid)
+void journal_horizon(struct journal *j, const char *resource, struct comp_horizon_record *out)
 {
-    struct xa_gtrid_parts p;
-    if (!parts_of(gtrid, &p))
-        return true;
+    *out = (struct comp_horizon_record){0};
     pthread_mutex_lock(&j->lock);
-    bool below = p.epoch < j->horizon.epoch || (p.epoch == j->horizon.epoch && p.counter < j->horizon.counter);
+    for (size_t i = 0; i < j->n_horizons; i++)
+        if (!strcmp(j->horizons[i].resource, resource))
+            *out = j->horizons[i];
     pthread_mutex_unlock(&j->lock);
-    return below;
 }
 
-void journal_horizon_to_epoch(struct journal *j)
+void journal_horizon_to_epoch(struct journal *j, const char *resource)
 {
-    struct comp_horizon h = {.epoch = journal_epoch(j)};
+    struct comp_horizon_record h = {.epoch = journal_epoch(j)};
     struct buf payload = {0};
+    snprintf(h.resource, sizeof h.resource, "%s", resource);
     pthread_mutex_lock(&j->lock);
     raise_horizon(j, &h);
     pthread_mutex_unlock(&j->lock);
@@ -608,7 +631,7 @@ wal_pos journal_touch(struct journal *j, const char *resource, uint16_t slot)
         return at;
     }
     (void)FAILPOINT(touch_before_write);
-    struct comp_touch touch = {.epoch = journal_epoch(j), .slot = slot};
+    struct comp_touch_record touch = {.epoch = journal_epoch(j), .slot = slot};
     snprintf(touch.resource, sizeof touch.resource, "%s", resource);
     snprintf(touch.node, sizeof touch.node, "%s", j->node);
     if (!k)

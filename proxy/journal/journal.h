@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "compensate/journal.h"
 #include "proxy/config/config.h"
 #include "wal/wal.h"
 #include "xa/decision.h"
@@ -48,10 +49,10 @@ struct journal_live {
 };
 void journal_live_enter(struct journal *j, struct journal_live *live, const struct xa_gtrid *gtrid);
 void journal_live_leave(struct journal *j, struct journal_live *live);
-/* A decision of this transaction may have been forgotten: its absence proves nothing. */
-bool journal_below_horizon(struct journal *j, const char *gtrid);
-/* Every slot touched by earlier epochs is clean: what shows up of them later is an orphan. */
-void journal_horizon_to_epoch(struct journal *j);
+/* Below it decisions of transactions that wrote to this resource may be forgotten: their absence proves nothing. */
+void journal_horizon(struct journal *j, const char *resource, struct comp_horizon_record *out);
+/* Every slot of the resource that earlier epochs touched is clean: what shows up of them later is an orphan. */
+void journal_horizon_to_epoch(struct journal *j, const char *resource);
 
 /* --- backend connections that may come to hold a prepared branch --- */
 wal_pos journal_connection_opened(struct journal *j, const struct xa_connection *c);

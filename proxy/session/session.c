@@ -162,6 +162,7 @@ static void free_session(struct net_deferred *d)
     list_remove(&s->link);
     s->worker->n_sessions--;
     s->world->clients--;
+    s->world->listener_clients[s->listener]--;
     if (s->user)
         s->world->user_clients[s->user - s->world->config->users]--;
     prepared_free_all(s);

@@ -78,12 +78,13 @@ static void deliver_deal(struct letter *letter, void *receiver)
 {
     struct deal_letter *d = CONTAINER_OF(letter, struct deal_letter, letter);
     struct worker *w = receiver;
-    if (w->stopping)
+    if (w->stopping) {
         close(d->fd);
-    else
-        session_new(w, d->fd, d->listener, d->peer);
-    if (w->stopping)
         w->world->clients--;
+        w->world->listener_clients[d->listener]--;
+    } else {
+        session_new(w, d->fd, d->listener, d->peer);
+    }
     free(d);
 }
 
@@ -96,6 +97,8 @@ void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer)
     d->fd = fd;
     d->listener = listener;
     snprintf(d->peer, sizeof d->peer, "%s", peer);
+    w->world->clients++;
+    w->world->listener_clients[listener]++;
     mailbox_post(net_loop_mailbox(w->loop), &d->letter);
 }
 

@@ -45,6 +45,7 @@ struct world {
     unsigned n_workers;
     _Atomic unsigned clients, unauthenticated;
     _Atomic unsigned *user_clients;         /* by user index */
+    _Atomic unsigned *listener_clients;     /* by listener index */
     _Atomic uint64_t next_session_id;
     _Atomic bool draining;
 #define X(name) _Atomic uint64_t name;
@@ -71,7 +72,7 @@ int worker_init(struct worker *w, struct world *world, unsigned index) MUST_USE;
 void worker_fini(struct worker *w);
 void *worker_run(void *worker); /* pthread's shape */
 
-/* Any thread: an accepted client for this worker. Takes fd. */
+/* Any thread: an accepted client for this worker; counts it. Takes fd. */
 void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer);
 /* Log thread: the durable position moved. */
 void worker_durable(struct worker *w);

@@ -1,0 +1,423 @@
+/* Puts the proxy together: log, resolver, workers, listeners; takes it apart in the reverse order. main's own thread accepts, deals
+ * clients to workers, and serves the DBA. */
+#include "proxy/daemon.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "compensate/calls.h"
+#include "proxy/admin/admin.h"
+#include "proxy/net/address.h"
+#include "proxy/net/listener.h"
+#include "proxy/resolver/resolver.h"
+#include "proxy/session/worker.h"
+
+struct daemon {
+    const struct config *config;
+    struct world world;
+    struct worker *workers;     /* n_workers, and behind them the one of main for the DBA */
+    struct worker *admin;
+    unsigned n_started, next_worker;
+    struct resolver *resolver;
+    struct net_listener **listeners;
+    struct accepting {
+        struct daemon *daemon;
+        unsigned index;
+    } *accepting;
+    struct net_timer drain_timer;
+    struct net_wake signal_wake;
+    pthread_t signal_thread;
+    _Atomic int signals;        /* asked to end so many times */
+    char client_name[64];
+    bool drained_by_force;
+};
+
+/* --- clients ------------------------------------------------------------------------------------------------------------ */
+
+static void refuse(struct daemon *d, int fd, const char *why)
+{
+    /* before a greeting an ERR has no SQLSTATE */
+    static const char err[] = "\x17\0\0\0\xff\x10\x04Too many connections";
+    (void)!write(fd, err, sizeof err - 1);
+    close(fd);
+    d->world.count.clients_refused++;
+    log_warn("client_refused", "why=\"%s\" clients=%u unauthenticated=%u", why, (unsigned)d->world.clients,
+             (unsigned)d->world.unauthenticated);
+}
+
+static void on_accept(void *arg, int fd, const char *peer)
+{
+    struct accepting *a = arg;
+    struct daemon *d = a->daemon;
+    const struct config_listener *l = &d->config->listeners[a->index];
+    d->world.count.clients_accepted++;
+    if (d->world.clients >= (unsigned)d->config->max_clients ||
+        (l->max_clients && d->world.listener_clients[a->index] >= (unsigned)l->max_clients))
+        refuse(d, fd, "max_clients");
+    else if (d->world.unauthenticated >= (unsigned)d->config->max_unauthenticated)
+        refuse(d, fd, "max_unauthenticated");
+    else {
+        struct worker *w = l->admin ? d->admin : &d->workers[d->next_worker++ % d->world.n_workers];
+        worker_deal(w, fd, a->index, peer);
+    }
+}
+
+static bool open_listeners(struct daemon *d)
+{
+    for (size_t i = 0; i < d->config->n_listeners; i++) {
+        const struct config_listener *l = &d->config->listeners[i];
+        char why[256];
+        d->accepting[i] = (struct accepting){d, (unsigned)i};
+        d->listeners[i] =
+            net_listener_new(d->admin->loop, l->address, (uint16_t)l->port, on_accept, &d->accepting[i], why, sizeof why);
+        if (!d->listeners[i]) {
+            log_error("listener_failed", "listener=%s why=\"%s\"", l->name, why);
+            return false;
+        }
+        log_info("listening", "listener=%s address=%s port=%u tls=%s", l->name, l->address,
+                 net_listener_port(d->listeners[i]), l->tls_required ? "required" : l->tls_cert ? "offered" : "none");
+    }
+    return true;
+}
+
+static void close_listeners(struct daemon *d)
+{
+    for (size_t i = 0; i < d->config->n_listeners; i++)
+        if (d->listeners[i])
+            net_listener_free(d->listeners[i]);
+    memset(d->listeners, 0, d->config->n_listeners * sizeof *d->listeners);
+}
+
+/* --- signals ------------------------------------------------------------------------------------------------------------ */
+
+static void drain(struct daemon *d, bool now)
+{
+    d->world.draining = true;
+    for (unsigned i = 0; i < d->n_started; i++)
+        worker_drain(&d->workers[i], now);
+}
+
+static void on_drain_timeout(void *arg)
+{
+    struct daemon *d = arg;
+    log_warn("drain_timeout", "clients=%u", (unsigned)d->world.clients);
+    d->drained_by_force = true;
+    drain(d, true);
+}
+
+static void *wait_for_workers(void *arg)
+{
+    struct daemon *d = arg;
+    for (unsigned i = 0; i < d->n_started; i++)
+        pthread_join(d->workers[i].thread, NULL);
+    worker_drain(d->admin, true); /* main's loop ends last */
+    return NULL;
+}
+
+static void on_signal(void *arg)
+{
+    struct daemon *d = arg;
+    static pthread_t joiner;
+    int n = d->signals;
+    if (n == 1 && !d->world.draining) {
+        log_info("draining", "clients=%u timeout_ms=%d", (unsigned)d->world.clients, d->config->drain_timeout_ms);
+        close_listeners(d);
+        drain(d, false);
+        net_timer_start(&d->drain_timer, d->config->drain_timeout_ms);
+        pthread_create(&joiner, NULL, wait_for_workers, d);
+        pthread_detach(joiner);
+    } else if (n > 1) {
+        drain(d, true);
+    }
+}
+
+static void signal_set(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR2); /* ours: ends the thread */
+}
+
+static void *wait_for_signals(void *arg)
+{
+    struct daemon *d = arg;
+    sigset_t set;
+    signal_set(&set);
+    for (int number;;) {
+        if (sigwait(&set, &number) || number == SIGUSR2)
+            return NULL;
+        if (number == SIGHUP) {
+            if (d->config->log_file && log_open_file(d->config->log_file) < 0)
+                log_error("log_reopen_failed", "path=%s why=\"%s\"", d->config->log_file, strerror(errno));
+            continue;
+        }
+        d->signals++;
+        net_wake_raise(&d->signal_wake);
+    }
+}
+
+/* --- the parts ---------------------------------------------------------------------------------------------------------- */
+
+static bool set_log(const struct config *c)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++)
+        if (c->log_level && !strcmp(c->log_level, levels[i]))
+            log_set_level((enum log_level)i);
+    if (c->log_file && log_open_file(c->log_file) < 0) {
+        log_error("log_file_failed", "path=%s why=\"%s\"", c->log_file, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool make_dir(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+        log_error("data_dir_failed", "path=%s why=\"%s\"", path, strerror(errno));
+        return false;
+    }
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 0022)) {
+        log_error("data_dir_unsafe", "path=%s remedy=\"it must be a folder of this user that nobody else may write\"", path);
+        return false;
+    }
+    return true;
+}
+
+static bool make_data_dir(const struct config *c)
+{
+    char log_dir[4096];
+    snprintf(log_dir, sizeof log_dir, "%s/log", c->data_dir);
+    return make_dir(c->data_dir) && make_dir(log_dir);
+}
+
+static bool write_pid(const char *path)
+{
+    FILE *f = path ? fopen(path, "w") : NULL;
+    if (!path)
+        return true;
+    if (!f || fprintf(f, "%ld\n", (long)getpid()) < 0 || fclose(f)) {
+        log_error("pid_file_failed", "path=%s why=\"%s\"", path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool resolve_one(const char *host)
+{
+    char why[256];
+    if (net_resolve(host, why, sizeof why) == 0)
+        return true;
+    log_error("name_unknown", "host=%s why=\"%s\"", host, why);
+    return false;
+}
+
+static bool resolve_names(const struct config *c)
+{
+    bool good = true;
+    for (size_t i = 0; i < c->n_backends; i++)
+        good = resolve_one(c->backends[i].address) && good;
+    for (size_t i = 0; i < c->n_redis; i++)
+        good = resolve_one(c->redis[i].address) && good;
+    for (size_t i = 0; i < c->n_listeners; i++)
+        good = resolve_one(c->listeners[i].address) && good;
+    return good;
+}
+
+static bool load_tls(struct daemon *d)
+{
+    for (size_t i = 0; i < d->config->n_listeners; i++) {
+        const struct config_listener *l = &d->config->listeners[i];
+        char why[512];
+        if (!l->tls_cert)
+            continue;
+        struct net_tls_options o = {.cert = l->tls_cert, .key = l->tls_key, .ca = l->tls_ca, .verify = l->tls_ca != NULL};
+        d->world.listener_tls[i] = net_tls_new(true, &o, why, sizeof why);
+        if (!d->world.listener_tls[i]) {
+            log_error("tls_failed", "listener=%s why=\"%s\"", l->name, why);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_durable(void *arg, wal_pos durable)
+{
+    struct daemon *d = arg;
+    (void)durable;
+    for (unsigned i = 0; i < d->n_started; i++)
+        worker_durable(&d->workers[i]);
+}
+
+static bool open_journal(struct daemon *d)
+{
+    struct wal_error error = {0};
+    d->world.journal = journal_open(d->config, on_durable, d, &error);
+    if (!d->world.journal || journal_start(d->world.journal, &error) != WAL_OK) {
+        log_error("log_failed", "why=\"%s\"", error.text);
+        return false;
+    }
+    log_info("log_open", "node=%s log=%s epoch=%llu in_doubt=%u", journal_node(d->world.journal),
+             journal_log_id(d->world.journal), (unsigned long long)journal_epoch(d->world.journal),
+             xa_registry_count(journal_registry(d->world.journal), XA_OWNER_RESOLVER));
+    snprintf(d->client_name, sizeof d->client_name, "xaproxy-%s-%s-%llu", journal_node(d->world.journal),
+             journal_log_id(d->world.journal), (unsigned long long)journal_epoch(d->world.journal));
+    return true;
+}
+
+/* --- the resolver, as sessions see it -------------------------------------------------------------------------------------- */
+
+static void sweep_backend(void *arg, unsigned backend) { resolver_sweep_backend(arg, backend); }
+static void sweep_redis(void *arg, unsigned resource) { resolver_sweep_redis(arg, resource); }
+static void kill_connection(void *arg, unsigned backend, uint64_t id) { resolver_kill_connection(arg, backend, id); }
+static void kill_redis_client(void *arg, unsigned resource, uint64_t id) { resolver_kill_redis_client(arg, resource, id); }
+static const struct resolver_ops resolver_ops = {sweep_backend, sweep_redis, kill_connection, kill_redis_client};
+
+static bool live_gtrids(void *arg, struct buf *out, int timeout_ms)
+{
+    return workers_live_gtrids(arg, out, timeout_ms);
+}
+
+static void *must(void *p)
+{
+    CHECK(p);
+    return p;
+}
+
+static bool make_world(struct daemon *d)
+{
+    struct world *w = &d->world;
+    const struct config *c = d->config;
+    w->config = c;
+    w->n_workers = c->workers > 0 ? (unsigned)c->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    backends_init(&w->backends, c);
+    redis_resources_init(&w->redis, c);
+    w->redis_options = (struct redis_options){d->client_name, comp_library_name(), comp_library_text()};
+    w->listener_tls = must(calloc(c->n_listeners + 1, sizeof *w->listener_tls));
+    w->listener_clients = must(calloc(c->n_listeners + 1, sizeof *w->listener_clients));
+    w->fast_secrets = must(calloc(c->n_users + 1, sizeof *w->fast_secrets));
+    w->user_clients = must(calloc(c->n_users + 1, sizeof *w->user_clients));
+    pthread_mutex_init(&w->secrets_lock, NULL);
+    d->listeners = must(calloc(c->n_listeners + 1, sizeof *d->listeners));
+    d->accepting = must(calloc(c->n_listeners + 1, sizeof *d->accepting));
+    d->workers = must(calloc(w->n_workers + 1, sizeof *d->workers));
+    d->admin = &d->workers[w->n_workers];
+    w->workers = d->workers;
+    return resolve_names(c) && load_tls(d) && make_data_dir(c) && open_journal(d);
+}
+
+static void free_world(struct daemon *d)
+{
+    struct world *w = &d->world;
+    if (w->journal)
+        journal_close(w->journal);
+    for (size_t i = 0; i < d->config->n_listeners; i++)
+        if (w->listener_tls[i])
+            net_tls_free(w->listener_tls[i]);
+    backends_fini(&w->backends);
+    redis_resources_fini(&w->redis);
+    free(w->listener_tls);
+    free(w->listener_clients);
+    wire_wipe(w->fast_secrets, (d->config->n_users + 1) * sizeof *w->fast_secrets);
+    free(w->fast_secrets);
+    free(w->user_clients);
+    pthread_mutex_destroy(&w->secrets_lock);
+    free(d->listeners);
+    free(d->accepting);
+    free(d->workers);
+}
+
+static bool make_resolver(struct daemon *d)
+{
+    struct resolver_options o = {.config = d->config,
+                                 .journal = d->world.journal,
+                                 .backends = &d->world.backends,
+                                 .redis = &d->world.redis,
+                                 .redis_options = &d->world.redis_options,
+                                 .live_gtrids = live_gtrids,
+                                 .arg = &d->world};
+    d->resolver = resolver_new(&o);
+    d->world.resolver = &resolver_ops;
+    d->world.resolver_arg = d->resolver;
+    admin_init(&d->world, d->resolver);
+    return d->resolver != NULL;
+}
+
+static bool make_workers(struct daemon *d)
+{
+    for (unsigned i = 0; i <= d->world.n_workers; i++)
+        if (worker_init(&d->workers[i], &d->world, i) < 0) {
+            log_error("worker_failed", "why=\"no descriptors left: raise the limit of open files\"");
+            return false;
+        }
+    return true;
+}
+
+static bool start_workers(struct daemon *d)
+{
+    for (; d->n_started < d->world.n_workers; d->n_started++)
+        if (pthread_create(&d->workers[d->n_started].thread, NULL, worker_run, &d->workers[d->n_started])) {
+            log_error("worker_failed", "why=\"%s\"", strerror(errno));
+            return false;
+        }
+    return true;
+}
+
+static int serve(struct daemon *d)
+{
+    sigset_t set;
+    signal_set(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by every thread: only one takes them */
+    if (!make_world(d))
+        return 1;
+    if (!make_resolver(d) || !make_workers(d))
+        return 1;
+    net_timer_init(&d->drain_timer, d->admin->loop, on_drain_timeout, d);
+    net_wake_init(&d->signal_wake, d->admin->loop, on_signal, d);
+    if (!start_workers(d) || !open_listeners(d) || !write_pid(d->config->pid_file))
+        return 1;
+    resolver_start(d->resolver);
+    pthread_create(&d->signal_thread, NULL, wait_for_signals, d);
+    log_info("started", "version=%s workers=%u pid=%ld", PACKAGE_VERSION, d->world.n_workers, (long)getpid());
+    net_loop_run(d->admin->loop);
+    return 0;
+}
+
+static void take_apart(struct daemon *d)
+{
+    close_listeners(d);
+    pthread_kill(d->signal_thread, SIGUSR2);
+    pthread_join(d->signal_thread, NULL);
+    resolver_stop(d->resolver);
+    net_timer_fini(&d->drain_timer);
+    net_wake_fini(&d->signal_wake);
+    for (unsigned i = 0; i <= d->world.n_workers; i++)
+        worker_fini(&d->workers[i]);
+    resolver_free(d->resolver);
+    if (d->config->pid_file)
+        unlink(d->config->pid_file);
+    free_world(d);
+}
+
+int daemon_run(const struct config *config)
+{
+    struct daemon d = {.config = config};
+    if (!set_log(config))
+        return 1;
+    int status = serve(&d);
+    if (status)
+        return status; /* it never served: the process ends, and with it everything it holds */
+    take_apart(&d);
+    log_info("stopped", "forced=%d", d.drained_by_force);
+    return 0;
+}
