@@ -186,20 +186,25 @@ static void check_item_not_twice(struct reader *r, const struct config_part *p, 
     }
 }
 
-/* A value in double quotes keeps its blanks. */
+/* Behind a blank # begins a comment, but not in a password: there it may well be meant. */
+static struct slice without_comment(struct slice v)
+{
+    bool quoted = v.len && v.at[0] == '"';
+    for (size_t n = 0; n < v.len; n++) {
+        if (quoted && n && v.at[n] == '"')
+            quoted = false;
+        else if (!quoted && v.at[n] == '#' && (!n || isspace(v.at[n - 1])))
+            return trimmed((struct slice){v.at, n});
+    }
+    return v;
+}
+
+/* A value in double quotes keeps its blanks, and its #. */
 static struct slice unquoted(struct slice v)
 {
     if (v.len >= 2 && v.at[0] == '"' && v.at[v.len - 1] == '"')
         return (struct slice){v.at + 1, v.len - 2};
     return v;
-}
-
-static bool has_comment_behind(struct slice v)
-{
-    for (size_t n = 1; n < v.len; n++)
-        if (v.at[n] == '#' && isspace(v.at[n - 1]))
-            return true;
-    return false;
 }
 
 static void read_item(struct reader *r, struct slice key, struct slice value)
@@ -210,14 +215,23 @@ static void read_item(struct reader *r, struct slice key, struct slice value)
         complain_of_option(r, p->kind, key);
         return;
     }
-    if (!config_type_is_secret(o->type) && has_comment_behind(value)) {
-        config_complain(r->source, r->line, "\"%s\": a comment must stand on a line of its own", o->name);
-        return;
-    }
+    if (o->type != CONFIG_TYPE_SECRET)
+        value = without_comment(value);
     check_item_not_twice(r, p, o);
     p->items = realloc(p->items, (p->n_items + 1) * sizeof *p->items);
     CHECK(p->items);
     p->items[p->n_items++] = (struct config_item){o, r->line, slice_dup(unquoted(value))};
+}
+
+/* "[what stands here]", perhaps a comment behind it. */
+static bool is_section(struct slice line, struct slice *inside)
+{
+    const uint8_t *end = memchr(line.at, ']', line.len);
+    if (!end)
+        return false;
+    *inside = (struct slice){line.at + 1, (size_t)(end - line.at) - 1};
+    struct slice rest = trimmed((struct slice){end + 1, line.len - (size_t)(end + 1 - line.at)});
+    return !rest.len || rest.at[0] == '#';
 }
 
 static bool is_text(struct slice line)
@@ -231,6 +245,7 @@ static bool is_text(struct slice line)
 static void read_line(struct reader *r, struct slice line)
 {
     const uint8_t *equals;
+    struct slice inside;
     line = trimmed(line);
     if (!line.len || line.at[0] == '#' || line.at[0] == ';')
         return;
@@ -238,8 +253,8 @@ static void read_line(struct reader *r, struct slice line)
         config_complain(r->source, r->line, "longer than %d bytes", LINE_MAX_BYTES);
     else if (!is_text(line))
         config_complain(r->source, r->line, "control characters: this is no configuration file");
-    else if (line.at[0] == '[' && line.at[line.len - 1] == ']')
-        read_section(r, (struct slice){line.at + 1, line.len - 2});
+    else if (line.at[0] == '[' && is_section(line, &inside))
+        read_section(r, inside);
     else if (line.at[0] == '[')
         config_complain(r->source, r->line, "a section ends with ]");
     else if (!(equals = memchr(line.at, '=', line.len)))

@@ -135,6 +135,18 @@ static void every_type_of_value_is_read(void)
     config_free(c);
 }
 
+static void comments_may_stand_behind_all_but_passwords(void)
+{
+    struct config *c = must_parse(LEAST "[redis x] # a cache\nport = 1 # the port\nuser = \"a # b\"\t# quoted\npassword = p # q\n"
+                                        "# whole\n; whole\n[redis y]# close\naddress = /a#b\n");
+    CU_ASSERT_EQUAL(c->redis[0].port, 1);
+    CU_ASSERT_STRING_EQUAL(c->redis[0].user, "a # b");
+    CU_ASSERT_STRING_EQUAL(c->redis[0].password, "p # q");
+    CU_ASSERT_STRING_EQUAL(c->redis[1].address, "/a#b");
+    config_free(c);
+    must_say_only(LEAST "[redis x]\nport = # none\n", "13: \"port\": has no value");
+}
+
 static void what_everybody_asks_is_answered(void)
 {
     struct config *c = must_parse(LEAST "[user ap]\npassword_verifier = " HASH "\n"
@@ -183,7 +195,7 @@ static void lines_that_are_neither_are_told(void)
     must_say("x = 1\n" LEAST, "1: an option before the first [section]");
     must_say_only(LEAST "what\n", "12: neither [section] nor option = value");
     must_say_only(LEAST "[redis x\n", "12: a section ends with ]");
-    must_say_only(LEAST "[redis x]\nport = 6379 # the usual\n", "13: \"port\": a comment must stand on a line of its own");
+    must_say_only(LEAST "[redis x] y\n", "12: a section ends with ]");
     must_say_only(LEAST "[redis x]\nport = \"6\x01\"\n", "13: control characters: this is no configuration file");
     must_say_only(LEAST "[redis]\n", "12: this section needs a name: [redis NAME]: a Redis; NAME is the schema of its CALLs");
     must_say_only(LEAST "[redis a b]\n", "12: [redis a b]: a name is 1 to 32 of A-Z a-z 0-9 _ -");
@@ -618,6 +630,7 @@ int main(void)
     static const struct unit_test tests[] = {
         {"the least configuration gets every default", the_least_configuration_gets_every_default},
         {"every type of value is read", every_type_of_value_is_read},
+        {"comments may stand behind all but passwords", comments_may_stand_behind_all_but_passwords},
         {"what everybody asks is answered", what_everybody_asks_is_answered},
         {"unknown words get a hint", unknown_words_get_a_hint},
         {"lines that are neither are told", lines_that_are_neither_are_told},
