@@ -69,7 +69,7 @@ void comp_call_get(struct comp_argv *out, const char *gtrid, const struct comp_a
                    const struct comp_command_use *use)
 {
     CHECK(use->class == COMP_CLASS_READ && use->n_keys);
-    begin(out, FUNCTION("get"), use->n_keys, use->slot);
+    begin(out, use->row->handler ? FUNCTION("get_caching") : FUNCTION("get"), use->n_keys, use->slot);
     add_keys(out, command, use);
     comp_argv_text(out, gtrid);
     add_command(out, command, use);

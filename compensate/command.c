@@ -19,11 +19,13 @@
 
 static const struct comp_command rows[] = {
 #define READ(name, arity, keys, shape) {name, arity, COMP_CLASS_READ, NULL, keys, COMP_SHAPE_##shape, NULL},
+#define READ_CACHING(name, arity, keys, shape) {name, arity, COMP_CLASS_READ, "caching", keys, COMP_SHAPE_##shape, NULL},
 #define WRITE(name, arity, handler, keys, shape) {name, arity, COMP_CLASS_WRITE, handler, keys, COMP_SHAPE_##shape, NULL},
 #define OUTSIDE(name, arity, shape, reason) {name, arity, COMP_CLASS_OUTSIDE, NULL, "", COMP_SHAPE_##shape, reason},
 #define REFUSED(name, arity, reason) {name, arity, COMP_CLASS_REFUSED, NULL, "", COMP_SHAPE_ANY, reason},
 #include "compensate/commands.def"
 #undef READ
+#undef READ_CACHING
 #undef WRITE
 #undef OUTSIDE
 #undef REFUSED

@@ -39,7 +39,7 @@ struct comp_command {
     const char *name;       /* upper case; "XGROUP CREATE" for the parts of a container */
     int arity;              /* as Redis counts, the name included (the container's second word too); negative: at least */
     enum comp_class class;
-    const char *handler;    /* of library.lua, for writes */
+    const char *handler;    /* of library.lua, for writes; a read has one if Redis takes it for a write */
     const char *keys;       /* see commands.def */
     enum comp_shape shape;
     const char *reason;     /* for refusals: completes "... cannot be used in a transaction: " */

@@ -50,7 +50,7 @@ end
 
 -- For error texts, which are one line of ASCII.
 local function printable(s)
-    return (s:gsub('[^!-%[%]-~]', function(c) return string.format('\\x%02x', c:byte()) end))
+    return (s:gsub('[%c \\\128-\255]', function(c) return string.format('\\x%02x', c:byte()) end))
 end
 
 local function whole_number(text)
@@ -1572,6 +1572,7 @@ end
 redis.register_function('xa1_do', xa_do)
 redis.register_function('xa1_run', xa_run)
 redis.register_function{function_name = 'xa1_get', callback = xa_get, flags = {'no-writes'}}
+redis.register_function{function_name = 'xa1_get_caching', callback = xa_get, flags = {'allow-oom'}}
 redis.register_function{function_name = 'xa1_vote', callback = xa_vote, flags = {'no-writes'}}
 redis.register_function{function_name = 'xa1_seal', callback = xa_seal, flags = {'allow-oom'}}
 redis.register_function{function_name = 'xa1_end', callback = xa_end, flags = {'allow-oom'}}
