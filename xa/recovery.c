@@ -45,9 +45,11 @@ enum xa_fate xa_recovery_fate(const struct xa_recovery_view *view, const struct 
 
 enum xa_absence xa_recovery_absent(bool old_connection_gone, bool restarted_since_prepare, bool clean_backend)
 {
-    if (restarted_since_prepare)
-        return clean_backend ? XA_ABSENCE_PRESUMED : XA_ABSENCE_HEURISTIC;
-    return old_connection_gone ? XA_ABSENCE_SETTLED : XA_ABSENCE_LOOK_AGAIN;
+    if (!old_connection_gone) /* after a restart too: a resolver's COMMIT may be half-way there, and the next crash undo it */
+        return XA_ABSENCE_LOOK_AGAIN;
+    if (!restarted_since_prepare)
+        return XA_ABSENCE_SETTLED;
+    return clean_backend ? XA_ABSENCE_PRESUMED : XA_ABSENCE_HEURISTIC;
 }
 
 const char *xa_fate_text(enum xa_fate fate)

@@ -44,12 +44,14 @@ struct xa_recovery_view {
 /* After the second list. */
 enum xa_fate xa_recovery_fate(const struct xa_recovery_view *view, const struct xa_recovered *row);
 
-/* A branch that is decided and not listed any more (or 1397 to XA COMMIT). Order matters: first make sure that no older
- * connection lives which could hold it or have a COMMIT of it under way (the worker's, and the resolver's own after a
- * lost reply), then list, then judge. */
+/* A branch that is decided and not listed any more (or 1397 to XA COMMIT). A branch leaves the list when its COMMIT
+ * begins, and a crash in its midst brings it back as prepared; so all three facts below, and that the registry holds the
+ * branch as open and the resolver's, must have been so BEFORE the list was made that it is missing from (the model
+ * breaks otherwise). old_connection_gone: no connection of ours lives there that could hold the branch or be in the midst of
+ * its COMMIT: the worker's, and the resolver's own after a lost reply. */
 #define XA_ABSENCES(X) \
-    X(SETTLED, "prepared before, server not restarted, old connection gone: done") \
-    X(LOOK_AGAIN, "its old connection may live: kill it, look again") \
+    X(SETTLED, "prepared before, server not restarted, old connections gone: done") \
+    X(LOOK_AGAIN, "an old connection may live: kill it, look again") \
     X(PRESUMED, "server restarted since, clean backend: counts as committed, counted") \
     X(HEURISTIC, "server restarted since, backend not clean: shown to a person")
 enum xa_absence {

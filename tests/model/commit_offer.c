@@ -87,7 +87,7 @@ static void offer_server(const struct world *w, struct explore_steps *steps, uns
     const struct server *s = &w->server[i];
     if (s->request)
         explore_offer(steps, STEP(PROCESS, i, 0), false);
-    if (s->thread && !s->socket && mutant != MUTANT_OLD_CONNECTION_SPARED)
+    if (server_thread_can_end(s) && mutant != MUTANT_OLD_CONNECTION_SPARED)
         explore_offer(steps, STEP(THREAD_ENDS, i, 0), false);
     for (unsigned what = REQUEST_COMMIT; what <= REQUEST_ROLLBACK; what++)
         if (s->late & 1u << what)

@@ -182,6 +182,8 @@ static void perform(struct world *w, const struct xa_tx *tx, const struct xa_act
         [XA_ACTION_COMMIT] = REQUEST_COMMIT,             [XA_ACTION_END_ROLLBACK] = REQUEST_END_ROLLBACK,
         [XA_ACTION_ROLLBACK] = REQUEST_ROLLBACK,         [XA_ACTION_RELEASE] = REQUEST_RELEASE,
     };
+    if (a->kind == XA_ACTION_RELEASE && tx->state != XA_TX_ENDED && tx->state != XA_TX_ROLLING_BACK && !tx->decided)
+        breach(w, BREACH_READER_EARLY);
     switch (a->kind) {
     case XA_ACTION_CLOSE: close_branch(w, a->branch); break;
     case XA_ACTION_HAND_OVER: hand_over(w, tx); break;
@@ -269,9 +271,7 @@ static void crash_at_server(struct server *s)
 {
     s->socket = false;
     s->reply_to = s->reply = 0;
-    if (s->asked)
-        s->late |= (uint8_t)(1u << s->asked);
-    s->asked = s->asked_reply_to = s->asked_reply = 0;
+    server_give_up_asked(s);
     resolver_idle(s);
 }
 

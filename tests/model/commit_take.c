@@ -131,27 +131,6 @@ static void client_vanishes(struct world *w, uint32_t step)
     feed(w, step, (struct xa_event){.kind = XA_EVENT_CLIENT_GONE});
 }
 
-static void process_asked(struct world *w, unsigned i)
-{
-    struct server *s = &w->server[i];
-    s->asked_reply_to = s->asked;
-    s->asked_reply = server_finish(w, i, s->asked);
-    s->asked = REQUEST_NONE;
-}
-
-static void cut_asked(struct server *s)
-{
-    if (s->asked)
-        s->late |= (uint8_t)(1u << s->asked);
-    s->asked = s->asked_reply_to = s->asked_reply = 0;
-}
-
-static void land(struct world *w, unsigned i, enum request what)
-{
-    w->server[i].late &= (uint8_t)~(1u << what);
-    server_finish(w, i, what);
-}
-
 static void sync_log(struct world *w, uint32_t step)
 {
     w->decision = LOG_SYNCED;
@@ -195,13 +174,13 @@ void world_take(void *world, uint32_t step)
     case STEP_REFUSE: server_process(w, i, how_of(step)); break;
     case STEP_THREAD_ENDS: server_thread_ends(w, i); break;
     case STEP_CRASH_SERVER: server_crash(w, i, how_of(step)); break;
-    case STEP_LAND: land(w, i, how_of(step)); break;
+    case STEP_LAND: server_land(w, i, how_of(step)); break;
     case STEP_PROCESS_REDIS: process_redis(&w->redis); break;
     case STEP_LOSE_DATA: w->redis.place = REDIS_UNDONE; break;
     case STEP_LAND_REDIS: land_redis(&w->redis, how_of(step)); break;
-    case STEP_PROCESS_ASKED: process_asked(w, i); break;
+    case STEP_PROCESS_ASKED: server_process_asked(w, i); break;
     case STEP_READ_ASKED: resolver_reply(w, i); break;
-    case STEP_CUT_ASKED: cut_asked(&w->server[i]); break;
+    case STEP_CUT_ASKED: server_give_up_asked(&w->server[i]); break;
     case STEP_SWEEP: resolver_sweep(w, i); break;
     case STEP_SWEEP_REDIS: resolver_redis(w); break;
     case STEP_CRASH: proxy_crash(w, how_of(step)); break;

@@ -5,7 +5,7 @@
 
 static int tell_server(const struct world *w, unsigned i, char *out, size_t size)
 {
-    static const char *const places[] = {"gone", "active", "PREPARED"}, *const outcomes[] = {"", "+", "-"};
+    static const char *const places[] = {"gone", "active", "PREPARED", "COMMITTING"}, *const outcomes[] = {"", "+", "-"};
     const struct server *s = &w->server[i];
     return snprintf(out, size, " %c%u:%s%s%s", scene->server[i].mariadb ? 'M' : 'Y', i, places[s->branch],
                     outcomes[s->outcome], s->thread && !s->socket ? "(old connection)" : "");
@@ -57,7 +57,7 @@ static const char *result_text(const struct world *before, uint32_t step, const 
     switch (kind_of(step)) {
     case STEP_PROCESS:
     case STEP_REFUSE: return a->reply_to ? texts[a->reply] : "";
-    case STEP_PROCESS_ASKED: return texts[a->asked_reply];
+    case STEP_PROCESS_ASKED: return a->asked ? "" : texts[a->asked_reply];
     case STEP_READ_REPLY: return texts[b->reply];
     case STEP_READ_ASKED: return texts[b->asked_reply];
     default: return "";

@@ -21,11 +21,14 @@
 enum request { REQUEST_NONE, REQUEST_PREPARE, REQUEST_ONE_PHASE, REQUEST_COMMIT, REQUEST_END_ROLLBACK, REQUEST_ROLLBACK,
                REQUEST_RELEASE };
 
-enum branch_place { BRANCH_GONE, BRANCH_ACTIVE, BRANCH_PREPARED };
+/* COMMITTING: in the midst of XA COMMIT, not listed any more, but prepared again after a crash. */
+enum branch_place { BRANCH_GONE, BRANCH_ACTIVE, BRANCH_PREPARED, BRANCH_COMMITTING };
+enum session { SESSION_OWN, SESSION_RESOLVER, SESSION_LATE }; /* who asks; LATE: a resolver's that was given up */
 enum outcome { OUTCOME_OPEN, OUTCOME_COMMITTED, OUTCOME_ROLLED_BACK };
 
 struct server {
     uint8_t branch;         /* enum branch_place: GONE holds no locks */
+    uint8_t committing;     /* enum session: whose COMMIT it is in the midst of */
     uint8_t outcome;        /* what became of its writes */
     uint8_t socket;         /* the proxy's side of the branch's connection is open */
     uint8_t thread;         /* the server's side lives: it may be long in noticing that the other side is gone */
@@ -37,7 +40,7 @@ struct server {
     uint8_t asked_reply;
     uint8_t late;           /* bits 1 << request: resolver requests whose connection is given up; they may still land */
     uint8_t sweep;          /* the resolver's look at this server, and what it has seen */
-    uint8_t seen_before, seen_now, was_live, was_open, old_gone;
+    uint8_t seen_before, seen_now, was_live, was_open, was_restarted, old_gone;
     uint8_t restarted;      /* since the branch's connection was opened */
     uint8_t was_prepared;
 };
@@ -84,6 +87,7 @@ struct world {
     X(FALSE_LATER, "the client was told COMMITTED_LATER without a durable decision") \
     X(FALSE_HEURISTIC, "HEURISTIC was answered, and nobody had damaged anything") \
     X(DONE_EARLY, "the decision was forgotten before everything was settled") \
+    X(READER_EARLY, "a reader was released before the outcome was known") \
     X(FORGET_NOT_LAST, "FORGET was not the last action, or not at the end") \
     X(TWO_REQUESTS, "a second request on a connection that was not answered yet") \
     X(DIRTY_CONNECTION, "a connection with a branch on it went back to the pool")
@@ -122,6 +126,8 @@ struct scene {
     X(ROLLBACK_AFTER_DECISION, 0, "a branch lost while the decision is on its way makes the rest roll back") \
     X(SEEN_ONCE, 0, "the resolver rolls back what it saw in one list only") \
     X(STALE_ABSENCE, 0, "a branch handed over after the list was made is taken for absent from it") \
+    X(ABSENCE_UNPROVEN, 0, "not listed is taken for done while somebody may be in the midst of its COMMIT") \
+    X(RESTART_SEEN_LATE, 0, "a restart after the list is taken for one before it") \
     X(LIVE_IGNORED, 0, "the resolver does not ask the workers") \
     X(PAGE_CACHE_TRUSTED, 0, "a start acts upon an unsynced decision without syncing it first") \
     X(OLD_CONNECTION_SPARED, 0, "connections that were given up are never killed") \
@@ -146,8 +152,12 @@ enum reply_index { REPLY_OK, REPLY_NOTA, REPLY_RMFAIL, REPLY_RBROLLBACK, REPLY_R
 /* How a server may answer when it does not simply do it. */
 enum refusal { REFUSAL_NONE, REFUSAL_ROLLED_BACK, REFUSAL_UNCHANGED, REFUSAL_UNCLEAR_DONE, REFUSAL_UNCLEAR_NOT_DONE };
 bool server_can_refuse(const struct server *s, enum refusal how);
-void server_process(struct world *w, unsigned i, enum refusal how); /* the branch's own connection */
-enum reply_index server_finish(struct world *w, unsigned i, enum request what); /* from another session */
+/* The branch's own connection; the resolver's; a resolver's that was given up. A COMMIT takes two of these. */
+void server_process(struct world *w, unsigned i, enum refusal how);
+void server_process_asked(struct world *w, unsigned i);
+void server_land(struct world *w, unsigned i, enum request what);
+void server_give_up_asked(struct server *s);
+bool server_thread_can_end(const struct server *s);
 void server_thread_ends(struct world *w, unsigned i); /* the connection was noticed dead, or killed */
 void server_crash(struct world *w, unsigned i, bool rollback_forgotten);
 bool server_may_forget_rollback(const struct world *w, unsigned i);
