@@ -93,7 +93,7 @@ static struct slice integer_text(struct buf *scratch, uint64_t bits, unsigned wi
     return made(scratch, (size_t)n);
 }
 
-/* The fewest digits, from those that are always exact, that read back as the same number; SQL has no infinity and no NaN. */
+/* The fewest digits, from those always exact, that read back as the same number; SQL has no infinity and no NaN. */
 static bool float_text(struct buf *scratch, double v, int digits, int digits_max, struct slice *text)
 {
     if (!isfinite(v))

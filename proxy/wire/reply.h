@@ -45,7 +45,7 @@ bool wire_tracked_read(struct slice session, struct wire_tracked *out);
 
 struct wire_err {
     uint16_t code;
-    char sqlstate[6];     /* "HY000" where the server sent none, as before log-in */
+    char sqlstate[6];     /* "HY000" where the server sent none, as some do before log-in: give PROTOCOL_41 there too */
     struct slice message;
 };
 bool wire_err_read(struct slice payload, uint32_t caps, struct wire_err *out);

@@ -216,8 +216,8 @@ static enum wire_packet_kind on_definitions_eof(struct wire_response *r, struct 
         return on_err(r, payload);
     if (!wire_eof_read(payload, &warnings, &r->status))
         return WIRE_PACKET_BAD;
-    /* With a cursor the rows stay at the server and this EOF ends the result. The bit alone says nothing: a procedure that
-     * opened a cursor of its own leaves it set in the results of its CALL, which are always followed by more. */
+    /* With a cursor the rows stay at the server and this EOF ends the result. The bit alone says nothing: a procedure
+     * that opened a cursor of its own leaves it set in the results of its CALL, which are always followed by more. */
     bool cursor = (r->status & (WIRE_STATUS_CURSOR | WIRE_STATUS_MORE_RESULTS)) == WIRE_STATUS_CURSOR;
     if (r->kind == WIRE_RESPONSE_CURSOR && cursor)
         return on_end(r, payload, WIRE_PACKET_ROWS_END);

@@ -1,4 +1,5 @@
-/* What is read before anybody is known: greetings, log-ins, plugin dialogue, keys, proofs. First byte: which message. */
+/* What is read before anybody is known: greetings, log-ins, plugin dialogue, keys, proofs.
+ * Input: which message, then its payload. */
 #include <stdlib.h>
 #include <string.h>
 

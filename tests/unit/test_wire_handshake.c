@@ -120,7 +120,8 @@ static void every_set_of_capabilities_comes_back(void)
                                         WIRE_CAP_PLUGIN_AUTH_LENENC, WIRE_CAP_SSL};
     for (unsigned set = 0; set < 32; set++) {
         struct wire_login l = {.caps = WIRE_CAP_PROTOCOL_41 | WIRE_CAP_SECURE_CONNECTION,
-                               .max_packet = 1u << 24, .charset = 45, .user = text_slice("u"), .auth = text_slice("12345678901234567890")}, back;
+                               .max_packet = 1u << 24, .charset = 45, .user = text_slice("u"),
+                               .auth = text_slice("12345678901234567890")}, back;
         for (unsigned i = 0; i < 5; i++)
             if (set >> i & 1)
                 l.caps |= optional[i];

@@ -142,6 +142,7 @@ static void what_is_no_answer_is_bad(void)
     WATCH(PREPARE, PLAIN, "0001000000", "!");
     WATCH(SIMPLE, PLAIN, "01", "!");
     WATCH(FETCH, MODERN, "fe0000", "!");
+    WATCH(FETCH, PLAIN, "fe00000200000000", "!"); /* neither an EOF nor a row with so long a value */
     WATCH(QUERY, PLAIN, "ff/00000002000000", "!!"); /* and nothing after it is better */
 }
 

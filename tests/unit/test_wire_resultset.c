@@ -66,7 +66,13 @@ static void unsigned_and_null_bits_in_wide_rows(void)
     values[6] = text_slice("18446744073709551615");
     struct buf b = {0};
     wire_row_binary(&b, wide, values, 9);
-    CU_ASSERT(buf_is_hex(&b, "00 fc 06 ffffffffffffffff"));
+    CU_ASSERT(buf_is_hex(&b, "00 fc06 ffffffffffffffff"));
+    buf_clear(&b);
+    wire_row_binary(&b, wide, values, 7); /* two unused bits make it two bytes */
+    CU_ASSERT(buf_is_hex(&b, "00 fc00 ffffffffffffffff"));
+    buf_clear(&b);
+    wire_row_binary(&b, wide, values, 6);
+    CU_ASSERT(buf_is_hex(&b, "00 fc"));
     buf_fini(&b);
 }
 
