@@ -52,7 +52,7 @@ struct backend_conn {
     /* Tracked state of the server-side session. Whoever sends what changes it, writes it here. Set by us after log-in and after
      * each reset: autocommit as the server says, charset utf8mb4_general_ci; the schema outlives a reset. */
     bool autocommit;
-    char schema[65];                /* "" = none */
+    char schema[193];               /* "" = none; 64 characters of 3 bytes */
     uint16_t charset;               /* collation id in force */
     enum backend_xa xa;
     bool dirty;                     /* holds session state: reset before another session uses it */

@@ -18,7 +18,7 @@ static void on_schema_set(struct session *s, const struct backend_outcome *outco
 {
     if (!outcome->error) {
         snprintf(s->schema, sizeof s->schema, "%s", s->statement.name);
-        snprintf(target_conn(s)->schema, sizeof target_conn(s)->schema, "%s", s->statement.name);
+        snprintf(target_conn(s)->schema, sizeof target_conn(s)->schema, "%s", s->schema);
     }
     session_next(s);
 }

@@ -48,7 +48,7 @@ struct session_server {
 
 /* A session variable that follows the session to every server. */
 struct session_setting {
-    char name[SQL_NAME_SIZE];
+    char name[SQL_NAME_SIZE + 1]; /* with the @ of a user variable */
     char *text; /* "SET ..." without the SET */
     uint64_t generation;
 };

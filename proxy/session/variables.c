@@ -222,7 +222,7 @@ static void plan_one(struct session *s, struct set_plan *plan, const struct sql_
             return;
         }
         plan->one_shot = true;
-        snprintf(s->one_shot, sizeof s->one_shot, "SET @@%s=%.*s", set->name, (int)(set->value.len < 40 ? set->value.len : 40),
+        snprintf(s->one_shot, sizeof s->one_shot, "SET @@%.30s=%.*s", set->name, (int)(set->value.len < 40 ? set->value.len : 40),
                  (const char *)set->value.at);
         return;
     }
@@ -275,7 +275,7 @@ static void adopt(struct session *s)
         if (set.scope == SQL_SET_GLOBAL || (set.scope != SQL_SET_USER && ours) ||
             (set.scope == SQL_SET_ONE_SHOT && is_transaction_characteristic(set.name)))
             continue;
-        char name[SQL_NAME_SIZE];
+        char name[SQL_NAME_SIZE + 1];
         setting_name(&set, name, sizeof name);
         note_sql_mode(s, &set);
         if (!same_everywhere(s, &set)) {
