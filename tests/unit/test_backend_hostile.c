@@ -31,11 +31,11 @@ static struct net_listener *listener;
 
 static void say_step(void)
 {
-    if (n_said >= STEPS)
+    unsigned step = n_said++;
+    if (step >= STEPS || !buf_len(&script[step]))
         return;
-    buf_append(&liar->out, buf_at(&script[n_said]), buf_len(&script[n_said]));
+    buf_append(&liar->out, buf_at(&script[step]), buf_len(&script[step]));
     net_conn_flush(liar);
-    n_said++;
 }
 
 static void on_heard(void *arg)
@@ -208,7 +208,7 @@ static void expect_words(const char *what)
 
 static bool was_heard(const char *text)
 {
-    return memmem(buf_at(&heard), buf_len(&heard), text, strlen(text)) != NULL;
+    return buf_len(&heard) && memmem(buf_at(&heard), buf_len(&heard), text, strlen(text)) != NULL;
 }
 
 static void expect_refusal(uint16_t code, const char *what)

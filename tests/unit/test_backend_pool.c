@@ -107,6 +107,7 @@ static void what_cannot_be_lent_again_is_closed(void)
     CU_ASSERT_EQUAL(stats.closed, 3);
     CU_ASSERT_EQUAL(stats.idle + stats.lent + stats.opening, 0);
     CU_ASSERT_FALSE(a.over); /* forgotten without a callback */
+    side_answer_fini(&a);
     side_down();
 }
 
@@ -203,6 +204,7 @@ static void clients_with_other_capabilities_share_nothing(void)
     side_send(found.c, &a, "UPDATE t.n SET v = v WHERE id = 1");
     side_wait(&a);
     CU_ASSERT_EQUAL(a.outcome.affected_rows, 1); /* found, not changed */
+    side_answer_fini(&a);
     uint64_t id = found.c->connection_id;
     backend_release(side_pools, found.c);
     struct backend_conn *first = side_get(SIDE_NARROW);
@@ -210,6 +212,7 @@ static void clients_with_other_capabilities_share_nothing(void)
     side_send(first, &a, "UPDATE t.n SET v = v WHERE id = 1");
     side_wait(&a);
     CU_ASSERT_EQUAL(a.outcome.affected_rows, 0);
+    side_answer_fini(&a);
     CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).idle, 1);
     side_ask(&plain, SIDE_NARROW, 0, 0); /* the limit is two, and the idle one is of the other kind: it makes room */
     side_run(&plain.answered);
