@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 
-#define VERSION 1
+#define RECORD_VERSION 1
 
 /* --- fields --- */
 
@@ -51,7 +51,7 @@ static bool take_bool(struct cursor *c)
 static struct cursor open_record(struct slice payload)
 {
     struct cursor c = cursor_make(payload.at, payload.len);
-    c.bad = cursor_u8(&c) != VERSION;
+    c.bad = cursor_u8(&c) != RECORD_VERSION;
     return c;
 }
 
@@ -60,7 +60,7 @@ static struct cursor open_record(struct slice payload)
 void xa_decision_write(struct buf *out, const struct xa_decision *d)
 {
     CHECK(d->n_branches <= XA_MAX_BRANCHES && d->n_slots <= XA_MAX_SLOTS);
-    buf_u8(out, VERSION);
+    buf_u8(out, RECORD_VERSION);
     put_name(out, d->gtrid.text, sizeof d->gtrid.text);
     buf_u64le(out, (uint64_t)d->decided_ms);
     put_text(out, d->who, sizeof d->who);
@@ -108,7 +108,7 @@ bool xa_decision_read(struct slice payload, struct xa_decision *d)
 
 void xa_done_write(struct buf *out, const struct xa_done *d)
 {
-    buf_u8(out, VERSION);
+    buf_u8(out, RECORD_VERSION);
     put_name(out, d->gtrid.text, sizeof d->gtrid.text);
 }
 
@@ -123,7 +123,7 @@ bool xa_done_read(struct slice payload, struct xa_done *d)
 
 void xa_person_verdict_write(struct buf *out, const struct xa_person_verdict *v)
 {
-    buf_u8(out, VERSION);
+    buf_u8(out, RECORD_VERSION);
     put_name(out, v->gtrid.text, sizeof v->gtrid.text);
     buf_u8(out, v->commit);
     buf_u8(out, v->forced);
@@ -149,7 +149,7 @@ bool xa_person_verdict_read(struct slice payload, struct xa_person_verdict *v)
 
 void xa_identity_write(struct buf *out, const struct xa_identity *i)
 {
-    buf_u8(out, VERSION);
+    buf_u8(out, RECORD_VERSION);
     put_name(out, i->backend, sizeof i->backend);
     put_name(out, i->server, sizeof i->server);
 }
@@ -166,7 +166,7 @@ bool xa_identity_read(struct slice payload, struct xa_identity *i)
 
 void xa_connection_write(struct buf *out, const struct xa_connection *k)
 {
-    buf_u8(out, VERSION);
+    buf_u8(out, RECORD_VERSION);
     put_name(out, k->backend, sizeof k->backend);
     put_text(out, k->account, sizeof k->account);
     buf_u64le(out, k->connection_id);
