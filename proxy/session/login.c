@@ -45,14 +45,12 @@ static void server_version(const struct session *s, char *out, size_t size)
     for (size_t i = 0; i < s->world->backends.n; i++)
         if (s->world->backends.at[i].config->is_default)
             b = &s->world->backends.at[i];
-    char version[64] = "";
-    if (b) {
-        pthread_mutex_lock(&b->lock);
-        snprintf(version, sizeof version, "%s", b->version);
-        pthread_mutex_unlock(&b->lock);
-    }
+    struct backend_texts texts = {.version = ""};
+    if (b)
+        backend_texts(b, &texts);
+    const char *version = texts.version;
     /* MariaDB before 11 puts 5.5.5- before its own version so that old clients see a number they know */
-    snprintf(out, size, "%s%s", strstr(version, "MariaDB") && version[0] == '1' && version[1] == '0' ? "5.5.5-" : "",
+    snprintf(out, size, "%s%.50s", strstr(version, "MariaDB") && version[0] == '1' && version[1] == '0' ? "5.5.5-" : "",
              *version ? version : "8.0.36-xaproxy");
 }
 

@@ -214,12 +214,10 @@ static bool wait_a_moment(struct session *s)
 
 static void answer_verdict(struct session *s, struct backend *b, uint16_t code, const char *what)
 {
-    char verdict[512];
-    pthread_mutex_lock(&b->lock);
-    snprintf(verdict, sizeof verdict, "%s", b->verdict);
-    pthread_mutex_unlock(&b->lock);
+    struct backend_texts texts;
+    backend_texts(b, &texts);
     session_answer_error(s, code, code == 1235 ? "42000" : "HY000", "backend '%s' %s: %.300s", b->config->name, what,
-                         *verdict ? verdict : "it has not been checked yet");
+                         *texts.verdict ? texts.verdict : "it has not been checked yet");
 }
 
 /* Is the server fit for a (further) branch of the open transaction? False: waiting, or the error was answered. */
