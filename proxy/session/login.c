@@ -292,11 +292,10 @@ void login_on_read(struct session *s)
             net_conn_tls_server(s->net, s->world->listener_tls[s->listener]);
             return;
         }
-        struct net_conn *net = s->net;
-        take_packet(s, payload);
-        if (s->net != net)
-            return; /* sent away */
+        buf_clear(&s->command);
+        buf_append(&s->command, payload.at, payload.len);
         wire_gather_done(&s->gatherer, &s->net->in);
+        take_packet(s, (struct slice){buf_at(&s->command), buf_len(&s->command)});
     }
     if (s->phase == SESSION_LOGIN)
         limit_reading(s);
