@@ -1,10 +1,12 @@
-/* What a single value cannot show: references to what is not there, values that contradict each other. Each complaint stands at
- * the line that should change and names the other one. */
+/* What a single value cannot show: references to what is not there, values that contradict each other. Each complaint
+ * stands at the line that should change and names the other one. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "proxy/config/table.h"
+
+enum { SCHEMAS_MAX = 10000 };
 
 /* --- listeners --- */
 
@@ -20,16 +22,17 @@ static void check_listener(struct config_source *s, const struct config *c, size
     if (!l->tls_cert != !l->tls_key)
         config_complain(s, line, "[listener %s]: tls_cert and tls_key are given together", l->name);
     else if (l->tls_required && !l->tls_cert)
-        config_complain(s, line,
-                        "[listener %s] requires TLS and has no tls_cert and tls_key (certs/make-dev-certs makes some for a "
-                        "try); or say tls_required = off",
-                        l->name);
+        config_complain(
+            s, line,
+            "[listener %s] requires TLS and has no tls_cert and tls_key (certs/make-dev-certs makes some for a "
+            "try); or say tls_required = off",
+            l->name);
     if (l->tls_ca && !l->tls_cert)
         config_complain(s, line, "[listener %s]: tls_ca without tls_cert and tls_key", l->name);
     for (size_t m = 0; m < n; m++)
         if (same_place(l->address, l->port, c->listeners[m].address, c->listeners[m].port))
-            config_complain(s, line, "[listener %s] listens where [listener %s] does (line %d)", l->name, c->listeners[m].name,
-                            config_line(s, CONFIG_KIND_listener, m, NULL));
+            config_complain(s, line, "[listener %s] listens where [listener %s] does (line %d)", l->name,
+                            c->listeners[m].name, config_line(s, CONFIG_KIND_listener, m, NULL));
 }
 
 static size_t count_users(const struct config *c, bool admin)
@@ -47,8 +50,9 @@ static void check_listeners(struct config_source *s, const struct config *c)
         check_listener(s, c, n);
         clients |= !c->listeners[n].admin;
         if (!count_users(c, c->listeners[n].admin))
-            config_complain(s, config_line(s, CONFIG_KIND_listener, n, NULL), "nobody could log in at [listener %s]: there is no [%s NAME]",
-                            c->listeners[n].name, c->listeners[n].admin ? "admin" : "user");
+            config_complain(s, config_line(s, CONFIG_KIND_listener, n, NULL),
+                            "nobody could log in at [listener %s]: there is no [%s NAME]", c->listeners[n].name,
+                            c->listeners[n].admin ? "admin" : "user");
     }
     if (!clients)
         config_complain(s, 1, "there is no [listener NAME] for clients");
@@ -65,8 +69,8 @@ static void check_schema(struct config_source *s, const struct config *c, size_t
                 config_complain(s, line, "schema \"%s\" is also on [backend %s] (line %d)", schema, c->backends[m].name,
                                 config_line(s, CONFIG_KIND_backend, m, "schemas"));
     if (redis >= 0)
-        config_complain(s, line, "schema \"%s\" has the name of [redis %s] (line %d): CALL %s.… would mean both", schema,
-                        c->redis[redis].name, config_line(s, CONFIG_KIND_redis, (size_t)redis, NULL), schema);
+        config_complain(s, line, "schema \"%s\" has the name of [redis %s] (line %d): CALL %s.… would mean both",
+                        schema, c->redis[redis].name, config_line(s, CONFIG_KIND_redis, (size_t)redis, NULL), schema);
     if (!strcasecmp(schema, "xa"))
         config_complain(s, line, "\"xa\" is the proxy's own: CALL xa.…");
 }
@@ -80,11 +84,14 @@ static void check_backend(struct config_source *s, const struct config *c, size_
     for (size_t m = 0; m < n; m++) {
         const struct config_backend *other = &c->backends[m];
         if (same_place(b->address, b->port, other->address, other->port))
-            config_complain(s, line, "[backend %s] is the same server as [backend %s] (line %d): give it one section with all its schemas",
-                            b->name, other->name, config_line(s, CONFIG_KIND_backend, m, NULL));
+            config_complain(
+                s, line,
+                "[backend %s] is the same server as [backend %s] (line %d): give it one section with all its schemas",
+                b->name, other->name, config_line(s, CONFIG_KIND_backend, m, NULL));
         if (b->is_default && other->is_default)
-            config_complain(s, config_line(s, CONFIG_KIND_backend, n, "default"), "[backend %s] is the default already (line %d)",
-                            other->name, config_line(s, CONFIG_KIND_backend, m, "default"));
+            config_complain(s, config_line(s, CONFIG_KIND_backend, n, "default"),
+                            "[backend %s] is the default already (line %d)", other->name,
+                            config_line(s, CONFIG_KIND_backend, m, "default"));
     }
 }
 
@@ -98,8 +105,8 @@ static void check_redis(struct config_source *s, const struct config *c, size_t 
         config_complain(s, config_line(s, CONFIG_KIND_redis, n, "user"), "\"user\" without password or password_file");
     for (size_t m = 0; m < n; m++)
         if (same_place(r->address, r->port, c->redis[m].address, c->redis[m].port) && r->db == c->redis[m].db)
-            config_complain(s, line, "[redis %s] is the same database as [redis %s] (line %d)", r->name, c->redis[m].name,
-                            config_line(s, CONFIG_KIND_redis, m, NULL));
+            config_complain(s, line, "[redis %s] is the same database as [redis %s] (line %d)", r->name,
+                            c->redis[m].name, config_line(s, CONFIG_KIND_redis, m, NULL));
 }
 
 /* --- users --- */
@@ -138,8 +145,8 @@ static void check_user(struct config_source *s, const struct config *c, size_t n
     for (size_t m = 0; m < c->n_backends; m++)
         for (char **word = c->backends[m].schemas; word && *word; word++)
             config_suggest(&schema, *word);
-    config_complain(s, config_line(s, CONFIG_KIND_user, n, "default_schema"), "schema \"%s\" is on no backend%s", u->default_schema,
-                    config_suggested(&schema, hint, sizeof hint));
+    config_complain(s, config_line(s, CONFIG_KIND_user, n, "default_schema"), "schema \"%s\" is on no backend%s",
+                    u->default_schema, config_suggested(&schema, hint, sizeof hint));
 }
 
 /* --- the whole --- */
@@ -150,14 +157,28 @@ static void check_proxy(struct config_source *s, const struct config *c)
         config_complain(s, config_line(s, CONFIG_KIND_proxy, 0, "wal_max_size"),
                         "wal_max_size must hold at least 4 segments of wal_segment_size (line %d)",
                         config_line(s, CONFIG_KIND_proxy, 0, "wal_segment_size"));
-    if (c->max_unauthenticated > c->max_clients && config_part_item(config_source_part(s, CONFIG_KIND_proxy, 0), "max_unauthenticated"))
+    if (c->max_unauthenticated > c->max_clients &&
+        config_part_item(config_source_part(s, CONFIG_KIND_proxy, 0), "max_unauthenticated"))
         config_complain(s, config_line(s, CONFIG_KIND_proxy, 0, "max_unauthenticated"), "more than max_clients");
     if (!c->n_backends)
         config_complain(s, 1, "there is no [backend NAME]");
 }
 
+static size_t count_schemas(const struct config *c)
+{
+    size_t found = 0;
+    for (size_t n = 0; n < c->n_backends; n++)
+        for (char **word = c->backends[n].schemas; word && *word; word++)
+            found++;
+    return found;
+}
+
 void config_check(struct config_source *s, const struct config *c)
 {
+    if (count_schemas(c) > SCHEMAS_MAX) { /* each is compared with each */
+        config_complain(s, 1, "more than %d schemas", SCHEMAS_MAX);
+        return;
+    }
     check_proxy(s, c);
     check_listeners(s, c);
     for (size_t n = 0; n < c->n_backends; n++)

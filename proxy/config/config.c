@@ -1,5 +1,5 @@
-/* From a file to a checked struct config: reads the text, has it cut, fills the structs row by row, has them checked. Answers what
- * everybody asks of it afterwards. */
+/* From a file to a checked struct config: reads the text, has it cut, fills the structs row by row, has them checked.
+ * Answers what everybody asks of it afterwards. */
 #include "proxy/config/config.h"
 
 #include <errno.h>
@@ -60,13 +60,12 @@ static const struct config_item *item_for_field(const struct config_part *p, con
 static void fill_defaults(struct config_source *s, const struct config_part *p, void *object)
 {
     char why[300];
-    CONFIG_FOR_OPTION(o, p->kind)
-    {
+    CONFIG_FOR_OPTION(o, p->kind) {
         if (!o->default_text || item_for_field(p, o))
             continue;
         if (o->default_text == config_required)
-            config_complain(s, p->line, "[%s%s%s] needs \"%s\": %s", config_sections[p->kind].word, *p->name ? " " : "", p->name,
-                            o->name, o->help);
+            config_complain(s, p->line, "[%s%s%s] needs \"%s\": %s", config_sections[p->kind].word, *p->name ? " " : "",
+                            p->name, o->name, o->help);
         else
             CHECK(config_value_read(o, o->default_text, s->folder, object, why, sizeof why));
     }
@@ -234,7 +233,8 @@ struct config *config_load(const char *path, char **errors)
     explicit_bzero(text, n);
     free(text);
     if (c && st.st_mode & S_IROTH && secrets)
-        log_warn("config_secret_open", "file=%s why=\"it holds passwords and everybody can read it\" remedy=\"chmod 640\"", path);
+        log_warn("config_secret_open",
+                 "file=%s why=\"it holds passwords and everybody can read it\" remedy=\"chmod 640\"", path);
     return c;
 }
 

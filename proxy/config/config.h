@@ -1,5 +1,5 @@
-/* The configuration as everybody sees it: one immutable snapshot per process life. Read from one file whose sections repeat.
- * Options are rows of one table in options.def; this header's structs are what those rows fill. */
+/* The configuration as everybody sees it: one immutable snapshot per process life. Read from one file whose sections
+ * repeat. Options are rows of one table in options.def; this header's structs are what those rows fill. */
 #ifndef PROXY_CONFIG_CONFIG_H
 #define PROXY_CONFIG_CONFIG_H
 
@@ -11,18 +11,18 @@
 
 struct config_listener { /* [listener NAME] */
     char *name;
-    char *address;  /* default 127.0.0.1; a path beginning with / is a local socket */
-    int port;       /* default 6033 */
-    bool admin;     /* speaks to the DBA: the accounts are the [admin NAME] sections */
-    bool tls_required; /* default on, on a local socket off */
+    char *address;                     /* default 127.0.0.1; a path beginning with / is a local socket */
+    int port;                          /* default 6033 */
+    bool admin;                        /* speaks to the DBA: the accounts are the [admin NAME] sections */
+    bool tls_required;                 /* default on, on a local socket off */
     char *tls_cert, *tls_key, *tls_ca; /* ca: client certificates are asked for */
-    int max_clients; /* 0 = no limit of its own */
+    int max_clients;                   /* 0 = no limit of its own */
 };
 struct config_account { /* [account USER@BACKEND]: what a proxy user is on a backend */
-    char *user;     /* proxy user; "*" = anyone without an own row */
+    char *user;         /* proxy user; "*" = anyone without an own row */
     char *backend;
-    char *backend_user;  /* never NULL: without an own row of the option it is the proxy user's */
-    char *password; /* from password= or password_file=; NULL = none */
+    char *backend_user; /* never NULL: without an own row of the option it is the proxy user's */
+    char *password;     /* from password= or password_file=; NULL = none */
 };
 struct config_user { /* [user NAME], [admin NAME] */
     char *name;
@@ -30,24 +30,24 @@ struct config_user { /* [user NAME], [admin NAME] */
     char *password_verifier; /* $5$... */
     char *native_verifier;   /* *HEX; may be absent */
     char *default_schema;
-    int max_connections;     /* 0 = no limit of its own */
+    int max_connections; /* 0 = no limit of its own */
 };
 struct config_backend { /* [backend NAME] */
-    char *name;     /* <= 32 bytes of [A-Za-z0-9_-] */
-    char *address;  /* host, or /socket */
+    char *name;         /* <= 32 bytes of [A-Za-z0-9_-] */
+    char *address;      /* host, or /socket */
     int port;
-    char **schemas; /* NULL-terminated; schemas = a b c */
+    char **schemas;  /* NULL-terminated; schemas = a b c */
     bool is_default; /* statements that name no schema go here; else the first backend */
-    bool tls;       /* default on, on a local socket off; verify against tls_ca and the name */
+    bool tls;        /* default on, on a local socket off; verify against tls_ca and the name */
     bool tls_verify;
     char *tls_ca;
     char *tls_name; /* name to verify; never NULL: default is the address */
     char *resolver_user, *resolver_password;
     bool allow_unsafe;
-    int max_connections;     /* per worker and account */
+    int max_connections; /* per worker and account */
     int connect_timeout_ms;
-    int lock_wait_s;         /* default 5 */
-    int commit_timeout_ms;   /* PREPARE and COMMIT deadline, default 10 s */
+    int lock_wait_s;          /* default 5 */
+    int commit_timeout_ms;    /* PREPARE and COMMIT deadline, default 10 s */
     int statement_timeout_ms; /* 0 = none */
 };
 enum config_dirty { CONFIG_DIRTY_SKIP, CONFIG_DIRTY_FORCE };
@@ -58,43 +58,49 @@ struct config_redis { /* [redis NAME]: NAME is the SQL schema of its CALLs */
     int port;
     char *user, *password;
     int db;
-    int lock_wait_ms;        /* default 3000 */
-    int timeout_ms;          /* connect and reply */
-    int image_max;           /* elements, default 10000 */
-    int image_max_bytes;     /* default 1 MiB */
+    int lock_wait_ms;    /* default 3000 */
+    int timeout_ms;      /* connect and reply */
+    int image_max;       /* elements, default 10000 */
+    int image_max_bytes; /* default 1 MiB */
     enum config_dirty dirty;
     enum config_durability durability;
     int durability_replicas, durability_timeout_ms;
-    bool allow_unsafe;       /* eviction policies that may take control keys */
-    int decision_keep_s;     /* default 86400 */
-    int max_connections;     /* per worker */
+    bool allow_unsafe;   /* eviction policies that may take control keys */
+    int decision_keep_s; /* default 86400 */
+    int max_connections; /* per worker */
 };
 struct config {
     /* [proxy] */
-    char *node;              /* required: 1..12 of [a-z0-9_-] */
-    char *data_dir;          /* required: the log lives in data_dir/log */
-    int workers;             /* >= 1; default: cores */
+    char *node;     /* required: 1..12 of [a-z0-9_-] */
+    char *data_dir; /* required: the log lives in data_dir/log */
+    int workers;    /* >= 1; default: cores */
     char *pid_file, *log_file, *log_level;
     int max_clients;
-    int max_packet;          /* bytes, default 16 MiB - 1 */
-    int login_timeout_ms;    /* default 10000, in total */
+    int max_packet;       /* bytes, default 16 MiB - 1 */
+    int login_timeout_ms; /* default 10000, in total */
     int max_unauthenticated;
     int idle_timeout_s, transaction_timeout_s;
-    int drain_timeout_ms;    /* SIGTERM, default 10000 */
-    int sweep_interval_ms;   /* default 1000 */
+    int drain_timeout_ms;                     /* SIGTERM, default 10000 */
+    int sweep_interval_ms;                    /* default 1000 */
     int64_t wal_segment_bytes, wal_max_bytes; /* max >= 4 segments */
-    bool one_phase;          /* default on */
+    bool one_phase;                           /* default on */
 
-    struct config_listener *listeners; size_t n_listeners;
-    struct config_user *users;         size_t n_users; /* admins too */
-    struct config_account *accounts;   size_t n_accounts;
-    struct config_backend *backends;   size_t n_backends;
-    struct config_redis *redis;        size_t n_redis;
+    struct config_listener *listeners;
+    size_t n_listeners;
+    struct config_user *users;
+    size_t n_users; /* admins too */
+    struct config_account *accounts;
+    size_t n_accounts;
+    struct config_backend *backends;
+    size_t n_backends;
+    struct config_redis *redis;
+    size_t n_redis;
 };
 
-/* Reads and checks the file whole: unknown words get a "did you mean", contradictions name both lines. Each error is one
- * line "file:line: text" in `errors` (a growing text, caller frees; NULL without any). NULL when there was any. What is
- * merely unwise (secrets that everybody can read) goes to the log. Relative paths are taken from the file's folder. */
+/* Reads and checks the file whole: unknown words get a "did you mean", contradictions name both lines. Each error is
+ * one line "file:line: text" in `errors` (a growing text, caller frees; NULL without any). NULL when there was any.
+ * What is merely unwise (secrets that everybody can read) goes to the log. Relative paths are taken from the file's
+ * folder. */
 struct config *config_load(const char *path, char **errors) MUST_USE;
 /* The same from memory; `path` is for messages and relative paths. */
 struct config *config_parse(const char *path, const void *text, size_t n, char **errors) MUST_USE;
@@ -108,9 +114,13 @@ int config_backend(const struct config *c, const char *name);
 int config_redis(const struct config *c, const char *name); /* schema names compare without case */
 
 /* For SHOW CONFIG, --help-config and the manual page: walks the option table. Secrets come out as "***". */
-/* default_text: "" where there is none, "required" where it must be given. type says unit or words too: "time, 0s to 1h". */
+/* default_text: "" where there is none, "required" where it must be given. type says unit or words too: "time, 0s to
+ * 1h". */
 void config_each_option(void (*each)(void *arg, const char *section, const char *option, const char *type,
-                                     const char *default_text, const char *help), void *arg);
-void config_each_value(const struct config *c, void (*each)(void *arg, const char *section, const char *name,
-                                                            const char *option, const char *value), void *arg);
+                                     const char *default_text, const char *help),
+                        void *arg);
+void config_each_value(const struct config *c,
+                       void (*each)(void *arg, const char *section, const char *name, const char *option,
+                                    const char *value),
+                       void *arg);
 #endif

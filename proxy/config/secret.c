@@ -45,7 +45,8 @@ char *config_secret_read(const char *path, char *why, size_t why_size)
     size_t len = end ? (size_t)(end - line) : (size_t)n;
     char *secret = NULL;
     if (len > SECRET_MAX || memchr(line, '\0', len)) {
-        snprintf(why, why_size, "the first line of %s is no password: longer than %d bytes, or with a NUL", path, SECRET_MAX);
+        snprintf(why, why_size, "the first line of %s is no password: longer than %d bytes, or with a NUL", path,
+                 SECRET_MAX);
     } else {
         secret = strndup(line, len);
         CHECK(secret);

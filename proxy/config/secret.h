@@ -7,8 +7,8 @@
 
 #include "base/check.h"
 
-/* The first line of a regular file, without its end; heap, the caller's. NULL with why. A file that everybody can read is
- * used, with a warning in the log. */
+/* The first line of a regular file, without its end; heap, the caller's. NULL with why. A file that everybody can read
+ * is used, with a warning in the log. */
 char *config_secret_read(const char *path, char *why, size_t why_size) MUST_USE;
 
 #endif

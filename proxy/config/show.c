@@ -4,12 +4,14 @@
 #include <string.h>
 
 void config_each_option(void (*each)(void *arg, const char *section, const char *option, const char *type,
-                                     const char *default_text, const char *help), void *arg)
+                                     const char *default_text, const char *help),
+                        void *arg)
 {
     for (const struct config_option *o = config_options; o < config_options + config_n_options; o++) {
         struct buf type = {0};
         config_value_describe(o, &type);
-        each(arg, config_sections[o->section].word, o->name, buf_cstr(&type), o->default_text ? o->default_text : "", o->help);
+        each(arg, config_sections[o->section].word, o->name, buf_cstr(&type), o->default_text ? o->default_text : "",
+             o->help);
         buf_fini(&type);
     }
 }
@@ -24,8 +26,10 @@ static const char *name_of(const struct config *c, enum config_kind kind, size_t
     return buf_cstr(out);
 }
 
-void config_each_value(const struct config *c, void (*each)(void *arg, const char *section, const char *name,
-                                                            const char *option, const char *value), void *arg)
+void config_each_value(const struct config *c,
+                       void (*each)(void *arg, const char *section, const char *name, const char *option,
+                                    const char *value),
+                       void *arg)
 {
     struct buf name = {0}, value = {0};
     for (enum config_kind kind = 0; kind < CONFIG_KINDS; kind++)
@@ -33,8 +37,7 @@ void config_each_value(const struct config *c, void (*each)(void *arg, const cha
             if (!config_is_kind(c, kind, n))
                 continue;
             name_of(c, kind, n, &name);
-            CONFIG_FOR_OPTION(o, kind)
-            {
+            CONFIG_FOR_OPTION(o, kind) {
                 if (o->type == CONFIG_TYPE_SECRET_FILE)
                     continue; /* the option whose field it filled is shown */
                 buf_clear(&value);

@@ -1,5 +1,5 @@
-/* Cuts the text into sections and options: lines, comments, brackets, equals signs, and words that the tables do not know. Leaves
- * the meaning of values to value, their agreement to check. */
+/* Cuts the text into sections and options: lines, comments, brackets, equals signs, and words that the tables do not
+ * know. Leaves the meaning of values to value, their agreement to check. */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "base/cursor.h"
 #include "proxy/config/table.h"
 
-enum { LINE_MAX_BYTES = 8192, LINES_MAX = 100000, PARTS_MAX = 10000, NAME_MAX_BYTES = 128, COMPLAINTS_MAX = 100 };
+enum { LINE_MAX_BYTES = 8192, LINES_MAX = 100000, PARTS_MAX = 2000, NAME_MAX_BYTES = 128, COMPLAINTS_MAX = 100 };
 
 void config_complain(struct config_source *s, int line, const char *fmt, ...)
 {
@@ -91,7 +91,8 @@ static void complain_of_section(struct reader *r, struct slice word)
 
 static bool name_is_plain(const char *name)
 {
-    return strlen(name) <= 32 && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
+    return strlen(name) <= 32 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
 }
 
 static void check_name(struct reader *r, const struct config_part *p)
@@ -122,8 +123,8 @@ static void check_not_twice(struct reader *r, const struct config_part *p)
 {
     for (const struct config_part *q = r->source->parts; q < p; q++)
         if (q->kind == p->kind && same_name(p->kind, q->name, p->name)) {
-            config_complain(r->source, r->line, "[%s%s%s] a second time; the first is on line %d", config_sections[p->kind].word,
-                            *p->name ? " " : "", p->name, q->line);
+            config_complain(r->source, r->line, "[%s%s%s] a second time; the first is on line %d",
+                            config_sections[p->kind].word, *p->name ? " " : "", p->name, q->line);
             return;
         }
 }
@@ -181,8 +182,8 @@ static void check_item_not_twice(struct reader *r, const struct config_part *p, 
         if (item->option == o)
             config_complain(r->source, r->line, "\"%s\" a second time; the first is on line %d", o->name, item->line);
         else if (item->option->offset == o->offset)
-            config_complain(r->source, r->line, "\"%s\" and \"%s\" (line %d) exclude each other", o->name, item->option->name,
-                            item->line);
+            config_complain(r->source, r->line, "\"%s\" and \"%s\" (line %d) exclude each other", o->name,
+                            item->option->name, item->line);
     }
 }
 
@@ -291,6 +292,8 @@ void config_source_read(struct config_source *s, const void *text, size_t n)
     while (cursor_left(&c)) {
         r.line++;
         read_line(&r, next_line(&c));
+        if (s->n_complaints > COMPLAINTS_MAX)
+            return; /* nobody reads further */
         if (r.line >= LINES_MAX || s->n_parts >= PARTS_MAX) {
             config_complain(s, r.line, "too long: %d lines and %d sections are the limit", LINES_MAX, PARTS_MAX);
             return;

@@ -27,7 +27,8 @@ static size_t distance(const char *a, const char *b)
         for (size_t j = 1; j <= b_len; j++) {
             bool same = !strncasecmp(a + i - 1, b + j - 1, 1);
             now[j] = least(before[j] + 1, now[j - 1] + 1, before[j - 1] + !same);
-            bool swapped = i > 1 && j > 1 && !strncasecmp(a + i - 1, b + j - 2, 1) && !strncasecmp(a + i - 2, b + j - 1, 1);
+            bool swapped =
+                i > 1 && j > 1 && !strncasecmp(a + i - 1, b + j - 2, 1) && !strncasecmp(a + i - 2, b + j - 1, 1);
             if (swapped && earlier[j - 2] + 1 < now[j])
                 now[j] = earlier[j - 2] + 1;
         }

@@ -5,9 +5,13 @@
 
 const struct config_section config_sections[CONFIG_KINDS] = {
     {"proxy", sizeof(struct config), 0, 0, 0, "[proxy]: the daemon itself"},
-#define SECTION(word, type, array, name, help)                                                                              \
-    {#word, sizeof(struct type), offsetof(struct config, array), offsetof(struct config, n_##array),                        \
-     offsetof(struct type, name), help},
+#define SECTION(word, type, array, name, help)                                                                         \
+    {#word,                                                                                                            \
+     sizeof(struct type),                                                                                              \
+     offsetof(struct config, array),                                                                                   \
+     offsetof(struct config, n_##array),                                                                               \
+     offsetof(struct type, name),                                                                                      \
+     help},
 #include "proxy/config/sections.def"
 #undef SECTION
 };
@@ -23,9 +27,17 @@ const char config_required[] = "required";
 #define NONE NULL
 
 const struct config_option config_options[] = {
-#define OPTION(section, name, type, field, default_text, min, max, unit, help)                                              \
-    {CONFIG_KIND_##section, #name, CONFIG_TYPE_##type, offsetof(typeof(config_a_##section), field),                         \
-     sizeof(config_a_##section.field), default_text, min, max, unit, help},
+#define OPTION(section, name, type, field, default_text, min, max, unit, help)                                         \
+    {CONFIG_KIND_##section,                                                                                            \
+     #name,                                                                                                            \
+     CONFIG_TYPE_##type,                                                                                               \
+     offsetof(typeof(config_a_##section), field),                                                                      \
+     sizeof(config_a_##section.field),                                                                                 \
+     default_text,                                                                                                     \
+     min,                                                                                                              \
+     max,                                                                                                              \
+     unit,                                                                                                             \
+     help},
 #include "proxy/config/options.def"
 #undef OPTION
 };

@@ -15,30 +15,30 @@ enum config_kind {
 
 struct config_section {
     const char *word;
-    size_t size;                  /* of the struct its options fill */
-    size_t array, count;          /* where struct config keeps them; unused for [proxy] */
-    size_t name;                  /* field of the struct that holds the section's name */
+    size_t size;         /* of the struct its options fill */
+    size_t array, count; /* where struct config keeps them; unused for [proxy] */
+    size_t name;         /* field of the struct that holds the section's name */
     const char *help;
 };
 extern const struct config_section config_sections[CONFIG_KINDS];
 
 /* TYPE(name, what people call it, the field is heap memory) */
-#define CONFIG_TYPES(TYPE)                                                                                                  \
-    TYPE(STRING, "text", true)                                                                                              \
-    TYPE(NODE, "name", true)                                                                                                \
-    TYPE(PATH, "path", true)                                                                                                \
-    TYPE(ADDRESS, "address", true)                                                                                          \
-    TYPE(CHOICE, "word", true)                                                                                              \
-    TYPE(ENUM, "word", false)                                                                                               \
-    TYPE(WORDS, "words", true)                                                                                              \
-    TYPE(INT, "number", false)                                                                                              \
-    TYPE(BOOL, "switch", false)                                                                                             \
-    TYPE(SECONDS, "time", false)                                                                                            \
-    TYPE(MILLISECONDS, "time", false)                                                                                       \
-    TYPE(SIZE, "size", false)                                                                                               \
-    TYPE(SECRET, "secret", true)                                                                                            \
-    TYPE(SECRET_FILE, "path", true)                                                                                         \
-    TYPE(VERIFIER, "secret", true)                                                                                          \
+#define CONFIG_TYPES(TYPE)                                                                                             \
+    TYPE(STRING, "text", true)                                                                                         \
+    TYPE(NODE, "name", true)                                                                                           \
+    TYPE(PATH, "path", true)                                                                                           \
+    TYPE(ADDRESS, "address", true)                                                                                     \
+    TYPE(CHOICE, "word", true)                                                                                         \
+    TYPE(ENUM, "word", false)                                                                                          \
+    TYPE(WORDS, "words", true)                                                                                         \
+    TYPE(INT, "number", false)                                                                                         \
+    TYPE(BOOL, "switch", false)                                                                                        \
+    TYPE(SECONDS, "time", false)                                                                                       \
+    TYPE(MILLISECONDS, "time", false)                                                                                  \
+    TYPE(SIZE, "size", false)                                                                                          \
+    TYPE(SECRET, "secret", true)                                                                                       \
+    TYPE(SECRET_FILE, "path", true)                                                                                    \
+    TYPE(VERIFIER, "secret", true)                                                                                     \
     TYPE(NATIVE, "secret", true)
 
 enum config_type {
@@ -65,8 +65,8 @@ bool config_type_is_heap(enum config_type type);
 bool config_type_is_secret(enum config_type type);
 
 /* Walks the options of one section. */
-#define CONFIG_FOR_OPTION(o, kind)                                                                                          \
-    for (const struct config_option *o = config_options; o < config_options + config_n_options; o++)                        \
+#define CONFIG_FOR_OPTION(o, kind)                                                                                     \
+    for (const struct config_option *o = config_options; o < config_options + config_n_options; o++)                   \
         if (o->section == (kind))
 
 /* How many objects of this kind c has, and the index-th (for [proxy] c itself). */

@@ -68,7 +68,8 @@ static bool read_address(struct reading *r)
     if (*r->text == '[')
         return wrong(r, "an IPv6 address stands here without brackets, the port in \"port\"");
     if (*r->text != '/' && colon && !strchr(colon + 1, ':'))
-        return wrong(r, "\"%.*s\" is the address, \"%s\" belongs into \"port\"", (int)(colon - r->text), r->text, colon + 1);
+        return wrong(r, "\"%.*s\" is the address, \"%s\" belongs into \"port\"", (int)(colon - r->text), r->text,
+                     colon + 1);
     return keep_text(r, r->text);
 }
 
@@ -185,9 +186,10 @@ struct unit {
     int64_t factor;
 };
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
-static const struct unit time_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
-static const struct unit size_units[] = {
-    {"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", INT64_C(1) << 40}, {NULL, 0}};
+static const struct unit time_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                         {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit size_units[] = {{"", 1},        {"K", 1 << 10},          {"M", 1 << 20},
+                                         {"G", 1 << 30}, {"T", INT64_C(1) << 40}, {NULL, 0}};
 
 static const struct unit *units_of(enum config_type type)
 {
@@ -380,7 +382,7 @@ void config_value_print(const struct config_option *o, const void *object, struc
 void config_value_describe(const struct config_option *o, struct buf *out)
 {
     buf_text(out, config_type_name(o->type));
-    if (*o->unit)
+    if (strcmp(config_type_name(o->type), o->unit))
         buf_printf(out, ": %s", o->unit);
     if (o->max) {
         buf_text(out, ", ");

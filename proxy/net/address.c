@@ -25,8 +25,7 @@ static struct list names = LIST_INIT(names);
 
 static struct known_name *find_name(const char *host)
 {
-    LIST_FOR(m, &names)
-    {
+    LIST_FOR(m, &names) {
         struct known_name *known = CONTAINER_OF(m, struct known_name, link);
         if (!strcmp(known->host, host))
             return known;
@@ -87,7 +86,8 @@ int net_resolve(const char *host, char *why, size_t why_size)
     struct addrinfo hints = {.ai_flags = AI_ADDRCONFIG, .ai_socktype = SOCK_STREAM}, *found;
     int err = getaddrinfo(host, NULL, &hints, &found);
     if (err) {
-        snprintf(why, why_size, "cannot resolve \"%s\": %s", host, err == EAI_SYSTEM ? strerror(errno) : gai_strerror(err));
+        snprintf(why, why_size, "cannot resolve \"%s\": %s", host,
+                 err == EAI_SYSTEM ? strerror(errno) : gai_strerror(err));
         return -1;
     }
     remember(host, found->ai_addr, found->ai_addrlen);
@@ -103,7 +103,8 @@ static void set_port(struct sockaddr_storage *address, uint16_t port)
         ((struct sockaddr_in *)address)->sin_port = htons(port);
 }
 
-int net_address(const char *host, uint16_t port, struct sockaddr_storage *out, socklen_t *len, char *why, size_t why_size)
+int net_address(const char *host, uint16_t port, struct sockaddr_storage *out, socklen_t *len, char *why,
+                size_t why_size)
 {
     memset(out, 0, sizeof *out);
     if (!parse_numeric(host, out, len) && !recall(host, out, len)) {

@@ -1,5 +1,5 @@
-/* A connection's life: made from an accepted descriptor or by connecting, failed or closed, freed at the end of a turn. Leaves
- * bytes to conn_io and the change to TLS to conn_tls. */
+/* A connection's life: made from an accepted descriptor or by connecting, failed or closed, freed at the end of a turn.
+ * Leaves bytes to conn_io and the change to TLS to conn_tls. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +67,8 @@ struct net_conn *net_conn_connect(struct net_loop *loop, const char *host, uint1
 {
     struct sockaddr_storage to;
     socklen_t len;
-    if (unix_path ? net_address_unix(unix_path, &to, &len, why, why_size) : net_address(host, port, &to, &len, why, why_size))
+    if (unix_path ? net_address_unix(unix_path, &to, &len, why, why_size)
+                  : net_address(host, port, &to, &len, why, why_size))
         return NULL;
     int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
@@ -86,8 +87,8 @@ struct net_conn *net_conn_connect(struct net_loop *loop, const char *host, uint1
     return &i->pub;
 }
 
-/* A connect to a port in the ephemeral range where nobody listens may meet itself (simultaneous open): it would talk to its
- * own echo and keep the port from the server that wants to come back. */
+/* A connect to a port in the ephemeral range where nobody listens may meet itself (simultaneous open): it would talk to
+ * its own echo and keep the port from the server that wants to come back. */
 static bool met_itself(int fd)
 {
     struct sockaddr_storage here = {0}, there = {0};

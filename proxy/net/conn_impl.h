@@ -1,5 +1,5 @@
-/* A connection from inside: its phase, its watcher, its places on the loop's lists. conn.c holds life and death, conn_io.c the
- * bytes, conn_tls.c the change to TLS. */
+/* A connection from inside: its phase, its watcher, its places on the loop's lists. conn.c holds life and death,
+ * conn_io.c the bytes, conn_tls.c the change to TLS. */
 #ifndef PROXY_NET_CONN_IMPL_H
 #define PROXY_NET_CONN_IMPL_H
 
@@ -16,10 +16,10 @@ enum net_phase {
     NET_OPEN,       /* bytes go both ways, plain or through the stream */
     NET_STARTTLS,   /* the last plain bytes go out */
     NET_HANDSHAKE,
-    NET_FAILED,     /* died by itself, the owner will be told at the end of the turn */
-    NET_FLUSHING,   /* the owner has left; its last bytes go out */
-    NET_LINGERING,  /* they are out; the peer's last ones are read away */
-    NET_DEAD,       /* memory goes back at the end of the turn */
+    NET_FAILED,    /* died by itself, the owner will be told at the end of the turn */
+    NET_FLUSHING,  /* the owner has left; its last bytes go out */
+    NET_LINGERING, /* they are out; the peer's last ones are read away */
+    NET_DEAD,      /* memory goes back at the end of the turn */
 };
 
 struct net_conn_impl {
@@ -27,23 +27,23 @@ struct net_conn_impl {
     int fd;
     enum net_phase phase;
     ev_io io;
-    ev_timer last_words;        /* FLUSHING and LINGERING: their deadline */
-    struct list all;            /* net_loop.conns */
-    struct list again;          /* net_loop.again */
-    struct list dirty;          /* net_loop.dirty */
-    struct list state;          /* net_loop.failed or .dead */
+    ev_timer last_words; /* FLUSHING and LINGERING: their deadline */
+    struct list all;     /* net_loop.conns */
+    struct list again;   /* net_loop.again */
+    struct list dirty;   /* net_loop.dirty */
+    struct list state;   /* net_loop.failed or .dead */
     struct net_tls_stream *stream;
-    size_t plain_left;          /* STARTTLS: bytes at the head of out that go before the handshake */
-    int read_event;             /* what reading waits for: EV_READ, with TLS sometimes EV_WRITE */
-    int write_event;            /* what writing or the handshake waits for, 0 = nothing */
+    size_t plain_left; /* STARTTLS: bytes at the head of out that go before the handshake */
+    int read_event;    /* what reading waits for: EV_READ, with TLS sometimes EV_WRITE */
+    int write_event;   /* what writing or the handshake waits for, 0 = nothing */
     bool paused;
     bool limited;
     size_t limit_left;
-    size_t read_size;           /* how much room to offer the next read: grows with what comes */
+    size_t read_size; /* how much room to offer the next read: grows with what comes */
     size_t high_water, low_water;
-    bool above_high;            /* out was above high water; on_drained is owed */
-    uint64_t written_turn;      /* the turn in which out was last written */
-    bool unread_words;          /* FAILED by a write: the peer may have said why before */
+    bool above_high;       /* out was above high water; on_drained is owed */
+    uint64_t written_turn; /* the turn in which out was last written */
+    bool unread_words;     /* FAILED by a write: the peer may have said why before */
     char why[NET_WHY_SIZE];
 };
 

@@ -1,5 +1,5 @@
-/* Bytes in and out of a connection, plain or through its TLS stream: what the watcher waits for, how much a turn may read, when
- * and how often is written. */
+/* Bytes in and out of a connection, plain or through its TLS stream: what the watcher waits for, how much a turn may
+ * read, when and how often is written. */
 #include "base/check.h"
 #include "proxy/net/conn_impl.h"
 

@@ -143,7 +143,8 @@ struct net_listener *net_listener_new(struct net_loop *loop, const char *address
     socklen_t len;
     char reason[128];
     bool local = address[0] == '/';
-    if (local ? net_address_unix(address, &at, &len, why, why_size) : net_address(address, port, &at, &len, why, why_size))
+    if (local ? net_address_unix(address, &at, &len, why, why_size)
+              : net_address(address, port, &at, &len, why, why_size))
         return NULL;
     int fd = listen_at(&at, len, reason, sizeof reason);
     if (fd < 0) {

@@ -1,5 +1,5 @@
-/* A listening socket on a loop: hands accepted descriptors on. Keeps a spare descriptor so that a full table means "refuse", not
- * "spin". */
+/* A listening socket on a loop: hands accepted descriptors on. Keeps a spare descriptor so that a full table means
+ * "refuse", not "spin". */
 #ifndef PROXY_NET_LISTENER_H
 #define PROXY_NET_LISTENER_H
 
@@ -8,8 +8,9 @@
 #include "proxy/net/loop.h"
 
 struct net_listener;
-/* address "127.0.0.1", "::" (both families), a name that net_resolve has learned, or "/path" for a local socket (a stale one is
- * replaced, one in use is not). on_accept (which must not free the listener) takes the fd (non-blocking, close-on-exec); peer as in struct net_conn. NULL with `why`. */
+/* address "127.0.0.1", "::" (both families), a name that net_resolve has learned, or "/path" for a local socket (a
+ * stale one is replaced, one in use is not). on_accept (which must not free the listener) takes the fd (non-blocking,
+ * close-on-exec); peer as in struct net_conn. NULL with `why`. */
 struct net_listener *net_listener_new(struct net_loop *loop, const char *address, uint16_t port,
                                       void (*on_accept)(void *arg, int fd, const char *peer), void *arg, char *why,
                                       size_t why_size);

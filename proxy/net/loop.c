@@ -1,5 +1,5 @@
-/* The turn: libev polls and calls back, then this file runs what was deferred, reports what failed, writes what is dirty and
- * frees what is dead. Leaves sockets to conn, timers and wake-ups to timer. */
+/* The turn: libev polls and calls back, then this file runs what was deferred, reports what failed, writes what is
+ * dirty and frees what is dead. Leaves sockets to conn, timers and wake-ups to timer. */
 #include "proxy/net/loop_impl.h"
 
 #include <stdlib.h>
@@ -59,8 +59,8 @@ static void run_deferred(struct net_loop *loop)
     d->run(d);
 }
 
-/* Each step may add to any list, so the most urgent list is looked for again after each. It ends: a connection is written
- * and reported once a turn at most. */
+/* Each step may add to any list, so the most urgent list is looked for again after each. It ends: a connection is
+ * written and reported once a turn at most. */
 static void end_turn(struct net_loop *loop)
 {
     for (;;) {

@@ -10,10 +10,11 @@
 
 struct net_loop;
 
-/* A turn: read all, call back, run what was deferred, write all, give back what was closed. A write to a closed socket raises
- * SIGPIPE nowhere in this folder (MSG_NOSIGNAL), so the process may treat that signal as it likes. */
+/* A turn: read all, call back, run what was deferred, write all, give back what was closed. A write to a closed socket
+ * raises SIGPIPE nowhere in this folder (MSG_NOSIGNAL), so the process may treat that signal as it likes. */
 struct net_loop *net_loop_new(void); /* NULL: no descriptors left */
-/* Closes the connections that are left, without callbacks. Timers, wakes and listeners must be gone, the mailbox empty. */
+/* Closes the connections that are left, without callbacks. Timers, wakes and listeners must be gone, the mailbox empty.
+ */
 void net_loop_free(struct net_loop *loop);
 void net_loop_run(struct net_loop *loop); /* until net_loop_stop from this thread; delivers the mailbox a last time */
 void net_loop_stop(struct net_loop *loop);
@@ -23,7 +24,8 @@ int64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, of this turn
 struct mailbox *net_loop_mailbox(struct net_loop *loop);
 void net_loop_set_receiver(struct net_loop *loop, void *receiver);
 
-/* Timers: embedded, one-shot, never early. Starting a running timer restarts it. Zeroed is valid for net_timer_stop and _fini. */
+/* Timers: embedded, one-shot, never early. Starting a running timer restarts it. Zeroed is valid for net_timer_stop and
+ * _fini. */
 struct net_timer {
     struct net_loop *loop;
     void (*on_timeout)(void *arg);
@@ -35,7 +37,8 @@ void net_timer_start(struct net_timer *t, int64_t after_ms);
 void net_timer_stop(struct net_timer *t);
 void net_timer_fini(struct net_timer *t);
 
-/* A flag (heap inside, given back by fini, which no raise may follow) that another thread may raise any number of times; on_wake runs once or more in the loop's thread. */
+/* A flag (heap inside, given back by fini, which no raise may follow) that another thread may raise any number of
+ * times; on_wake runs once or more in the loop's thread. */
 struct net_wake {
     void *impl;
 };
@@ -43,8 +46,8 @@ void net_wake_init(struct net_wake *w, struct net_loop *loop, void (*on_wake)(vo
 void net_wake_raise(struct net_wake *w); /* any thread */
 void net_wake_fini(struct net_wake *w);
 
-/* Work for the end of this turn (nothing is freed in its middle): runs once, in order, after all I/O callbacks and before
- * sockets are written. A deferred callback may defer again: that runs in the same end of turn. */
+/* Work for the end of this turn (nothing is freed in its middle): runs once, in order, after all I/O callbacks and
+ * before sockets are written. A deferred callback may defer again: that runs in the same end of turn. */
 struct net_deferred {
     struct list link; /* list_init before first use */
     void (*run)(struct net_deferred *d);

@@ -8,7 +8,7 @@
 
 struct net_loop {
     struct ev_loop *ev;
-    ev_async posted;    /* the mailbox has letters */
+    ev_async posted; /* the mailbox has letters */
     ev_check turn_begin;
     ev_prepare turn_end;
     ev_idle again_soon; /* active while `again` has members: the kernel will not report what TLS has already read */

@@ -16,7 +16,8 @@ static const char ciphers_1_2[] = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CH
 void net_tls_error(char *out, size_t out_size)
 {
     unsigned long code = ERR_peek_last_error();
-    const char *text = ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+    const char *text =
+        ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
     snprintf(out, out_size, "%s", text ? text : "unknown error");
     ERR_clear_error();
 }
@@ -70,7 +71,8 @@ static void warn_of_open_key(const char *file)
 static int say_mismatch(const struct net_tls_options *o, char *why, size_t why_size)
 {
     ERR_clear_error();
-    snprintf(why, why_size, "key %s does not belong to certificate %s; give the pair that was made together", o->key, o->cert);
+    snprintf(why, why_size, "key %s does not belong to certificate %s; give the pair that was made together", o->key,
+             o->cert);
     return -1;
 }
 
@@ -79,7 +81,8 @@ static int use_key(SSL_CTX *ctx, const struct net_tls_options *o, char *why, siz
     if (SSL_CTX_use_PrivateKey_file(ctx, o->key, SSL_FILETYPE_PEM) != 1) {
         if (ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_X509)
             return say_mismatch(o, why, why_size);
-        return say_unusable("key", o->key, "it must be PEM, without a passphrase, readable for this user", why, why_size);
+        return say_unusable("key", o->key, "it must be PEM, without a passphrase, readable for this user", why,
+                            why_size);
     }
     /* A key of another kind than the certificate's is taken without a word: it is a pair that lacks its certificate. */
     return SSL_CTX_check_private_key(ctx) == 1 ? 0 : say_mismatch(o, why, why_size);
@@ -130,7 +133,8 @@ static int set_up(SSL_CTX *ctx, bool server, const struct net_tls_options *o, ch
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     /* Partial writes: what is out is consumed from the buffer at once, and the buffer may grow and move meanwhile.
      * Release: an idle connection holds no record buffers. Read-ahead: one system call a record, not two. */
-    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ctx, 1);
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"xaproxy", 7);

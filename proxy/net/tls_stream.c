@@ -11,8 +11,8 @@
 #include "proxy/net/address.h"
 #include "proxy/net/tls_impl.h"
 
-/* Handshake messages after the handshake are key updates, tickets and attempts to renegotiate. An honest peer sends few of them
- * or a key update every some GiB; each costs us more than the peer. */
+/* Handshake messages after the handshake are key updates, tickets and attempts to renegotiate. An honest peer sends few
+ * of them or a key update every some GiB; each costs us more than the peer. */
 enum { LATE_MESSAGES_FREE = 32 };
 #define BYTES_A_LATE_MESSAGE (1u << 20)
 

@@ -1,5 +1,5 @@
-/* What the programs about net share: a connection's owner that records what it is told, pairs over real sockets, and a run of
- * the loop until a condition holds. */
+/* What the programs about net share: a connection's owner that records what it is told, pairs over real sockets, and a
+ * run of the loop until a condition holds. */
 #ifndef TESTS_UNIT_NET_SIDE_H
 #define TESTS_UNIT_NET_SIDE_H
 
@@ -161,7 +161,8 @@ static void make_pair(void)
     net_listener_free(l);
 }
 
-/* right over one end of a local socket pair; the other end is returned raw and blocking. `right_fd` gets right's own. */
+/* right over one end of a local socket pair; the other end is returned raw and blocking. `right_fd` gets right's own.
+ */
 static inline int make_half(int *right_fd)
 {
     int fds[2];

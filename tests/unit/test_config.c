@@ -1,5 +1,5 @@
-/* Configuration as people write it: every type of value, every mistake with the line and a remedy, and nothing but the table as the
- * source of defaults. */
+/* Configuration as people write it: every type of value, every mistake with the line and a remedy, and nothing but the
+ * table as the source of defaults. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -100,9 +100,11 @@ static void the_least_configuration_gets_every_default(void)
 static void every_type_of_value_is_read(void)
 {
     struct config *c = must_parse(
-        "\xef\xbb\xbf; DOS and blanks\r\n  [proxy]  \r\n\tnode=n_-9\r\ndata_dir =data\r\nmax_packet= 1M\r\nlogin_timeout = 1500ms\r\n"
-        "idle_timeout = 2m\r\nwal_segment_size = 64k\r\nworkers = 3\r\none_phase = No\r\nlog_level = WARN\r\n" LISTENER USER
-        "[backend b]\nschemas = a, b\tc ,d\nresolver_user = \"  r  \"\nresolver_password = # no comment\ndefault = yes\n"
+        "\xef\xbb\xbf; DOS and blanks\r\n  [proxy]  \r\n\tnode=n_-9\r\ndata_dir =data\r\nmax_packet= "
+        "1M\r\nlogin_timeout = 1500ms\r\n"
+        "idle_timeout = 2m\r\nwal_segment_size = 64k\r\nworkers = 3\r\none_phase = No\r\nlog_level = WARN\r\n" LISTENER
+            USER "[backend b]\nschemas = a, b\tc ,d\nresolver_user = \"  r  \"\nresolver_password = # no "
+                 "comment\ndefault = yes\n"
         "address = db.example\n"
         "[backend c]\naddress = /run/c.sock\nresolver_user = r\n"
         "[account app@b]\nuser = \"\"\"\npassword = \n"
@@ -137,8 +139,9 @@ static void every_type_of_value_is_read(void)
 
 static void comments_may_stand_behind_all_but_passwords(void)
 {
-    struct config *c = must_parse(LEAST "[redis x] # a cache\nport = 1 # the port\nuser = \"a # b\"\t# quoted\npassword = p # q\n"
-                                        "# whole\n; whole\n[redis y]# close\naddress = /a#b\n");
+    struct config *c =
+        must_parse(LEAST "[redis x] # a cache\nport = 1 # the port\nuser = \"a # b\"\t# quoted\npassword = p # q\n"
+                         "# whole\n; whole\n[redis y]# close\naddress = /a#b\n");
     CU_ASSERT_EQUAL(c->redis[0].port, 1);
     CU_ASSERT_STRING_EQUAL(c->redis[0].user, "a # b");
     CU_ASSERT_STRING_EQUAL(c->redis[0].password, "p # q");
@@ -178,11 +181,15 @@ static void unknown_words_get_a_hint(void)
 {
     must_say_only(LEAST "[backed two]\nfoo = 1\n", "12: unknown section [backed], did you mean \"backend\"?");
     must_say_only(LEAST "[zebra]\n", "12: unknown section [zebra]");
-    must_say_only(PROXY "data-dri = x\n" LISTENER USER BACKEND, "4: [proxy] has no option \"data-dri\", did you mean \"data_dir\"?");
-    must_say_only(PROXY "Nodes = x\n" LISTENER USER BACKEND, "4: [proxy] has no option \"Nodes\", did you mean \"node\"?");
-    must_say_only(PROXY "schemas = x\n" LISTENER USER BACKEND, "4: [proxy] has no option \"schemas\"; it belongs to [backend]");
+    must_say_only(PROXY "data-dri = x\n" LISTENER USER BACKEND,
+                  "4: [proxy] has no option \"data-dri\", did you mean \"data_dir\"?");
+    must_say_only(PROXY "Nodes = x\n" LISTENER USER BACKEND,
+                  "4: [proxy] has no option \"Nodes\", did you mean \"node\"?");
+    must_say_only(PROXY "schemas = x\n" LISTENER USER BACKEND,
+                  "4: [proxy] has no option \"schemas\"; it belongs to [backend]");
     must_say_only(PROXY "xyzzy = x\n" LISTENER USER BACKEND, "4: [proxy] has no option \"xyzzy\"");
-    must_say_only(LEAST "[account app@oen]\n", "12: [account app@oen]: there is no [backend oen], did you mean \"one\"?");
+    must_say_only(LEAST "[account app@oen]\n",
+                  "12: [account app@oen]: there is no [backend oen], did you mean \"one\"?");
     must_say_only(LEAST "[account aap@one]\n", "12: [account aap@one]: there is no [user aap], did you mean \"app\"?");
     must_say_only(LEAST "[user u]\npassword_verifier = " HASH "\ndefault_schema = order\n",
                   "14: schema \"order\" is on no backend, did you mean \"orders\"?");
@@ -197,7 +204,8 @@ static void lines_that_are_neither_are_told(void)
     must_say_only(LEAST "[redis x\n", "12: a section ends with ]");
     must_say_only(LEAST "[redis x] y\n", "12: a section ends with ]");
     must_say_only(LEAST "[redis x]\nport = \"6\x01\"\n", "13: control characters: this is no configuration file");
-    must_say_only(LEAST "[redis]\n", "12: this section needs a name: [redis NAME]: a Redis; NAME is the schema of its CALLs");
+    must_say_only(LEAST "[redis]\n",
+                  "12: this section needs a name: [redis NAME]: a Redis; NAME is the schema of its CALLs");
     must_say_only(LEAST "[redis a b]\n", "12: [redis a b]: a name is 1 to 32 of A-Z a-z 0-9 _ -");
     must_say_only(LEAST "[redis a234567890123456789012345678901234]\n",
                   "12: [redis a234567890123456789012345678901234]: a name is 1 to 32 of A-Z a-z 0-9 _ -");
@@ -217,7 +225,16 @@ static void lines_and_files_have_a_limit(void)
     buf_clear(&b);
     for (int n = 0; n < 200000; n++)
         buf_text(&b, "\n");
-    must_say(buf_cstr(&b), "100000: too long: 100000 lines and 10000 sections are the limit");
+    must_say(buf_cstr(&b), "100000: too long: 100000 lines and 2000 sections are the limit");
+    buf_clear(&b);
+    buf_text(&b, LEAST);
+    for (int n = 0; n < 11; n++) {
+        buf_printf(&b, "[backend b%d]\nport = %d\nresolver_user = r\nschemas =", n, 4000 + n);
+        for (int m = 0; m < 1000; m++)
+            buf_printf(&b, " %d", 1000 * n + m);
+        buf_text(&b, "\n");
+    }
+    must_say_only(buf_cstr(&b), "1: more than 10000 schemas");
     buf_clear(&b);
     buf_text(&b, LEAST);
     for (int n = 0; n < 1000; n++)
@@ -243,7 +260,8 @@ static void bad_values_are_told_with_what_would_be_good(void)
         {"[redis x]", "port = \"\"", "has no value"},
         {"[redis x]", "timeout = 10", "\"10\" is no time: write 500ms, 10s, 5m, 8h, 1d"},
         {"[redis x]", "timeout = 1.5s", "\"1.5s\" is no time: write 500ms, 10s, 5m, 8h, 1d"},
-        {"[redis x]", "timeout = 9223372036854775807d", "\"9223372036854775807d\" is no time: write 500ms, 10s, 5m, 8h, 1d"},
+        {"[redis x]", "timeout = 9223372036854775807d",
+         "\"9223372036854775807d\" is no time: write 500ms, 10s, 5m, 8h, 1d"},
         {"[redis x]", "timeout = 0", "0 is outside of 10ms to 1h"},
         {"[redis x]", "timeout = 2h", "2h is outside of 10ms to 1h"},
         {"[redis x]", "decision_keep = 100500ms", "whole seconds only"},
@@ -277,7 +295,8 @@ static void what_is_missing_is_told_at_its_section(void)
                   "1: [proxy] needs \"data_dir\": where the log of decisions lives (in data_dir/log)");
     must_say_only(LEAST "[backend two]\n",
                   "12: [backend two] needs \"resolver_user\": account that settles branches in doubt");
-    must_say_only(LEAST "[user x]\n", "12: [user x] needs \"password_verifier\": what a password is checked against: openssl passwd -5");
+    must_say_only(LEAST "[user x]\n",
+                  "12: [user x] needs \"password_verifier\": what a password is checked against: openssl passwd -5");
     must_say_only(PROXY USER BACKEND, "1: there is no [listener NAME] for clients");
     must_say_only(PROXY LISTENER USER, "1: there is no [backend NAME]");
     must_say_only(PROXY LISTENER BACKEND, "4: nobody could log in at [listener main]: there is no [user NAME]");
@@ -289,8 +308,10 @@ static void what_stands_twice_names_both_lines(void)
 {
     must_say_only(PROXY "node = b\n" LISTENER USER BACKEND, "4: \"node\" a second time; the first is on line 2");
     must_say_only(LEAST "[proxy]\nnode = b\ndata_dir = /\n", "12: [proxy] a second time; the first is on line 1");
-    must_say(LEAST "[backend ONE]\nport = 1\nresolver_user = r\n", "12: [backend ONE] a second time; the first is on line 8");
-    must_say_only(LEAST "[user app]\npassword_verifier = " HASH "\n", "12: [user app] a second time; the first is on line 6");
+    must_say(LEAST "[backend ONE]\nport = 1\nresolver_user = r\n",
+             "12: [backend ONE] a second time; the first is on line 8");
+    must_say_only(LEAST "[user app]\npassword_verifier = " HASH "\n",
+                  "12: [user app] a second time; the first is on line 6");
     config_free(must_parse(LEAST "[user APP]\npassword_verifier = " HASH "\n"));
     must_say(LEAST "[account app@one]\npassword = x\npassword_file = /dev/null\n",
              "14: \"password_file\" and \"password\" (line 13) exclude each other");
@@ -300,12 +321,16 @@ static void contradictions_name_both_lines(void)
 {
     must_say_only(LEAST "[backend two]\nport = 1\nresolver_user = r\nschemas = x stock\n",
                   "15: schema \"stock\" is also on [backend one] (line 9)");
-    must_say_only(LEAST "[redis STOCK]\n", "9: schema \"stock\" has the name of [redis STOCK] (line 12): CALL stock.… would mean both");
+    must_say_only(LEAST "[redis STOCK]\n",
+                  "9: schema \"stock\" has the name of [redis STOCK] (line 12): CALL stock.… would mean both");
     must_say_only(LEAST "[redis XA]\n", "12: [redis XA]: \"xa\" is the proxy's own: CALL xa.…");
-    must_say_only(LEAST "[backend two]\nport = 1\nresolver_user = r\nschemas = xa\n", "15: \"xa\" is the proxy's own: CALL xa.…");
-    must_say_only(LEAST "[backend two]\nresolver_user = r\n",
-                  "12: [backend two] is the same server as [backend one] (line 8): give it one section with all its schemas");
-    must_say_only(LEAST "[backend a]\nport = 1\nresolver_user = r\ndefault = on\n[backend b]\nport = 2\nresolver_user = r\ndefault = on\n",
+    must_say_only(LEAST "[backend two]\nport = 1\nresolver_user = r\nschemas = xa\n",
+                  "15: \"xa\" is the proxy's own: CALL xa.…");
+    must_say_only(
+        LEAST "[backend two]\nresolver_user = r\n",
+        "12: [backend two] is the same server as [backend one] (line 8): give it one section with all its schemas");
+    must_say_only(LEAST "[backend a]\nport = 1\nresolver_user = r\ndefault = on\n[backend b]\nport = 2\nresolver_user "
+                        "= r\ndefault = on\n",
                   "19: [backend a] is the default already (line 15)");
     must_say_only(LEAST "[redis a]\n[redis b]\n", "13: [redis b] is the same database as [redis a] (line 12)");
     config_free(must_parse(LEAST "[redis a]\n[redis b]\ndb = 1\n"));
@@ -315,23 +340,27 @@ static void contradictions_name_both_lines(void)
                   "12: a user has a name; \"*\" stands for anyone in [account *@BACKEND]");
     must_say_only(PROXY "wal_max_size = 63M\n" LISTENER USER BACKEND,
                   "4: wal_max_size must hold at least 4 segments of wal_segment_size (line 1)");
-    must_say_only(PROXY "max_unauthenticated = 20\nmax_clients = 10\n" LISTENER USER BACKEND, "4: more than max_clients");
+    must_say_only(PROXY "max_unauthenticated = 20\nmax_clients = 10\n" LISTENER USER BACKEND,
+                  "4: more than max_clients");
 }
 
 static void listeners_agree_with_themselves_and_each_other(void)
 {
-    must_say_only(PROXY "[listener main]\n" USER BACKEND,
-                  "4: [listener main] requires TLS and has no tls_cert and tls_key (certs/make-dev-certs makes some for a try); or "
-                  "say tls_required = off");
-    must_say_only(LEAST "[listener b]\nport = 1\ntls_cert = c\n", "12: [listener b]: tls_cert and tls_key are given together");
+    must_say_only(PROXY "[listener main]\n" USER BACKEND, "4: [listener main] requires TLS and has no tls_cert and "
+                                                          "tls_key (certs/make-dev-certs makes some for a try); or "
+                                                          "say tls_required = off");
+    must_say_only(LEAST "[listener b]\nport = 1\ntls_cert = c\n",
+                  "12: [listener b]: tls_cert and tls_key are given together");
     must_say_only(LEAST "[listener b]\nport = 1\ntls_required = off\ntls_ca = c\n",
                   "12: [listener b]: tls_ca without tls_cert and tls_key");
-    must_say_only(LEAST "[listener b]\ntls_required = off\n", "12: [listener b] listens where [listener main] does (line 4)");
+    must_say_only(LEAST "[listener b]\ntls_required = off\n",
+                  "12: [listener b] listens where [listener main] does (line 4)");
     struct config *c = must_parse(LEAST "[listener b]\naddress = /run/b\n[listener c]\naddress = /run/c\n");
     CU_ASSERT_FALSE(c->listeners[1].tls_required);
     config_free(c);
     must_say(LEAST "[listener b]\naddress = /run/b\ntls_required = on\n",
-             "12: [listener b] requires TLS and has no tls_cert and tls_key (certs/make-dev-certs makes some for a try); or say "
+             "12: [listener b] requires TLS and has no tls_cert and tls_key (certs/make-dev-certs makes some for a "
+             "try); or say "
              "tls_required = off");
 }
 
@@ -396,8 +425,10 @@ static void passwords_may_stand_in_files_of_their_own(void)
 {
     put("app.password", "s3cret with blanks \nsecond line\n", 0600);
     put("r.password", "r", 0640);
-    char *path = put("x.conf", PROXY LISTENER USER BACKEND "resolver_password_file = r.password\n"
-                                                           "[account app@one]\npassword_file = app.password\n", 0644);
+    char *path = put("x.conf",
+                     PROXY LISTENER USER BACKEND "resolver_password_file = r.password\n"
+                                                 "[account app@one]\npassword_file = app.password\n",
+                     0644);
     struct config *c = load(path);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
     CU_ASSERT_STRING_EQUAL(c->accounts[0].password, "s3cret with blanks ");
@@ -495,11 +526,21 @@ static void values_are_shown_and_secrets_are_not(void)
     config_each_value(c, show, NULL);
     const char *text = buf_cstr(&shown);
     static const char *const wanted[] = {
-        "proxy||node=a1\n",           "proxy||login_timeout=10s\n",         "proxy||wal_max_size=1G\n",
-        "proxy||max_packet=16777215\n", "proxy||transaction_timeout=0\n",   "proxy||log_file=\n",
-        "backend|one|schemas=orders stock\n", "backend|one|tls=on\n",       "account|app@one|user=app\n",
-        "account|app@one|password=***\n", "backend|one|resolver_password=\n", "redis|r|durability=none\n",
-        "redis|r|decision_keep=36h\n", "admin|dba|password_verifier=***\n",  "user|app|password_verifier=***\n",
+        "proxy||node=a1\n",
+        "proxy||login_timeout=10s\n",
+        "proxy||wal_max_size=1G\n",
+        "proxy||max_packet=16777215\n",
+        "proxy||transaction_timeout=0\n",
+        "proxy||log_file=\n",
+        "backend|one|schemas=orders stock\n",
+        "backend|one|tls=on\n",
+        "account|app@one|user=app\n",
+        "account|app@one|password=***\n",
+        "backend|one|resolver_password=\n",
+        "redis|r|durability=none\n",
+        "redis|r|decision_keep=36h\n",
+        "admin|dba|password_verifier=***\n",
+        "user|app|password_verifier=***\n",
     };
     for (size_t n = 0; n < sizeof wanted / sizeof *wanted; n++) {
         if (!strstr(text, wanted[n]))

@@ -1,5 +1,5 @@
-/* The loop's turn and plain connections, on real sockets: order of callbacks, one write a turn, limits, water marks, every way
- * to end, and what happens when descriptors run out. */
+/* The loop's turn and plain connections, on real sockets: order of callbacks, one write a turn, limits, water marks,
+ * every way to end, and what happens when descriptors run out. */
 #include "tests/unit/unit.h"
 #include "tests/unit/net_side.h"
 

@@ -1,5 +1,5 @@
-/* TLS on connections: certificates that must be refused are, nothing plain slips into the encrypted part, everything that was
- * sent arrives whatever the limits and pauses, and a hostile handshaker is dropped. */
+/* TLS on connections: certificates that must be refused are, nothing plain slips into the encrypted part, everything
+ * that was sent arrives whatever the limits and pauses, and a hostile handshaker is dropped. */
 #include "tests/unit/unit.h"
 #include "tests/unit/net_side.h"
 
@@ -130,7 +130,8 @@ static void without_verify_any_certificate_will_do(void)
 static void check_client_certificate(const char *client_name, bool required, bool welcome)
 {
     fresh_loop();
-    start_tls_pair(context(true, "server", "ca.crt", required), context(false, client_name, "ca.crt", true), "localhost");
+    start_tls_pair(context(true, "server", "ca.crt", required), context(false, client_name, "ca.crt", true),
+                   "localhost");
     run_until(both_settled);
     CU_ASSERT_EQUAL(right.secured, welcome);
     CU_ASSERT_EQUAL(right.closed, !welcome);
@@ -410,7 +411,8 @@ static void ping(SSL *ssl)
 
 static void update_keys_for_ever(SSL *ssl)
 {
-    for (int n = 0; n < 100000 && SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1; n++)
+    for (int n = 0; n < 100000 && SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
+         n++)
         ;
 }
 
