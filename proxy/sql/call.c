@@ -1,5 +1,5 @@
-/* Calls of Redis resources and of xa: is it one, and what are its arguments? Leaves evaluating expressions and variables to
- * the session. */
+/* Calls of Redis resources and of xa: is it one, and what are its arguments? Leaves evaluating expressions and
+ * variables to the session. */
 #include "proxy/sql/call.h"
 
 #include <stdio.h>
@@ -123,7 +123,7 @@ static struct piece read_piece(struct sql_tokens *in)
     return p;
 }
 
-/* As a server would print it: no leading zeros, no exponent, a digit before the point. Others it shall evaluate itself. */
+/* As a server would print it: no leading zeros, no exponent, a digit before the point. Others it evaluates itself. */
 static bool is_canonical_number(struct slice s)
 {
     bool whole = s.len == 1 || (s.len && (s.at[0] != '0' || s.at[1] == '.'));
@@ -225,7 +225,7 @@ static bool read_arguments(struct sql_tokens *in, struct sql_call *out, char *wh
         argument->len = buf_len(&out->bytes) - argument->offset;
     } while (sql_accept_punct(in, ','));
     if (!sql_accept_punct(in, ')'))
-        snprintf(why, why_size, "the closing parenthesis is missing");
+        snprintf(why, why_size, "the closing quote or parenthesis is missing");
     return !*why;
 }
 
@@ -237,7 +237,8 @@ static bool read_call(struct sql_tokens *in, struct sql_call *out, char *why, si
         return false;
     }
     if (t.parts > 2) {
-        snprintf(why, why_size, "a command with a dot in its name goes into backquotes: %.64s.`JSON.SET`(...)", t.schema);
+        snprintf(why, why_size, "a command with a dot in its name goes into backquotes: %.64s.`JSON.SET`(...)",
+                 t.schema);
         return false;
     }
     out->form = t.form;

@@ -4,8 +4,8 @@
 
 #include "proxy/sql/classify.h"
 
-/* `begin` stands on the statement's first word. Where it is CALL resource.COMMAND..., DO or a lone SELECT of it, or CALL
- * xa.procedure..., sets kind and name, and takes resource_inside back. */
+/* `begin` stands on the statement's first word. Where it is CALL resource.COMMAND..., DO or a lone SELECT of it, or
+ * CALL xa.procedure..., sets kind and name, and takes resource_inside back. */
 void sql_call_recognize(const struct sql_tokens *begin, const struct sql_context *ctx, struct sql_statement *out);
 
 #endif

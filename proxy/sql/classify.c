@@ -1,4 +1,5 @@
-/* Cuts statements off and gives each its kind: first words (keywords.h), what the walk saw (survey.h), details, calls. */
+/* Cuts statements off and gives each its kind: first words (keywords.h), what the walk saw (survey.h), details. Leaves
+ * calls to call.c. */
 #include "proxy/sql/classify.h"
 
 #include <string.h>
@@ -133,7 +134,7 @@ bool sql_next_statement(struct slice *rest, const struct sql_context *ctx, struc
         *rest = in.ahead.text;
         return false;
     }
-    if (sql_is_punct(&in.ahead, ';'))
+    if (sql_is_punct(&in.ahead, ';') && !in.lexer.executable)
         out->kind = SQL_EMPTY;
     else
         classify(&in, ctx, out);

@@ -81,7 +81,7 @@ enum sql_set_scope {
     SQL_SET_SESSION,
     SQL_SET_GLOBAL, /* also PERSIST, PERSIST_ONLY */
     SQL_SET_USER,
-    SQL_SET_ONE_SHOT /* @@x or TRANSACTION without scope: isolation, access mode of the next transaction; else session */
+    SQL_SET_ONE_SHOT /* @@x, TRANSACTION without scope: isolation, access mode of the next transaction; else session */
 };
 struct sql_set {
     enum sql_set_scope scope;

@@ -1,4 +1,4 @@
-/* One small reader for each kind that the proxy acts on itself. Leaves SET's assignments to set.c and calls to call.c. */
+/* One small reader for each kind that the proxy acts on itself. Leaves SET's assignments to set.c, calls to call.c. */
 #include "proxy/sql/details.h"
 
 #include "proxy/sql/bytes.h"

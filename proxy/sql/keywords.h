@@ -29,7 +29,7 @@ struct sql_keyword {
 extern const struct sql_keyword sql_keywords[];
 extern const unsigned sql_n_keywords;
 
-/* The first row whose words are all there; one of kind PLAIN without shape when there is none. `n_used`: how many words. */
+/* The first row whose words are all there; else one of kind PLAIN without shape. `n_used`: how many words that took. */
 const struct sql_keyword *sql_keyword_find(const struct slice *words, unsigned n, unsigned *n_used);
 
 #endif

@@ -40,8 +40,8 @@ static void explain_span(const struct sql_routes *routes, const struct choice *f
                          char *why, size_t why_size)
 {
     snprintf(why, why_size,
-             "statement names schemas %s (server %s) and %s (server %s): one statement runs on one server; split it, the "
-             "transaction keeps both together",
+             "statement names schemas %s (server %s) and %s (server %s): one statement runs on one server; split it, "
+             "the transaction keeps both together",
              show(first->schema).text, routes->name_of_backend(routes->arg, first->backend), show(schema).text,
              routes->name_of_backend(routes->arg, second));
 }
@@ -77,11 +77,13 @@ static int route_by_hint(const struct sql_statement *s, const struct sql_routes 
 static bool refuse(const struct sql_statement *s, char *why, size_t why_size)
 {
     if (s->resource_inside)
-        snprintf(why, why_size, "a Redis resource can only be called alone: CALL resource.COMMAND(...), or SELECT or DO of "
-                                "that and nothing else");
+        snprintf(why, why_size,
+                 "a Redis resource can only be called alone: CALL resource.COMMAND(...), or SELECT or DO of that and "
+                 "nothing else");
     else if (s->schemas_overflow)
-        snprintf(why, why_size, "statement names more than %d schemas, or is nested too deep to tell; say where it runs: "
-                                "/* xaproxy:backend=NAME */",
+        snprintf(why, why_size,
+                 "statement names more than %d schemas, or is nested too deep to tell; say where it runs: "
+                 "/* xaproxy:backend=NAME */",
                  SQL_MAX_SCHEMAS);
     else
         return false;

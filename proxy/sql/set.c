@@ -13,7 +13,7 @@ void sql_set_begin(struct sql_set_reader *r, const struct sql_statement *s, cons
 {
     sql_tokens_init(&r->in, s->text, ctx->ansi_quotes, ctx->no_backslash_escapes);
     r->scope = SQL_SET_SESSION;
-    r->bad = !sql_accept_word(&r->in, "SET");
+    r->bad = !sql_accept_word(&r->in, "SET") || at_end(r);
 }
 
 /* Text up to the next comma of this level, or the end when `to_end`. */

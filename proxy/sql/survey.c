@@ -319,8 +319,8 @@ static bool at_end(struct sql_survey *v)
     return v->in->ahead.kind == SQL_END || (!v->out->compound && sql_is_punct(&v->in->ahead, ';'));
 }
 
-unsigned sql_survey(struct sql_tokens *in, const struct sql_context *ctx, const struct sql_keyword *row, unsigned n_words,
-                    struct sql_statement *out)
+unsigned sql_survey(struct sql_tokens *in, const struct sql_context *ctx, const struct sql_keyword *row,
+                    unsigned n_words, struct sql_statement *out)
 {
     struct sql_survey v;
     memset(&v, 0, offsetof(struct sql_survey, cte));

@@ -1,5 +1,5 @@
-/* One walk over a statement: where it ends, which schemas it names, what keeps it from being a plain read. Leaves the first
- * words to keywords.h, and what follows from all this to classify.c. Internal to the folder. */
+/* One walk over a statement: where it ends, which schemas it names, what keeps it from being a plain read. Leaves the
+ * first words to keywords.h, and what follows from all this to classify.c. Internal to the folder. */
 #ifndef PROXY_SQL_SURVEY_H
 #define PROXY_SQL_SURVEY_H
 
@@ -18,7 +18,7 @@ enum sql_where {
 enum sql_cte { SQL_CTE_NONE, SQL_CTE_NAME, SQL_CTE_AS, SQL_CTE_BODY, SQL_CTE_DONE };
 struct sql_level {
     enum sql_where where;
-    bool query;  /* SELECT or DELETE was seen on this level, so FROM brings tables; in EXTRACT(DAY FROM x) it does not */
+    bool query; /* SELECT or DELETE was seen on this level, so FROM brings tables; in EXTRACT(DAY FROM x) it does not */
     enum sql_cte cte;
     bool recursive;
     struct sql_token cte_name; /* of the one that is being defined */
@@ -61,10 +61,10 @@ struct sql_survey {
 
 static inline struct sql_level *sql_level(struct sql_survey *v) { return &v->level[v->depth]; }
 
-/* Walks from in->ahead to the ; or end, which is left ahead; `row` and how many of its words are there say how it begins.
- * Fills the schemas, flags and `compound` of `out`. Returns bits of enum sql_seen. */
-unsigned sql_survey(struct sql_tokens *in, const struct sql_context *ctx, const struct sql_keyword *row, unsigned n_words,
-                    struct sql_statement *out);
+/* Walks from in->ahead to the ; or end, which is left ahead; `row` and how many of its words are there say how it
+ * begins. Fills the schemas, flags and `compound` of `out`. Returns bits of enum sql_seen. */
+unsigned sql_survey(struct sql_tokens *in, const struct sql_context *ctx, const struct sql_keyword *row,
+                    unsigned n_words, struct sql_statement *out);
 
 /* positions.c: what v->token, a word that is no name, says about what follows. */
 void sql_position_word(struct sql_survey *v);
