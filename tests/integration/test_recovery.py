@@ -243,7 +243,7 @@ class Recovery(xatest.Case):
             text = f.read().replace("workers = 2", "wrokers = 2")
             g.write(text)
         line = text.splitlines().index("wrokers = 2") + 1
-        done = subprocess.run([os.path.join(xatest.BUILD, "xaproxy"), "--config", wrong, "--check"], capture_output=True, text=True,
+        done = subprocess.run([os.path.join(xatest.BUILD, "xaproxy"), "--check", wrong], capture_output=True, text=True,
                               timeout=20, check=False)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(f"wrong.conf:{line}:", done.stdout + done.stderr)

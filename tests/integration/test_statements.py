@@ -162,7 +162,9 @@ class Statements(xatest.Case):
         with self.assertRaises((pymysql.err.MySQLError, OSError)) as caught:
             self.rows(db, "SELECT LENGTH(%s)", "z" * (65 * 1024 * 1024))
         if isinstance(caught.exception, pymysql.err.MySQLError):
-            self.assertIn(caught.exception.args[0], (1153, 2006, 2013))
+            # this driver writes all of it before it reads: the refusal, which comes earlier, has an earlier number
+            out_of_order = isinstance(caught.exception, pymysql.err.InternalError)
+            self.assertTrue(out_of_order or caught.exception.args[0] in (1153, 2006, 2013), caught.exception)
         self.assertEqual(self.rows(self.connect(), "SELECT 1"), ((1,),))
 
     def test_ping_and_reset(self):
