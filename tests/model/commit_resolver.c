@@ -21,7 +21,7 @@ static bool open_at(const struct world *w, unsigned i)
 void resolver_idle(struct server *s)
 {
     s->sweep = SWEEP_IDLE;
-    s->seen_before = s->seen_now = s->was_live = s->was_open = s->was_restarted = s->old_gone = false;
+    s->seen_before = s->seen_now = s->was_live = s->was_open = s->old_gone = false;
 }
 
 /* Something there for it to do. */
@@ -62,8 +62,7 @@ static void act(struct world *w, unsigned i)
         if (fate == XA_FATE_COMMIT || fate == XA_FATE_ROLLBACK)
             s->asked = fate == XA_FATE_COMMIT ? REQUEST_COMMIT : REQUEST_ROLLBACK;
     } else if (mutant == MUTANT_STALE_ABSENCE ? open_at(w, i) : s->was_open) {
-        enum xa_absence absence = xa_recovery_absent(
-            s->old_gone, mutant == MUTANT_RESTART_SEEN_LATE ? s->restarted : s->was_restarted, true);
+        enum xa_absence absence = xa_recovery_absent(s->old_gone, s->restarted, true);
         if (absence == XA_ABSENCE_SETTLED || absence == XA_ABSENCE_PRESUMED)
             proxy_settled(w, (uint8_t)(1u << i));
     }
@@ -86,8 +85,8 @@ void resolver_sweep(struct world *w, unsigned i)
     case SWEEP_LISTED:
         s->was_live = workers_have_it(w);
         s->was_open = open_at(w, i);
-        s->was_restarted = s->restarted;
-        s->old_gone = (!s->thread && !s->late) || mutant == MUTANT_ABSENCE_UNPROVEN;
+        s->old_gone = (!s->thread && !s->late) || mutant == MUTANT_ABSENCE_UNPROVEN ||
+                      (mutant == MUTANT_RESTART_IS_PROOF && s->restarted);
         break;
     case SWEEP_ASKED:
         s->seen_now = listed(w, i);

@@ -40,7 +40,7 @@ struct server {
     uint8_t asked_reply;
     uint8_t late;           /* bits 1 << request: resolver requests whose connection is given up; they may still land */
     uint8_t sweep;          /* the resolver's look at this server, and what it has seen */
-    uint8_t seen_before, seen_now, was_live, was_open, was_restarted, old_gone;
+    uint8_t seen_before, seen_now, was_live, was_open, old_gone;
     uint8_t restarted;      /* since the branch's connection was opened */
     uint8_t was_prepared;
 };
@@ -127,7 +127,7 @@ struct scene {
     X(SEEN_ONCE, 0, "the resolver rolls back what it saw in one list only") \
     X(STALE_ABSENCE, 0, "a branch handed over after the list was made is taken for absent from it") \
     X(ABSENCE_UNPROVEN, 0, "not listed is taken for done while somebody may be in the midst of its COMMIT") \
-    X(RESTART_SEEN_LATE, 0, "a restart after the list is taken for one before it") \
+    X(RESTART_IS_PROOF, 0, "a restart is taken for proof that nobody is in the midst of a COMMIT") \
     X(LIVE_IGNORED, 0, "the resolver does not ask the workers") \
     X(PAGE_CACHE_TRUSTED, 0, "a start acts upon an unsynced decision without syncing it first") \
     X(OLD_CONNECTION_SPARED, 0, "connections that were given up are never killed") \
