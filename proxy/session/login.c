@@ -184,9 +184,19 @@ static void judge_full(struct session *s, struct slice password)
     welcome(s);
 }
 
+/* An empty password has no proof; no user has one, and it costs what others cost. */
+static bool is_empty(struct slice proof)
+{
+    return !proof.len || (proof.len == 1 && !*proof.at);
+}
+
 static void judge(struct session *s, struct slice proof)
 {
-    if (s->login->plugin == WIRE_PLUGIN_SHA2)
+    struct wire_fast_secret none;
+    if (is_empty(proof)) {
+        (void)wire_check_full(NULL, (struct slice){(const uint8_t *)"-", 1}, &none);
+        deny(s);
+    } else if (s->login->plugin == WIRE_PLUGIN_SHA2)
         judge_sha2(s, proof);
     else if (wire_check_native(s->login->found ? s->login->found->native_verifier : NULL, s->login->scramble, proof) &&
              s->login->found)

@@ -84,7 +84,6 @@ static void take_command(struct session *s)
 {
     struct slice payload;
     size_t limit = (size_t)s->world->config->max_packet;
-    s->gatherer.next_seq = 0;
     switch (wire_gather(&s->gatherer, &s->net->in, limit, &payload)) {
     case WIRE_MORE:
         if (s->world->draining && !s->tx && !buf_len(&s->net->in))
@@ -246,6 +245,7 @@ void session_next(struct session *s)
         return;
     }
     session_enter(s, SESSION_IDLE, "answered");
+    s->gatherer.next_seq = 0;
     session_flush(s);
     net_conn_resume(s->net);
     if (buf_len(&s->net->in) || s->world->draining)

@@ -189,6 +189,7 @@ void statement_next(struct session *s);
 void statement_start_prepared(struct session *s);
 bool statement_is_system_schema(const char *name);
 int statement_default_backend(const struct session *s);
+int statement_home(const struct session *s); /* the default schema's server, else the default server */
 /* Runs s->statement, whose implicit commit has been done where it needed one. */
 void statement_run(struct session *s);
 void statement_context(struct session *s, struct sql_context *ctx);

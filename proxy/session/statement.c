@@ -51,13 +51,18 @@ int statement_default_backend(const struct session *s)
     return 0;
 }
 
+int statement_home(const struct session *s)
+{
+    int by_schema = *s->schema ? config_backend_of_schema(s->world->config, s->schema) : -1;
+    return by_schema >= 0 ? by_schema : statement_default_backend(s);
+}
+
 /* A statement that names no table: where the session was last, for SHOW WARNINGS and LAST_INSERT_ID() look there. */
 static int any_backend(const struct session *s)
 {
     if (s->last_server >= 0 && s->servers[s->last_server].conn)
         return s->last_server;
-    int by_schema = *s->schema ? config_backend_of_schema(s->world->config, s->schema) : -1;
-    return by_schema >= 0 ? by_schema : statement_default_backend(s);
+    return statement_home(s);
 }
 
 int statement_route(struct session *s)

@@ -101,22 +101,6 @@ bool tx_uses(const struct session *s, const struct backend_conn *conn)
     return false;
 }
 
-/* --- BEGIN --------------------------------------------------------------------------------------------------------- */
-
-void tx_begin(struct session *s, const struct sql_statement *begin)
-{
-    if (s->world->draining) {
-        session_answer_error(s, 1053, "08S01", "Server shutdown in progress");
-        return;
-    }
-    struct session_tx *tx = tx_open(s);
-    tx->begun = true;
-    tx->snapshot = begin->consistent_snapshot;
-    tx->read_only = begin->read_only;
-    tx->read_write = begin->read_write;
-    session_answer_ok(s);
-}
-
 /* --- entering a server --------------------------------------------------------------------------------------------- */
 
 static void on_start_done(void *arg, const struct backend_outcome *outcome)
@@ -175,7 +159,7 @@ static void send_savepoints(struct session *s, struct session_tx *tx)
 static void start_local(struct session *s, struct session_tx *tx)
 {
     send_characteristics(s, tx);
-    target_send_first(s, tx->snapshot ? "START TRANSACTION WITH CONSISTENT SNAPSHOT" : "START TRANSACTION");
+    target_send_first(s, "START TRANSACTION");
     tx->local = true;
     tx->local_server = s->target;
     send_savepoints(s, tx);
@@ -213,11 +197,55 @@ static void start_branch(struct session *s, struct session_tx *tx)
 void tx_enter(struct session *s)
 {
     struct session_tx *tx = tx_open(s);
-    bool local = tx->local || tx->snapshot || s->world->backends.at[s->target].safety == BACKEND_SINGLE;
+    bool local = tx->local || s->world->backends.at[s->target].safety == BACKEND_SINGLE;
     if (local && tx->local_server < 0)
         start_local(s, tx);
     else if (!local && s->servers[s->target].branch < 0)
         start_branch(s, tx);
+}
+
+/* --- BEGIN --------------------------------------------------------------------------------------------------------- */
+
+static void on_snapshot_taken(struct session *s, const struct backend_outcome *outcome)
+{
+    if (outcome->error) {
+        struct session_tx *tx = s->tx;
+        s->tx = NULL;
+        tx_free(tx);
+    }
+    session_next(s);
+}
+
+/* The snapshot is of this moment, so the server is asked at once; it is the server's own transaction from here on. */
+static void take_snapshot(struct session *s)
+{
+    struct session_tx *tx = s->tx;
+    s->start_failed = false;
+    send_characteristics(s, tx);
+    tx->local = true;
+    tx->local_server = s->target;
+    struct buf payload = {0};
+    buf_u8(&payload, WIRE_COM_QUERY);
+    buf_text(&payload, "START TRANSACTION WITH CONSISTENT SNAPSHOT");
+    relay_send(s, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_snapshot_taken);
+    buf_fini(&payload);
+}
+
+void tx_begin(struct session *s, const struct sql_statement *begin)
+{
+    if (s->world->draining) {
+        session_answer_error(s, 1053, "08S01", "Server shutdown in progress");
+        return;
+    }
+    struct session_tx *tx = tx_open(s);
+    tx->begun = true;
+    tx->snapshot = begin->consistent_snapshot;
+    tx->read_only = begin->read_only;
+    tx->read_write = begin->read_write;
+    if (tx->snapshot)
+        target_prepare(s, statement_home(s), true, take_snapshot);
+    else
+        session_answer_ok(s);
 }
 
 /* What precedes the statement was refused: whatever the statement did, it did outside the branch and cannot be kept. */

@@ -51,7 +51,7 @@ struct session_tx {
     struct xa_tx machine;
     bool begun;       /* by BEGIN; else by autocommit=0 */
     bool local;       /* a plain transaction on one server: no XA there, or WITH CONSISTENT SNAPSHOT */
-    bool snapshot;    /* WITH CONSISTENT SNAPSHOT was asked */
+    bool snapshot;    /* WITH CONSISTENT SNAPSHOT */
     bool read_only, read_write;
     char characteristics[128]; /* SET TRANSACTION before the branches; "" = none */
     int local_server; /* where the local transaction is; -1 not begun */
