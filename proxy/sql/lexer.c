@@ -108,19 +108,33 @@ static bool skip_blank(struct sql_lexer *l)
     return true;
 }
 
-/* From the opening quote on; true when the closing one was found. Doubled quotes are content. */
+static const uint8_t *find(const struct sql_lexer *l, uint8_t c)
+{
+    return memchr(l->in.at, c, cursor_left(&l->in));
+}
+
+static void skip_behind(struct sql_lexer *l, const uint8_t *p)
+{
+    cursor_skip(&l->in, (size_t)(p - l->in.at) + 1);
+}
+
+/* From the opening quote on; true when the closing one was found. Doubled quotes are content. Looks for a quote anew only
+ * behind the last one: texts of megabytes come this way. */
 static bool skip_quoted(struct sql_lexer *l, bool escapes)
 {
     uint8_t quote = cursor_u8(&l->in);
-    while (cursor_left(&l->in)) {
-        uint8_t c = cursor_u8(&l->in);
-        if (c == '\\' && escapes && cursor_left(&l->in))
-            cursor_skip(&l->in, 1);
-        else if (c == quote && peek(l, 0) != quote)
+    const uint8_t *close = find(l, quote);
+    while (close) {
+        const uint8_t *escape = escapes ? memchr(l->in.at, '\\', (size_t)(close - l->in.at)) : NULL;
+        skip_behind(l, escape ? escape + 1 : close);
+        if (!escape && peek(l, 0) != quote)
             return true;
-        else if (c == quote)
+        if (!escape)
             cursor_skip(&l->in, 1);
+        if (l->in.at > close)
+            close = find(l, quote);
     }
+    cursor_rest(&l->in);
     return false;
 }
 
