@@ -4,39 +4,40 @@
 
 #include "tests/model/commit_world.h"
 
+/* X(name, does it concern one server?, who: what) */
 #define STEPS(X) \
-    X(CLIENT_BEGINS, "client: BEGIN, statements on all branches") \
-    X(CLIENT_COMMITS, "client: COMMIT") \
-    X(CLIENT_ROLLS_BACK, "client: ROLLBACK") \
-    X(CLIENT_VANISHES, "client: vanishes") \
-    X(DEADLOCK, "server: deadlock (1213), the branch is rolled back") \
-    X(DOOM, "server: an error that dooms the transaction") \
-    X(NO_ROOM_FOR_COMMIT, "client: COMMIT, and the log has no room") \
-    X(LOG_FILLS, "log: fills up") \
-    X(READ_REPLY, "session: reads the reply") \
-    X(FIND_LOST, "session: finds the connection gone") \
-    X(CUT, "network: the connection is lost") \
-    X(LATE, "session: the reply takes too long") \
-    X(READ_REDIS, "session: reads Redis' reply") \
-    X(CUT_REDIS, "network: the connection to Redis is lost") \
-    X(SYNC, "log: synced") \
-    X(REFUSE_ROOM, "log: takes no record") \
-    X(PROCESS, "server: does what it was asked") \
-    X(REFUSE, "server: answers with an error") \
-    X(THREAD_ENDS, "server: the old connection ends (noticed or killed)") \
-    X(CRASH_SERVER, "server: crashes and restarts") \
-    X(LAND, "server: a late request of the resolver lands") \
-    X(PROCESS_REDIS, "redis: does what it was asked") \
-    X(LOSE_DATA, "redis: loses the transaction's writes") \
-    X(LAND_REDIS, "redis: a late end lands") \
-    X(PROCESS_ASKED, "server: does what the resolver asked") \
-    X(READ_ASKED, "resolver: reads the reply") \
-    X(CUT_ASKED, "network: the resolver's connection is lost") \
-    X(SWEEP, "resolver: lists / asks the workers / lists again / judges") \
-    X(SWEEP_REDIS, "resolver: sweeps Redis") \
-    X(CRASH, "proxy: kill -9, restart")
+    X(CLIENT_BEGINS, false, "client: BEGIN, statements on all branches") \
+    X(CLIENT_COMMITS, false, "client: COMMIT") \
+    X(CLIENT_ROLLS_BACK, false, "client: ROLLBACK") \
+    X(CLIENT_VANISHES, false, "client: vanishes") \
+    X(DEADLOCK, true, "server: deadlock (1213), the branch is rolled back") \
+    X(DOOM, true, "server: an error that dooms the transaction") \
+    X(NO_ROOM_FOR_COMMIT, false, "client: COMMIT, and the log has no room") \
+    X(LOG_FILLS, false, "log: fills up") \
+    X(READ_REPLY, true, "session: reads the reply") \
+    X(FIND_LOST, true, "session: finds the connection gone") \
+    X(CUT, true, "network: the connection is lost") \
+    X(LATE, true, "session: the reply takes too long") \
+    X(READ_REDIS, false, "session: reads Redis' reply") \
+    X(CUT_REDIS, false, "network: the connection to Redis is lost") \
+    X(SYNC, false, "log: synced") \
+    X(REFUSE_ROOM, false, "log: takes no record") \
+    X(PROCESS, true, "server: does what it was asked") \
+    X(REFUSE, true, "server: answers with an error") \
+    X(THREAD_ENDS, true, "server: the old connection ends (noticed or killed)") \
+    X(CRASH_SERVER, true, "server: crashes and restarts") \
+    X(LAND, true, "server: a late request of the resolver lands") \
+    X(PROCESS_REDIS, false, "redis: does what it was asked") \
+    X(LOSE_DATA, false, "redis: loses the transaction's writes") \
+    X(LAND_REDIS, false, "redis: a late end lands") \
+    X(PROCESS_ASKED, true, "server: does what the resolver asked") \
+    X(READ_ASKED, true, "resolver: reads the reply") \
+    X(CUT_ASKED, true, "network: the resolver's connection is lost") \
+    X(SWEEP, true, "resolver: lists / asks the workers / lists again / judges") \
+    X(SWEEP_REDIS, false, "resolver: sweeps Redis") \
+    X(CRASH, false, "proxy: kill -9, restart")
 enum step_kind {
-#define X(name, text) STEP_##name,
+#define X(name, at_server, text) STEP_##name,
     STEPS(X)
 #undef X
 };

@@ -3,11 +3,16 @@
 
 #include "tests/model/commit_steps.h"
 
+static char family_letter(unsigned i)
+{
+    return scene->server[i].mariadb ? 'M' : 'Y';
+}
+
 static int tell_server(const struct world *w, unsigned i, char *out, size_t size)
 {
     static const char *const places[] = {"gone", "active", "PREPARED", "COMMITTING"}, *const outcomes[] = {"", "+", "-"};
     const struct server *s = &w->server[i];
-    return snprintf(out, size, " %c%u:%s%s%s", scene->server[i].mariadb ? 'M' : 'Y', i, places[s->branch],
+    return snprintf(out, size, " %c%u:%s%s%s", family_letter(i), i, places[s->branch],
                     outcomes[s->outcome], s->thread && !s->socket ? "(old connection)" : "");
 }
 
@@ -28,8 +33,11 @@ static void tell_world(const struct world *w, char *out, size_t size)
     snprintf(out + n, size - (size_t)n, "]");
 }
 
-static const char *const step_texts[] = {
-#define X(name, text) text,
+static const struct {
+    bool at_server;
+    const char *text;
+} steps_told[] = {
+#define X(name, at_server, text) {at_server, text},
     STEPS(X)
 #undef X
 };
@@ -68,7 +76,7 @@ static void tell_what(const struct world *before, uint32_t step, const struct wo
 {
     static const char *const sweeps[] = {"resolver: lists", "resolver: asks the workers", "resolver: lists again",
                                          "resolver: judges"};
-    const char *text = kind_of(step) == STEP_SWEEP ? sweeps[before->server[server_of(step)].sweep] : step_texts[kind_of(step)];
+    const char *text = kind_of(step) == STEP_SWEEP ? sweeps[before->server[server_of(step)].sweep] : steps_told[kind_of(step)].text;
     int n = snprintf(out, size, "%s%s%s", text, request_text(before, step), result_text(before, step, after));
     if (before->client != CLIENT_ANSWERED && after->client == CLIENT_ANSWERED)
         n += snprintf(out + n, size - (size_t)n, " => client: %s", xa_answer_text(after->answer));
@@ -78,8 +86,11 @@ static void tell_what(const struct world *before, uint32_t step, const struct wo
 
 void world_tell(const void *before, uint32_t step, const void *after, char *out, size_t size)
 {
-    char what[200], state[240];
+    char what[200], state[240], where[8] = "";
+    unsigned i = server_of(step);
+    if (steps_told[kind_of(step)].at_server)
+        snprintf(where, sizeof where, "%c%u", family_letter(i), i % 10);
     tell_what(before, step, after, what, sizeof what);
     tell_world(after, state, sizeof state);
-    snprintf(out, size, "%u  %-72s %s", server_of(step), what, state);
+    snprintf(out, size, "%-2s  %-72s %s", where, what, state);
 }
