@@ -3,6 +3,7 @@
 #include "proxy/sql/call.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -136,16 +137,39 @@ static bool is_canonical_number(struct slice s)
     return whole;
 }
 
+static bool has_exponent(struct slice s)
+{
+    return s.len < 64 && (memchr(s.at, 'e', s.len) || memchr(s.at, 'E', s.len));
+}
+
+/* A number with an exponent is a DOUBLE: the shortest text that reads back the same, as drivers and servers print it. */
+static void append_double(struct slice s, struct buf *bytes)
+{
+    char text[64], shortest[40];
+    snprintf(text, sizeof text, "%.*s", (int)s.len, (const char *)s.at);
+    double d = strtod(text, NULL);
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(shortest, sizeof shortest, "%.*g", precision, d);
+        if (strtod(shortest, NULL) == d)
+            break;
+    }
+    buf_text(bytes, shortest);
+}
+
 static bool append_number(const struct piece *p, struct buf *bytes)
 {
     bool minus = sql_is_punct(&p->token[0], '-');
     bool sign = minus || sql_is_punct(&p->token[0], '+');
     const struct sql_token *number = &p->token[sign];
-    if (p->n != 1u + sign || number->kind != SQL_NUMBER || !is_canonical_number(number->text))
+    bool canonical = is_canonical_number(number->text);
+    if (p->n != 1u + sign || number->kind != SQL_NUMBER || (!canonical && !has_exponent(number->text)))
         return false;
     if (minus)
         buf_u8(bytes, '-');
-    buf_append(bytes, number->text.at, number->text.len);
+    if (canonical)
+        buf_append(bytes, number->text.at, number->text.len);
+    else
+        append_double(number->text, bytes);
     return true;
 }
 
