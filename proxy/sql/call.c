@@ -2,6 +2,7 @@
  * variables to the session. */
 #include "proxy/sql/call.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,7 +125,7 @@ static struct piece read_piece(struct sql_tokens *in)
     return p;
 }
 
-/* As a server would print it: no leading zeros, no exponent, a digit before the point. Others it evaluates itself. */
+/* As a server would print it: no leading zeros, a digit before the point. Others it evaluates itself. */
 static bool is_canonical_number(struct slice s)
 {
     bool whole = s.len == 1 || (s.len && (s.at[0] != '0' || s.at[1] == '.'));
@@ -142,18 +143,22 @@ static bool has_exponent(struct slice s)
     return s.len < 64 && (memchr(s.at, 'e', s.len) || memchr(s.at, 'E', s.len));
 }
 
-/* A number with an exponent is a DOUBLE: the shortest text that reads back the same, as drivers and servers print it. */
-static void append_double(struct slice s, struct buf *bytes)
+/* A number with an exponent is a DOUBLE: the shortest text that reads back the same, as drivers and servers print it.
+ * False where it is out of range, for a server to refuse. */
+static bool append_double(struct slice s, bool minus, struct buf *bytes)
 {
     char text[64], shortest[40];
     snprintf(text, sizeof text, "%.*s", (int)s.len, (const char *)s.at);
     double d = strtod(text, NULL);
+    if (!isfinite(d))
+        return false;
     for (int precision = 15; precision <= 17; precision++) {
         snprintf(shortest, sizeof shortest, "%.*g", precision, d);
         if (strtod(shortest, NULL) == d)
             break;
     }
-    buf_text(bytes, shortest);
+    buf_printf(bytes, "%s%s", minus ? "-" : "", shortest);
+    return true;
 }
 
 static bool append_number(const struct piece *p, struct buf *bytes)
@@ -161,15 +166,13 @@ static bool append_number(const struct piece *p, struct buf *bytes)
     bool minus = sql_is_punct(&p->token[0], '-');
     bool sign = minus || sql_is_punct(&p->token[0], '+');
     const struct sql_token *number = &p->token[sign];
-    bool canonical = is_canonical_number(number->text);
-    if (p->n != 1u + sign || number->kind != SQL_NUMBER || (!canonical && !has_exponent(number->text)))
+    if (p->n != 1u + sign || number->kind != SQL_NUMBER)
         return false;
-    if (minus)
-        buf_u8(bytes, '-');
-    if (canonical)
-        buf_append(bytes, number->text.at, number->text.len);
-    else
-        append_double(number->text, bytes);
+    if (has_exponent(number->text))
+        return append_double(number->text, minus, bytes);
+    if (!is_canonical_number(number->text))
+        return false;
+    buf_printf(bytes, "%s%.*s", minus ? "-" : "", (int)number->text.len, (const char *)number->text.at);
     return true;
 }
 
