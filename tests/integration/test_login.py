@@ -42,10 +42,23 @@ class Login(xatest.Case):
         for _ in range(2):
             self.assertEqual(self.rows(self.connect(), "SELECT 1"), ((1,),))
 
-    def test_native_password_user(self):
-        # PyMySQL follows an auth switch; a client that asks for mysql_native_password by itself must do too.
-        db = self.connect("native", auth_plugin_map={}, database="t1")
-        self.assertEqual(self.rows(db, "SELECT 2"), ((2,),))
+    def test_client_that_begins_with_native_password(self):
+        # It does so whatever the greeting says; a user without a native verifier must be switched to the other plugin.
+        class Native(pymysql.connections.Connection):
+            def _get_server_information(self):
+                super()._get_server_information()
+                self._auth_plugin_name = "mysql_native_password"
+
+        for user in ("native", "app"):
+            with self.subTest(user=user):
+                db = Native(host="127.0.0.1", port=self.world.proxy.port, user=user, password=xatest.PASSWORDS[user],
+                            ssl={"ca": f"{self.world.certs}/ca.crt"})
+                self.addCleanup(self.close, db)
+                self.assertEqual(self.rows(db, "SELECT 2"), ((2,),))
+        with self.assertRaises(pymysql.err.MySQLError) as caught:
+            Native(host="127.0.0.1", port=self.world.proxy.port, user="native", password="not-it",
+                   ssl={"ca": f"{self.world.certs}/ca.crt"})
+        self.assertEqual(caught.exception.args[0], 1045)
 
     def test_wrong_password_and_unknown_user_look_the_same(self):
         wrong = self.login_error(user="app", password="not-it")

@@ -84,6 +84,8 @@ class Proxy(servers.Process):
         self.life_begins = 0  # where in the log file the present life begins
 
     def start(self, failpoint=None, wait=True):
+        if self.alive():
+            return self
         env = {**os.environ}
         env.pop("XAPROXY_FAILPOINT", None)
         if failpoint:
@@ -175,8 +177,12 @@ class World:
         return f"{user}_{backend}", f"{user}-{backend}-secret"
 
     def write_config(self):
-        with open(self.config, "w", encoding="utf-8") as f:
+        with open(self.config, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
             f.write("\n".join(self.config_lines()) + "\n")
+
+    def port_of(self, name):
+        """Where the proxy finds a server or the cache: with its own port here, behind a relay elsewhere."""
+        return (self.cache if name == "cache" else self.server[name]).port
 
     def config_lines(self):
         yield from ("[proxy]", "node = test", f"data_dir = {self.directory}/proxy/data", "workers = 2",
@@ -191,14 +197,14 @@ class World:
         sha2, _ = verifiers(PASSWORDS["dba"])
         yield from ("[admin dba]", f"password_verifier = {sha2}")
         for name, one in self.server.items():
-            yield from (f"[backend {name}]", "address = 127.0.0.1", f"port = {one.port}",
+            yield from (f"[backend {name}]", "address = 127.0.0.1", f"port = {self.port_of(name)}",
                         f"schemas = {' '.join(SCHEMAS[name])}", f"tls_ca = {self.certs}/ca.crt",
                         f"resolver_user = {servers.RESOLVER[0]}", f"resolver_password = {servers.RESOLVER[1]}",
                         self.options["backend"])
             for user in ("app", "native"):
                 account, password = self.account(user, name)
                 yield from (f"[account {user}@{name}]", f"user = {account}", f"password = {password}")
-        yield from ("[redis cache]", "address = 127.0.0.1", f"port = {self.cache.port}", self.options["redis"])
+        yield from ("[redis cache]", "address = 127.0.0.1", f"port = {self.port_of('cache')}", self.options["redis"])
         yield self.options["more"]
 
     def parts(self):
@@ -252,7 +258,7 @@ class World:
         def clean():
             left[:] = self.leftovers()
             return not left
-        until(clean, limit_s, lambda: f"still open: {left}\nproxy log:\n{self.proxy.log_tail(40)}")
+        until(clean, limit_s, lambda: f"still open: {left}\nproxy log:\n{self.proxy.log_tail(15)}")
         return time.monotonic() - begun
 
 
