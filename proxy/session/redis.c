@@ -6,6 +6,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proxy/session/redis_args.h"
 #include "proxy/session/redis_rows.h"
 #include "proxy/session/tx.h"
 
@@ -13,7 +14,7 @@
 struct session_redis {
     struct session *session;
     unsigned resource;
-    struct comp_argv command;
+    struct redis_args args;
     struct comp_command_use use;
     enum comp_shape shape;
     bool as_do;
@@ -43,7 +44,7 @@ static void free_call(struct session *s)
     if (c->calling)
         redis_cancel(&c->call);
     net_timer_fini(&c->timer);
-    comp_argv_fini(&c->command);
+    redis_args_fini(&c->args);
     free(c);
 }
 
@@ -68,69 +69,6 @@ static void answer_error(struct session *s, uint16_t code, const char *sqlstate,
     session_answer_error(s, code, sqlstate, "Redis resource %s: %s%s%s", name, what, *why ? ": " : "", why);
 }
 
-/* Appends argument i as bytes: literals, parameters, user variables that were set from literals. Returns 0, or the error code
- * with `why` filled. */
-static uint16_t add_argument(struct session *s, struct session_redis *c, struct sql_call *call, unsigned i,
-                             const struct wire_param **param, const struct wire_param *params_end, char *why, size_t why_size)
-{
-    const struct sql_argument *a = &call->argument[i];
-    struct slice text = {buf_at(&call->bytes) + a->offset, a->len};
-    struct buf value = {0};
-    bool is_null = a->kind == SQL_ARG_NULL, known = true;
-    switch (a->kind) {
-    case SQL_ARG_BYTES:
-        buf_append(&value, text.at, text.len);
-        break;
-    case SQL_ARG_PARAMETER:
-        known = *param < params_end;
-        is_null = known && (*param)->class == WIRE_PARAM_NULL;
-        if (known && !is_null)
-            buf_append(&value, (*param)->text.at, (*param)->text.len);
-        ++*param;
-        break;
-    case SQL_ARG_VARIABLE:
-        known = variables_user_value(s, text, &value, &is_null);
-        break;
-    case SQL_ARG_EXPRESSION:
-        known = false;
-        break;
-    case SQL_ARG_NULL:
-        break;
-    }
-    if (!known)
-        snprintf(why, why_size, "arguments of a Redis CALL are literals, placeholders or user variables set from literals: %.*s",
-                 (int)(text.len < 100 ? text.len : 100), (const char *)text.at);
-    else if (is_null)
-        snprintf(why, why_size, "Argument %u of the Redis command cannot be null", i + 1);
-    else
-        comp_argv_add(&c->command, buf_cstr(&value), buf_len(&value));
-    buf_fini(&value);
-    return !known ? 1235 : is_null ? 1048 : 0;
-}
-
-static uint16_t read_call(struct session *s, struct session_redis *c, struct sql_call *call, const struct wire_param *params,
-                          unsigned n_params, char *why, size_t why_size)
-{
-    struct sql_context ctx;
-    const struct wire_param *param = params;
-    uint16_t code = 0;
-    statement_context(s, &ctx);
-    if (!sql_call_read(&s->statement, &ctx, call, why, why_size))
-        return 1064;
-    c->resource = (unsigned)config_redis(s->world->config, call->schema);
-    c->as_do = call->form == SQL_CALL_DO;
-    snprintf(c->alias, sizeof c->alias, "%s", call->alias);
-    if (strcasecmp(call->name, "CMD"))
-        comp_argv_text(&c->command, call->name);
-    for (unsigned i = 0; i < call->n && !code; i++)
-        code = add_argument(s, c, call, i, &param, params + n_params, why, why_size);
-    if (!code && !c->command.n) {
-        snprintf(why, why_size, "CMD needs the name of a Redis command as its first argument");
-        code = 1318;
-    }
-    return code;
-}
-
 /* --- in a transaction ---------------------------------------------------------------------------------------------------- */
 
 static struct session_resource *resource_of(struct session_tx *tx, unsigned index)
@@ -145,6 +83,14 @@ static struct session_resource *resource_of(struct session_tx *tx, unsigned inde
         }
     }
     return &tx->resources[index];
+}
+
+static unsigned resources_used(const struct session_tx *tx)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < tx->session->world->redis.n; i++)
+        n += tx->resources[i].used;
+    return n;
 }
 
 static void first_write(struct session *s, struct session_tx *tx, struct session_resource *res)
@@ -184,6 +130,10 @@ static void write_in_tx(struct session *s)
         return;
     }
     struct session_resource *res = resource_of(tx, c->resource);
+    if (!res->used && resources_used(tx) == XA_MAX_SLOTS) {
+        answer_error(s, 1235, "42000", "a transaction may write to at most 16 Redis resources", "");
+        return;
+    }
     first_write(s, tx, res);
     wal_pos touched = journal_touch(s->world->journal, config_of(s, c->resource)->name, c->use.slot);
     feed(res, &(struct comp_event){.kind = COMP_EVENT_WRITE,
@@ -262,7 +212,7 @@ static void send_do(struct session_resource *res, uint32_t seq)
     struct comp_origin who;
     struct comp_argv argv = {0};
     origin_of(res, &who);
-    comp_call_do(&argv, &who, seq, &limits, &s->redis->command, &s->redis->use);
+    comp_call_do(&argv, &who, seq, &limits, &s->redis->args.command, &s->redis->use);
     send_call(res, &argv);
     sent(res, false);
 }
@@ -593,30 +543,19 @@ static void run_outside(struct session_redis *c)
     c->call = (struct redis_call){.resource = c->resource, .on_reply = on_outside_reply};
     c->calling = true;
     if (c->is_write)
-        comp_call_run(&argv, &c->command, &c->use);
-    redis_send(c->session->worker->redis, &c->call, c->is_write ? &argv : &c->command);
+        comp_call_run(&argv, &c->args.command, &c->use);
+    redis_send(c->session->worker->redis, &c->call, c->is_write ? &argv : &c->args.command);
     comp_argv_fini(&argv);
 }
 
-void redis_call_begin(struct session *s, const struct wire_param *params, unsigned n_params)
+/* --- from SQL to a command ------------------------------------------------------------------------------------------------- */
+
+static void run_command(struct session *s)
 {
-    struct session_redis *c = s->redis = calloc(1, sizeof *c);
-    struct sql_call *call = calloc(1, sizeof *call);
+    struct session_redis *c = s->redis;
     struct comp_refusal refusal;
-    char why[256];
-    CHECK(c && call);
-    c->session = s;
-    s->world->count.redis_calls++;
     bool in_tx = s->tx || !s->autocommit;
-    uint16_t code = read_call(s, c, call, params, n_params, why, sizeof why);
-    sql_call_fini(call);
-    free(call);
-    if (code) {
-        redis_abandon(s);
-        session_answer_error(s, code, code == 1048 ? "23000" : "42000", "%s", why);
-        return;
-    }
-    if (!comp_command_check(&c->command, in_tx, &c->use, &refusal)) {
+    if (!comp_command_check(&c->args.command, in_tx, &c->use, &refusal)) {
         redis_abandon(s);
         session_answer_error(s, (uint16_t)refusal.code, refusal.sqlstate, "%s", refusal.text);
         return;
@@ -628,4 +567,70 @@ void redis_call_begin(struct session *s, const struct wire_param *params, unsign
         write_in_tx(s);
     else
         run_outside(c);
+}
+
+static void answer_unreadable(struct session *s, uint16_t code, const char *why)
+{
+    redis_abandon(s);
+    session_answer_error(s, code, code == 1048 ? "23000" : "42000", "%s", why);
+}
+
+static void on_evaluated(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    char why[256];
+    if (!s->redis || s->phase != SESSION_RUNNING)
+        return;
+    if (outcome->error) {
+        redis_abandon(s);
+        session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
+        return;
+    }
+    uint16_t code = redis_args_complete(&s->redis->args, why, sizeof why);
+    if (code)
+        answer_unreadable(s, code, why);
+    else
+        run_command(s);
+}
+
+static void on_evaluated_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
+{
+    struct session *s = arg;
+    if (s->redis && kind == WIRE_PACKET_ROW && !offset && part.len == frame_len)
+        redis_args_take_row(&s->redis->args, part);
+}
+
+static const struct backend_sink evaluate_sink = {.frame = on_evaluated_frame, .done = on_evaluated};
+
+static void evaluate(struct session *s)
+{
+    struct buf *text = &s->redis->args.select;
+    backend_send_query(target_conn(s), (const char *)buf_at(text), buf_len(text), &evaluate_sink, s);
+}
+
+void redis_call_begin(struct session *s, const struct wire_param *params, unsigned n_params)
+{
+    struct session_redis *c = s->redis = calloc(1, sizeof *c);
+    struct sql_call *call = calloc(1, sizeof *call);
+    struct sql_context ctx;
+    char why[256];
+    uint16_t code = 1064;
+    CHECK(c && call);
+    c->session = s;
+    s->world->count.redis_calls++;
+    statement_context(s, &ctx);
+    if (sql_call_read(&s->statement, &ctx, call, why, sizeof why)) {
+        c->resource = (unsigned)config_redis(s->world->config, call->schema);
+        c->as_do = call->form == SQL_CALL_DO;
+        snprintf(c->alias, sizeof c->alias, "%s", call->alias);
+        code = redis_args_read(&c->args, call, params, n_params, why, sizeof why);
+    }
+    sql_call_fini(call);
+    free(call);
+    if (code)
+        answer_unreadable(s, code, why);
+    else if (buf_len(&c->args.select))
+        target_prepare(s, statement_home(s), false, evaluate);
+    else
+        run_command(s);
 }

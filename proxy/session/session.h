@@ -262,8 +262,6 @@ void variables_replay(struct session *s, struct session_server *server,
 bool variables_names_set(const struct session *s); /* by SET NAMES, which replaces the character set of the log-in */
 /* Character sets whose bytes hide quotes and backslashes: our lexer would read them differently from the server. */
 bool variables_charset_unsafe(uint16_t collation);
-/* The value of a user variable that was set from a literal. False: not known here. */
-bool variables_user_value(struct session *s, struct slice name, struct buf *out, bool *is_null);
 void variables_free(struct session *s);
 
 /* --- redis.c --- */

@@ -233,6 +233,10 @@ static bool fit_for_branch(struct session *s)
                              config_of(s, tx->local_server)->name, b->config->name);
         return false;
     }
+    if (tx && tx->machine.n_branches == XA_MAX_BRANCHES) {
+        session_answer_error(s, 1235, "42000", "a transaction may reach at most %d backends", XA_MAX_BRANCHES);
+        return false;
+    }
     switch ((enum backend_safety)b->safety) {
     case BACKEND_SAFE:
         return true;

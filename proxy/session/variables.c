@@ -106,34 +106,6 @@ static bool names_unsafe(struct slice value)
     return false;
 }
 
-/* --- user variables that we know -------------------------------------------------------------------------------------- */
-
-bool variables_user_value(struct session *s, struct slice name, struct buf *out, bool *is_null)
-{
-    char wanted[SQL_NAME_SIZE + 1];
-    if (name.len >= SQL_NAME_SIZE)
-        return false;
-    snprintf(wanted, sizeof wanted, "@%.*s", (int)name.len, (const char *)name.at);
-    for (unsigned i = 0; i < s->n_settings; i++) {
-        if (strcasecmp(s->settings[i].name, wanted))
-            continue;
-        const char *value = strchr(s->settings[i].text, '=') + 1;
-        struct sql_lexer l;
-        sql_lexer_init(&l, (struct slice){(const uint8_t *)value, strlen(value)}, s->ansi_quotes, s->no_backslash_escapes);
-        struct sql_token t = sql_next(&l);
-        *is_null = sql_is_word(&t, "null");
-        if (sql_is_punct(&t, '-')) {
-            buf_u8(out, '-');
-            t = sql_next(&l);
-        }
-        if (!*is_null)
-            sql_token_value(&l, &t, out);
-        return t.kind == SQL_STRING || t.kind == SQL_NUMBER || t.kind == SQL_HEX || *is_null;
-    }
-    *is_null = true; /* a variable that was never set */
-    return s->pinned_server < 0;
-}
-
 /* --- SET -------------------------------------------------------------------------------------------------------------- */
 
 /* An expression that every server answers alike: nothing of user variables, tables, or the moment. */
