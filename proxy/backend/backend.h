@@ -1,5 +1,5 @@
-/* What is known of each configured server, for every thread: verdict, identity, family. Written by its resolver thread, read by
- * workers. */
+/* What is known of each configured server, for every thread: verdict, identity, family. Written by its resolver thread,
+ * read by workers. */
 #ifndef PROXY_BACKEND_BACKEND_H
 #define PROXY_BACKEND_BACKEND_H
 

@@ -1,5 +1,5 @@
-/* A connection's life: opening, sending, dying, and its burial at the end of the turn, so that nothing vanishes under a callback.
- * Leaves log-in to login.c, answers to replies.c, lists and limits to pool.c. */
+/* A connection's life: opening, sending, dying, and its burial at the end of the turn, so that nothing vanishes under a
+ * callback. Leaves log-in to login.c, answers to replies.c, lists and limits to pool.c. */
 #include "proxy/backend/conn.h"
 
 #include <stdarg.h>
@@ -76,36 +76,41 @@ static void die(struct backend_conn *c, bool after_flush)
     net_defer(in->loop, &in->burial);
 }
 
-void backend_conn_died(struct backend_conn *c, const char *fmt, ...)
-{
-    struct backend_conn_impl *in = c->impl;
-    if (in->dead)
-        return;
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(in->why, sizeof in->why, fmt, args);
-    va_end(args);
-    char quoted[256];
-    log_info("backend_lost", "backend=%s id=%llu commands=%u why=%s", c->backend->config->name,
-             (unsigned long long)c->connection_id, in->n_commands, log_quote(quoted, sizeof quoted, in->why, strlen(in->why)));
-    die(c, false);
-}
-
 void backend_conn_failed(struct backend_conn *c, uint16_t code, const char *sqlstate, const char *fmt, ...)
 {
     struct backend_conn_impl *in = c->impl;
     if (in->dead)
         return;
-    char text[192], quoted[256];
+    char quoted[256];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    vsnprintf(in->why, sizeof in->why, fmt, args);
     va_end(args);
     in->error.code = code;
     snprintf(in->error.sqlstate, sizeof in->error.sqlstate, "%s", sqlstate);
-    snprintf(in->error.text, sizeof in->error.text, "backend '%s': %s", c->backend->config->name, text);
+    snprintf(in->error.text, sizeof in->error.text, "backend '%s': %s", c->backend->config->name, in->why);
     log_warn("backend_failed", "backend=%s account=%s why=%s", c->backend->config->name, c->account->backend_user,
-             log_quote(quoted, sizeof quoted, text, strlen(text)));
+             log_quote(quoted, sizeof quoted, in->why, strlen(in->why)));
+    die(c, false);
+}
+
+void backend_conn_died(struct backend_conn *c, const char *fmt, ...)
+{
+    struct backend_conn_impl *in = c->impl;
+    if (in->dead)
+        return;
+    char why[sizeof in->why], quoted[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why, sizeof why, fmt, args);
+    va_end(args);
+    if (!in->opened) {
+        backend_conn_failed(c, 1105, "HY000", "%s", why);
+        return;
+    }
+    memcpy(in->why, why, sizeof in->why);
+    log_info("backend_lost", "backend=%s id=%llu commands=%u why=%s", c->backend->config->name,
+             (unsigned long long)c->connection_id, in->n_commands, log_quote(quoted, sizeof quoted, why, strlen(why)));
     die(c, false);
 }
 
@@ -145,11 +150,8 @@ void backend_conn_destroy(struct backend_conn *c)
 static void on_deadline(void *arg)
 {
     struct backend_conn *c = arg;
-    int ms = c->backend->config->connect_timeout_ms;
-    if (c->impl->opened)
-        backend_conn_died(c, "no answer to a reset within %d ms", ms);
-    else
-        backend_conn_failed(c, 1105, "HY000", "no connection within %d ms", ms);
+    backend_conn_died(c, "no %s within %d ms", c->impl->opened ? "answer to a reset" : "connection",
+                      c->backend->config->connect_timeout_ms);
 }
 
 void backend_conn_start_deadline(struct backend_conn *c)
@@ -174,7 +176,7 @@ static void on_read(void *arg)
     struct backend_conn *c = arg;
     if (c->impl->login)
         backend_login_read(c);
-    else
+    if (!c->impl->login) /* log-in may just have ended */
         backend_replies_read(c);
 }
 
@@ -183,10 +185,7 @@ static void on_closed(void *arg, const char *why)
     struct backend_conn *c = arg;
     if (c->impl->opened)
         backend_replies_read(c); /* a resumed connection may not have handed on all that came */
-    if (c->impl->opened)
-        backend_conn_died(c, "%s", why);
-    else
-        backend_conn_failed(c, 1105, "HY000", "%s", why);
+    backend_conn_died(c, "%s", why);
 }
 
 static const struct net_conn_ops net_ops = {.on_tls = on_tls, .on_read = on_read, .on_closed = on_closed};
@@ -198,7 +197,8 @@ static void read_again(struct net_deferred *d)
         on_read(c);
 }
 
-static struct backend_conn *conn_new(struct net_loop *loop, struct backend *backend, const struct config_account *account)
+static struct backend_conn *conn_new(struct net_loop *loop, struct backend *backend,
+                                     const struct config_account *account)
 {
     struct backend_conn *c = calloc(1, sizeof *c);
     struct backend_conn_impl *in = calloc(1, sizeof *in);
@@ -220,9 +220,9 @@ static struct backend_conn *conn_new(struct net_loop *loop, struct backend *back
     return c;
 }
 
-struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *backend, const struct config_account *account,
-                                       struct net_tls *tls, uint32_t client_caps, const struct backend_conn_events *events,
-                                       void *arg)
+struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *backend,
+                                       const struct config_account *account, struct net_tls *tls, uint32_t client_caps,
+                                       const struct backend_conn_events *events, void *arg)
 {
     struct backend_conn *c = conn_new(loop, backend, account);
     c->impl->tls = tls;
@@ -236,7 +236,7 @@ struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *ba
     if (c->net)
         backend_conn_start_deadline(c);
     else
-        backend_conn_failed(c, 1105, "HY000", "%s", why);
+        backend_conn_died(c, "%s", why);
     return c;
 }
 
@@ -266,7 +266,8 @@ void backend_send_silent(struct backend_conn *c, const void *payload, size_t len
     net_conn_flush(c->net);
 }
 
-void backend_send_query(struct backend_conn *c, const char *text, size_t len, const struct backend_sink *sink, void *arg)
+void backend_send_query(struct backend_conn *c, const char *text, size_t len, const struct backend_sink *sink,
+                        void *arg)
 {
     struct buf payload = {0};
     buf_u8(&payload, WIRE_COM_QUERY);

@@ -1,5 +1,5 @@
-/* One connection to a server on a worker's loop: log-in, pipelined commands, replies handed on as they come. Its state is the list it
- * is on (pool.h). Leaves meaning of replies to session/ and xa/. */
+/* One connection to a server on a worker's loop: log-in, pipelined commands, replies handed on as they come. Its state
+ * is the list it is on (pool.h). Leaves meaning of replies to session/ and xa/. */
 #ifndef PROXY_BACKEND_CONN_H
 #define PROXY_BACKEND_CONN_H
 
@@ -10,7 +10,8 @@
 
 struct backend_conn;
 
-/* What a finished command came to: of the last OK / EOF / ERR; what trackers said is gathered over the whole response. */
+/* What a finished command came to: of the last OK / EOF / ERR; what trackers said is gathered over the whole response.
+ * */
 struct backend_outcome {
     uint16_t error;        /* 0 = OK */
     char sqlstate[6];
@@ -25,11 +26,12 @@ struct backend_outcome {
 };
 
 /* One command's answer, as it comes. `frame`: a packet's payload or a part of it (`offset` counts, the last part has
- * offset + part.len == frame_len; a row up to BACKEND_WHOLE bytes and everything that is not a row or column comes whole; an
- * empty payload comes once with part.len 0). `done` comes once per command, after its last frame; the connection may be given
- * back or used again from inside any of them. `lost` comes instead of `done` when the connection died before the answer was
- * whole: for every command still in the queue, oldest first. From `lost` on the connection serves nobody: letting go of it
- * (release or close) is allowed and not needed, it is freed by itself. NULL members are not called. */
+ * offset + part.len == frame_len; a row up to BACKEND_WHOLE bytes and everything that is not a row or column comes
+ * whole; an empty payload comes once with part.len 0). `done` comes once per command, after its last frame; the
+ * connection may be given back or used again from inside any of them. `lost` comes instead of `done` when the
+ * connection died before the answer was whole: for every command still in the queue, oldest first. From `lost` on the
+ * connection serves nobody: letting go of it (release or close) is allowed and not needed, it is freed by itself. NULL
+ * members are not called. */
 struct backend_sink {
     void (*frame)(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len);
     void (*done)(void *arg, const struct backend_outcome *outcome);
@@ -49,8 +51,8 @@ struct backend_conn {
     char version[64];               /* the server's */
     bool mariadb;
     int64_t opened_ms;
-    /* Tracked state of the server-side session. Whoever sends what changes it, writes it here. Set by us after log-in and after
-     * each reset: autocommit as the server says, charset utf8mb4_general_ci; the schema outlives a reset. */
+    /* Tracked state of the server-side session. Whoever sends what changes it, writes it here. Set by us after log-in
+     * and after each reset: autocommit as the server says, charset utf8mb4_general_ci; the schema outlives a reset. */
     bool autocommit;
     char schema[193];               /* "" = none; 64 characters of 3 bytes */
     uint16_t charset;               /* collation id in force */
@@ -59,27 +61,29 @@ struct backend_conn {
     bool broken;                    /* protocol trouble or dead: close, never pool */
     uint64_t logged_at;             /* position in the log of the record of this connection; 0 = none */
     uint64_t statement_generation;  /* of prepared statements: grows at every reset */
-    /* The borrower's: set them when the connection comes in on_ready; the pool clears them when it goes back.
-     * on_gone: the connection died while lent, whether or not commands were under way; it comes once, after every `lost`, and
+    /* The borrower's: set them when the connection comes in on_ready; the pool clears them when it goes back. on_gone:
+     * the connection died while lent, whether or not commands were under way; it comes once, after every `lost`, and
      * not when the borrower let go before. Fields may still be read inside; afterwards the connection is freed. */
     void *owner;
     void (*on_gone)(struct backend_conn *c, const char *why);
     struct backend_conn_impl *impl;
 };
 
-/* Queues one command (payload without header) behind those under way and marks the socket for writing at the end of the turn:
- * all that is sent in a turn is one write. sink/arg stay valid until done or lost. kind tells how its answer is shaped.
- * COM_QUIT, COM_STMT_CLOSE and SEND_LONG_DATA have no answer: use backend_send_silent. On a connection that has just died the
- * command is `lost` before the turn ends. */
+/* Queues one command (payload without header) behind those under way and marks the socket for writing at the end of the
+ * turn: all that is sent in a turn is one write. sink/arg stay valid until done or lost. kind tells how its answer is
+ * shaped. COM_QUIT, COM_STMT_CLOSE and SEND_LONG_DATA have no answer: use backend_send_silent. On a connection that has
+ * just died the command is `lost` before the turn ends. */
 void backend_send(struct backend_conn *c, enum wire_response_kind kind, const void *payload, size_t len,
                   const struct backend_sink *sink, void *arg);
 void backend_send_silent(struct backend_conn *c, const void *payload, size_t len);
-void backend_send_query(struct backend_conn *c, const char *text, size_t len, const struct backend_sink *sink, void *arg);
+void backend_send_query(struct backend_conn *c, const char *text, size_t len, const struct backend_sink *sink,
+                        void *arg);
 bool backend_conn_idle(const struct backend_conn *c); /* nothing under way */
 unsigned backend_conn_queued(const struct backend_conn *c); /* commands under way */
 
-/* Stops and resumes handing on what comes from the server: the client's slowness becomes the server's. No frame comes while
- * paused, and none from inside backend_resume. Calls do not nest; a connection that goes back to the pool is resumed. */
+/* Stops and resumes handing on what comes from the server: the client's slowness becomes the server's. No frame comes
+ * while paused, and none from inside backend_resume. Calls do not nest; a connection that goes back to the pool is
+ * resumed. */
 void backend_pause(struct backend_conn *c);
 void backend_resume(struct backend_conn *c);
 

@@ -16,11 +16,13 @@ struct backend_error {
     char text[256];
 };
 
-/* The pool's ear. `died` comes at once and may only move things; the others come from the top of the loop or its end of turn. */
+/* The pool's ear. `died` comes at once and may only move things; the others come from the top of the loop or its end of
+ * turn. */
 struct backend_conn_events {
     void (*ready)(void *arg, struct backend_conn *c);  /* opened, or reset: settings are made */
     void (*died)(void *arg, struct backend_conn *c);   /* no more use, for whatever reason */
-    void (*failed)(void *arg, struct backend_conn *c, const struct backend_error *e); /* it was never ready; then buried */
+    void (*failed)(void *arg, struct backend_conn *c,
+                   const struct backend_error *e);     /* it was never ready; then buried */
     void (*buried)(void *arg, struct backend_conn *c); /* last: its memory goes when this returns */
 };
 
@@ -53,6 +55,7 @@ struct backend_conn_impl {
     struct net_deferred burial, reading;
     int64_t idle_since_ms;     /* pool's */
     bool announced;            /* pool's: on_open was called */
+    bool served;               /* pool's: was lent once */
     uint16_t status;           /* server status of the last OK seen */
 
     struct list commands;      /* oldest first; the head's answer is coming in */
@@ -70,13 +73,15 @@ struct backend_conn_impl {
 };
 
 /* conn.c: starts opening; the answer comes as `ready` or `failed`, never from inside. */
-struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *backend, const struct config_account *account,
-                                       struct net_tls *tls, uint32_t client_caps, const struct backend_conn_events *events,
-                                       void *arg);
-/* Dead from now on: sinks and owner hear of it at the end of the turn. */
+struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *backend,
+                                       const struct config_account *account, struct net_tls *tls, uint32_t client_caps,
+                                       const struct backend_conn_events *events, void *arg);
+/* Dead from now on: at the end of the turn sinks and owner hear of it or, where it never was ready, who waits for it
+ * (1105). */
 void backend_conn_died(struct backend_conn *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* The same for one that is opening; code and sqlstate are the client's, the text gets the backend's name in front. */
-void backend_conn_failed(struct backend_conn *c, uint16_t code, const char *sqlstate, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* The same for one that is opening, with another code for the client; the text gets the backend's name in front. */
+void backend_conn_failed(struct backend_conn *c, uint16_t code, const char *sqlstate, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 /* For backend_pools_free: closes and frees at once, without a callback but `buried`. */
 void backend_conn_destroy(struct backend_conn *c);
 void backend_conn_ready(struct backend_conn *c);
@@ -89,7 +94,8 @@ void backend_login_free(struct backend_login *l);
 void backend_login_read(struct backend_conn *c); /* net->in grew */
 void backend_login_tls(struct backend_conn *c);  /* TLS is up */
 
-/* settings.c: sends our SETs, after a log-in or (with reset) after a COM_RESET_CONNECTION in the same write; then ready. */
+/* settings.c: sends our SETs, after a log-in or (with reset) after a COM_RESET_CONNECTION in the same write; then
+ * ready. */
 void backend_settings_send(struct backend_conn *c, bool reset);
 
 /* replies.c */

@@ -1,5 +1,6 @@
-/* Log-in at a server: greeting, TLS, proof of the password by either plugin, a switch between them. TLS that is configured and not
- * offered ends the attempt before anything secret was said. Leaves cryptography to wire/auth, time to conn.c. */
+/* Log-in at a server: greeting, TLS, proof of the password by either plugin, a switch between them. TLS that is
+ * configured and not offered ends the attempt before anything secret was said. Leaves cryptography to wire/auth, time
+ * to conn.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,7 +99,7 @@ static void say_encrypted_password(struct backend_conn *c, struct slice key)
     if (wire_rsa_proof(password(c), c->impl->login->scramble, key, &payload))
         say(c, buf_at(&payload), buf_len(&payload));
     else
-        backend_conn_failed(c, 1105, "HY000", "its RSA key cannot be used for the password; tls = on needs none");
+        backend_conn_died(c, "its RSA key cannot be used for the password; tls = on needs none");
     buf_fini(&payload);
 }
 
@@ -108,13 +109,13 @@ static void refused(struct backend_conn *c, struct slice payload)
 {
     struct wire_err err;
     if (!wire_err_read(payload, c->caps, &err))
-        backend_conn_failed(c, 1105, "HY000", "not a MySQL answer at log-in");
+        backend_conn_died(c, "not a MySQL answer at log-in");
     else if (err.code == 1040 || err.code == 1203 || err.code == 1226)
         backend_conn_failed(c, 1040, "08004", "too many connections (%u %.*s)", err.code,
                             (int)(err.message.len < 120 ? err.message.len : 120), (const char *)err.message.at);
     else
-        backend_conn_failed(c, 1105, "HY000", "log-in refused: %u %.*s", err.code,
-                            (int)(err.message.len < 150 ? err.message.len : 150), (const char *)err.message.at);
+        backend_conn_died(c, "log-in refused: %u %.*s", err.code,
+                          (int)(err.message.len < 150 ? err.message.len : 150), (const char *)err.message.at);
 }
 
 static bool take_greeting(struct backend_conn *c, struct slice payload)
@@ -122,11 +123,11 @@ static bool take_greeting(struct backend_conn *c, struct slice payload)
     struct wire_greeting g;
     struct backend_login *l = c->impl->login;
     if (!wire_greeting_read(payload, &g)) {
-        backend_conn_failed(c, 1105, "HY000", "not a MySQL greeting");
+        backend_conn_died(c, "not a MySQL greeting");
         return false;
     }
     if ((g.caps & CAPS_REQUIRED) != CAPS_REQUIRED) {
-        backend_conn_failed(c, 1105, "HY000", "server %.40s is too old: no session tracking", g.version);
+        backend_conn_died(c, "server %.40s is too old: no session tracking", g.version);
         return false;
     }
     _Static_assert(sizeof c->version == sizeof g.version, "one is copied to the other");
@@ -141,7 +142,7 @@ static bool take_greeting(struct backend_conn *c, struct slice payload)
         l->plugin = WIRE_PLUGIN_NATIVE; /* the server will ask for what the account has */
     l->greeted = true;
     if (c->impl->tls && !(g.caps & WIRE_CAP_SSL)) {
-        backend_conn_failed(c, 1105, "HY000", "server offers no TLS, and tls is on");
+        backend_conn_died(c, "server offers no TLS, and tls is on");
         return false;
     }
     return true;
@@ -186,15 +187,14 @@ static void on_switch(struct backend_conn *c, struct slice payload)
     struct backend_login *l = c->impl->login;
     struct wire_auth_switch s;
     if (!wire_auth_switch_read(payload, &s) || s.data.len < WIRE_SCRAMBLE) {
-        backend_conn_failed(c, 1105, "HY000", "asks for a log-in method that is too old or not understood");
+        backend_conn_died(c, "asks for a log-in method that is too old or not understood");
         return;
     }
     l->plugin = wire_plugin_of(s.plugin);
     if (l->plugin == WIRE_PLUGIN_UNKNOWN) {
-        backend_conn_failed(c, 1105, "HY000",
-                            "account '%.32s' logs in by %.*s; caching_sha2_password and mysql_native_password are spoken",
-                            c->account->backend_user, (int)(s.plugin.len < 40 ? s.plugin.len : 40),
-                            (const char *)s.plugin.at);
+        backend_conn_died(
+            c, "account '%.32s' logs in by %.*s; caching_sha2_password and mysql_native_password are spoken",
+            c->account->backend_user, (int)(s.plugin.len < 40 ? s.plugin.len : 40), (const char *)s.plugin.at);
         return;
     }
     memcpy(l->scramble, s.data.at, sizeof l->scramble);
@@ -209,7 +209,7 @@ static void on_more(struct backend_conn *c, struct slice payload)
     struct backend_login *l = c->impl->login;
     struct slice data;
     if (!wire_auth_more_read(payload, &data) || !data.len) {
-        backend_conn_failed(c, 1105, "HY000", "not a MySQL answer at log-in");
+        backend_conn_died(c, "not a MySQL answer at log-in");
     } else if (l->key_asked) {
         l->key_asked = false;
         say_encrypted_password(c, data);
@@ -220,7 +220,7 @@ static void on_more(struct backend_conn *c, struct slice payload)
         l->key_asked = true;
         say(c, &request, 1);
     } else if (data.at[0] != WIRE_SHA2_FAST_OK) {
-        backend_conn_failed(c, 1105, "HY000", "unknown word %u at log-in", data.at[0]);
+        backend_conn_died(c, "unknown word %u at log-in", data.at[0]);
     }
 }
 
@@ -251,7 +251,7 @@ static void on_packet(struct backend_conn *c, struct slice payload)
         refused(c, payload);
         break;
     default:
-        backend_conn_failed(c, 1105, "HY000", "not a MySQL answer at log-in");
+        backend_conn_died(c, "not a MySQL answer at log-in");
     }
 }
 
@@ -259,19 +259,18 @@ static void on_packet(struct backend_conn *c, struct slice payload)
 static bool read_packet(struct backend_conn *c)
 {
     struct wire_gatherer *g = &c->impl->login->gatherer;
-    struct buf copy = {0};
     struct slice payload;
     enum wire_gather gathered = wire_gather(g, &c->net->in, PACKET_MAX, &payload);
     if (gathered == WIRE_MORE)
         return false;
     if (gathered != WIRE_GATHERED) {
-        backend_conn_failed(c, 1105, "HY000", "does not speak MySQL's protocol");
+        backend_conn_died(c, "does not speak MySQL's protocol");
         return false;
     }
-    buf_append(&copy, payload.at, payload.len);
+    char *copy = slice_dup(payload);
     wire_gather_done(g, &c->net->in);
-    on_packet(c, (struct slice){buf_at(&copy), buf_len(&copy)});
-    buf_fini(&copy);
+    on_packet(c, (struct slice){(const uint8_t *)copy, payload.len});
+    free(copy);
     return true;
 }
 

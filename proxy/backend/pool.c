@@ -1,47 +1,13 @@
-/* Who gets which connection: idle ones are lent newest first, others opened up to the limit, waiters served in order with deadlines,
- * and a server that failed a moment ago is not asked again at once. A connection's state is the list it is on. Leaves
- * opening, sending and dying to conn.c. */
-#include "proxy/backend/pool.h"
-
+/* One account's connections: idle ones are lent newest first, others opened up to the limit, waiters served in order
+ * with deadlines, and a server that failed a moment ago is not asked again at once. A connection's state is the list it
+ * is on. Leaves opening, sending and dying to conn.c, finding the right pool to pools.c. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/log.h"
-#include "proxy/backend/impl.h"
+#include "proxy/backend/pool_impl.h"
 
 #define IDLE_MS 60000       /* then a connection that nobody wants is closed */
 #define BACK_OFF_MIN_MS 50  /* after the first failure; doubled by each further one */
 #define BACK_OFF_MAX_MS 1000
-
-/* One a row of [account]: the limit counts what is opening, resetting, lent or idle; the dying are gone this turn. */
-struct pool {
-    struct backend_pools *set;
-    struct backend *backend;
-    const struct config_account *account;
-    struct list opening, resetting, lent, idle, dying; /* idle: newest first */
-    struct list waiting;                               /* requests, oldest first */
-    unsigned alive;
-    unsigned failures;           /* in a row */
-    int64_t retry_ms;            /* not before */
-    struct backend_error error;  /* of the last failure */
-    struct net_timer deadline, idling, retry;
-    int64_t deadline_ms;         /* what the timer stands for; 0 = stopped */
-    struct net_deferred serving;
-    uint64_t opened, failed, resets, closed;
-};
-
-struct backend_pools {
-    struct net_loop *loop;
-    const struct config *config;
-    struct backends *backends;
-    struct net_tls **tls;        /* one a backend; NULL: tls is off, or could not be set up */
-    char (*tls_why)[256];        /* then, why; empty where tls is off */
-    struct pool *pool;           /* one an account */
-    void (*on_open)(void *arg, struct backend_conn *c);
-    void (*on_close)(void *arg, struct backend_conn *c);
-    void *arg;
-};
 
 static struct backend_conn *conn_at(struct list *link)
 {
@@ -59,12 +25,12 @@ static void move(struct backend_conn *c, struct list *to)
     list_push_front(to, &c->link);
 }
 
-static int64_t now(const struct pool *pool)
+static int64_t now(const struct backend_pool *pool)
 {
     return net_loop_now_ms(pool->set->loop);
 }
 
-static unsigned limit(const struct pool *pool)
+static unsigned limit(const struct backend_pool *pool)
 {
     return (unsigned)pool->backend->config->max_connections;
 }
@@ -74,7 +40,7 @@ static uint32_t key_of(const struct backend_request *r)
     return r->client_caps & BACKEND_CLIENT_CAPS;
 }
 
-static void serve_later(struct pool *pool)
+static void serve_later(struct backend_pool *pool)
 {
     net_defer(pool->set->loop, &pool->serving);
 }
@@ -87,7 +53,7 @@ static void refuse(struct backend_request *r, uint16_t code, const char *sqlstat
 
 /* --- lending --- */
 
-static struct backend_conn *idle_of(struct pool *pool, uint32_t key)
+static struct backend_conn *idle_of(struct backend_pool *pool, uint32_t key)
 {
     LIST_FOR(it, &pool->idle)
         if (conn_at(it)->impl->client_caps == key)
@@ -95,15 +61,17 @@ static struct backend_conn *idle_of(struct pool *pool, uint32_t key)
     return NULL;
 }
 
-static void lend(struct pool *pool, struct backend_conn *c, struct backend_request *r)
+static void lend(struct backend_pool *pool, struct backend_conn *c, struct backend_request *r)
 {
     list_remove(&r->link);
     move(c, &pool->lent);
+    c->impl->served = true;
+    pool->failures = 0;
     r->on_ready(r, c);
 }
 
 /* The oldest waiter that an idle connection fits. Callbacks change both lists, so each round looks anew. */
-static bool lend_one(struct pool *pool)
+static bool lend_one(struct backend_pool *pool)
 {
     if (list_empty(&pool->idle))
         return false;
@@ -121,17 +89,17 @@ static bool lend_one(struct pool *pool)
 
 static const struct backend_conn_events events;
 
-static void open_one(struct pool *pool, uint32_t key)
+static void open_one(struct backend_pool *pool, uint32_t key)
 {
     struct backend_pools *set = pool->set;
-    struct backend_conn *c = backend_conn_open(set->loop, pool->backend, pool->account, set->tls[pool->backend->index], key,
-                                               &events, pool);
+    struct backend_conn *c =
+        backend_conn_open(set->loop, pool->backend, pool->account, set->tls[pool->backend->index], key, &events, pool);
     pool->alive++;
     list_push_front(&pool->opening, &c->link);
     if (!backend_conn_alive(c))
         events.died(pool, c);
     else if (set->tls_why[pool->backend->index][0])
-        backend_conn_failed(c, 1105, "HY000", "TLS cannot be set up: %s", set->tls_why[pool->backend->index]);
+        backend_conn_died(c, "TLS cannot be set up: %s", set->tls_why[pool->backend->index]);
 }
 
 /* Of these that are on their way, how many serve requests with this key? */
@@ -144,7 +112,7 @@ static unsigned coming(const struct list *conns, uint32_t key)
 }
 
 /* Among as many waiters as were seen before `r`, those with its key get what is coming first. */
-static bool needs_opening(struct pool *pool, const struct backend_request *r)
+static bool needs_opening(struct backend_pool *pool, const struct backend_request *r)
 {
     unsigned before = 0;
     LIST_FOR(it, &pool->waiting) {
@@ -156,7 +124,7 @@ static bool needs_opening(struct pool *pool, const struct backend_request *r)
 }
 
 /* Makes room by closing the oldest idle connection, which fits no waiter. */
-static bool make_room(struct pool *pool)
+static bool make_room(struct backend_pool *pool)
 {
     if (pool->alive < limit(pool))
         return true;
@@ -166,7 +134,7 @@ static bool make_room(struct pool *pool)
     return true;
 }
 
-static void open_for_waiters(struct pool *pool)
+static void open_for_waiters(struct backend_pool *pool)
 {
     if (now(pool) < pool->retry_ms)
         return;
@@ -182,7 +150,7 @@ static void open_for_waiters(struct pool *pool)
 
 static void serve(struct net_deferred *d)
 {
-    struct pool *pool = CONTAINER_OF(d, struct pool, serving);
+    struct backend_pool *pool = CONTAINER_OF(d, struct backend_pool, serving);
     while (lend_one(pool))
         continue;
     open_for_waiters(pool);
@@ -192,7 +160,7 @@ static void serve(struct net_deferred *d)
 
 static void on_idle_timeout(void *arg)
 {
-    struct pool *pool = arg;
+    struct backend_pool *pool = arg;
     while (!list_empty(&pool->idle)) {
         struct backend_conn *oldest = conn_at(pool->idle.prev);
         int64_t left = oldest->impl->idle_since_ms + IDLE_MS - now(pool);
@@ -204,7 +172,7 @@ static void on_idle_timeout(void *arg)
     }
 }
 
-static void put_idle(struct pool *pool, struct backend_conn *c)
+static void put_idle(struct backend_pool *pool, struct backend_conn *c)
 {
     bool first = list_empty(&pool->idle);
     c->impl->idle_since_ms = now(pool);
@@ -216,11 +184,10 @@ static void put_idle(struct pool *pool, struct backend_conn *c)
 
 static void on_ready(void *arg, struct backend_conn *c)
 {
-    struct pool *pool = arg;
+    struct backend_pool *pool = arg;
     if (!c->impl->announced) {
         c->impl->announced = true;
         pool->opened++;
-        pool->failures = 0;
         if (pool->set->on_open)
             pool->set->on_open(pool->set->arg, c);
     }
@@ -228,7 +195,7 @@ static void on_ready(void *arg, struct backend_conn *c)
 }
 
 /* Noted at once: what is served until the end of the turn must not try again. */
-static void note_failure(struct pool *pool, const struct backend_error *e)
+static void note_failure(struct backend_pool *pool, const struct backend_error *e)
 {
     int64_t back_off = pool->failures < 5 ? BACK_OFF_MIN_MS << pool->failures : BACK_OFF_MAX_MS;
     pool->failed++;
@@ -237,20 +204,39 @@ static void note_failure(struct pool *pool, const struct backend_error *e)
     pool->error = *e;
 }
 
+static void retry_later(struct backend_pool *pool)
+{
+    int64_t left = pool->retry_ms - now(pool);
+    net_timer_start(&pool->retry, left > 0 ? left : 0);
+}
+
+/* It logged in and died before anybody used it: as good as not opened, or we would open without end. */
+static void note_stillborn(struct backend_pool *pool, const struct backend_conn *c)
+{
+    struct backend_error e = {.code = 1105, .sqlstate = "HY000"};
+    snprintf(e.text, sizeof e.text, "backend '%s': lost right after log-in: %.160s", pool->backend->config->name,
+             c->impl->why);
+    note_failure(pool, &e);
+    retry_later(pool);
+}
+
 static void on_died(void *arg, struct backend_conn *c)
 {
-    struct pool *pool = arg;
+    struct backend_pool *pool = arg;
     if (list_empty(&c->link))
         return; /* it died while it was born: open_one says so again */
     pool->alive--;
     move(c, &pool->dying);
     if (!c->impl->opened)
         note_failure(pool, &c->impl->error);
+    else if (!c->impl->served && !c->impl->let_go)
+        note_stillborn(pool, c);
     serve_later(pool);
 }
 
-/* A server that is full for us may still give what we have to whom it is lent next; any other trouble is everybody's. */
-static bool worth_waiting(const struct pool *pool)
+/* A server that is full for us may still give what we have to whom it is lent next; any other trouble is everybody's.
+ * */
+static bool worth_waiting(const struct backend_pool *pool)
 {
     return pool->error.code == 1040 && pool->alive > 0;
 }
@@ -258,10 +244,9 @@ static bool worth_waiting(const struct pool *pool)
 static void on_failed(void *arg, struct backend_conn *c, const struct backend_error *e)
 {
     (void)c;
-    struct pool *pool = arg;
+    struct backend_pool *pool = arg;
     if (worth_waiting(pool)) {
-        int64_t left = pool->retry_ms - now(pool);
-        net_timer_start(&pool->retry, left > 0 ? left : 0);
+        retry_later(pool);
         return;
     }
     struct list failing; /* those who come back from inside their callback are not among them */
@@ -277,7 +262,7 @@ static void on_failed(void *arg, struct backend_conn *c, const struct backend_er
 
 static void on_buried(void *arg, struct backend_conn *c)
 {
-    struct pool *pool = arg;
+    struct backend_pool *pool = arg;
     if (!c->impl->announced)
         return;
     pool->closed++;
@@ -290,12 +275,12 @@ static const struct backend_conn_events events = {
 
 static void on_retry(void *arg)
 {
-    serve(&((struct pool *)arg)->serving);
+    serve(&((struct backend_pool *)arg)->serving);
 }
 
 /* --- deadlines of those who wait --- */
 
-static void watch_deadline(struct pool *pool, int64_t deadline_ms)
+static void watch_deadline(struct backend_pool *pool, int64_t deadline_ms)
 {
     if (pool->deadline_ms && pool->deadline_ms <= deadline_ms)
         return;
@@ -304,7 +289,7 @@ static void watch_deadline(struct pool *pool, int64_t deadline_ms)
     net_timer_start(&pool->deadline, left > 0 ? left : 0);
 }
 
-static struct backend_request *first_expired(struct pool *pool)
+static struct backend_request *first_expired(struct backend_pool *pool)
 {
     LIST_FOR(it, &pool->waiting)
         if (request_at(it)->deadline_ms <= now(pool))
@@ -314,12 +299,14 @@ static struct backend_request *first_expired(struct pool *pool)
 
 static void on_wait_deadline(void *arg)
 {
-    struct pool *pool = arg;
+    struct backend_pool *pool = arg;
     struct backend_request *r;
-    char text[128];
-    snprintf(text, sizeof text, "backend '%s': no connection became free in time", pool->backend->config->name);
+    struct backend_error e = {.code = 1205, .sqlstate = "HY000"};
+    snprintf(e.text, sizeof e.text, "backend '%s': no connection became free in time", pool->backend->config->name);
+    if (pool->failures)
+        e = pool->error; /* that is why there was none */
     while ((r = first_expired(pool)))
-        refuse(r, 1205, "HY000", text);
+        refuse(r, e.code, e.sqlstate, e.text);
     pool->deadline_ms = 0;
     LIST_FOR(it, &pool->waiting)
         watch_deadline(pool, request_at(it)->deadline_ms);
@@ -327,18 +314,8 @@ static void on_wait_deadline(void *arg)
 
 /* --- borrowers --- */
 
-static struct pool *pool_of(struct backend_pools *p, const struct config_account *account)
+void backend_pool_acquire(struct backend_pool *pool, struct backend_request *r)
 {
-    size_t i = (size_t)(account - p->config->accounts);
-    CHECK(account >= p->config->accounts && i < p->config->n_accounts);
-    CHECK(p->pool[i].backend); /* an account of a backend that is not there does not pass the configuration's check */
-    return &p->pool[i];
-}
-
-void backend_acquire(struct backend_pools *p, struct backend_request *r)
-{
-    struct pool *pool = pool_of(p, r->account);
-    CHECK(r->backend == pool->backend->index);
     list_init(&r->link);
     struct backend_conn *c = list_empty(&pool->waiting) ? idle_of(pool, key_of(r)) : NULL;
     if (c) {
@@ -357,12 +334,6 @@ void backend_acquire(struct backend_pools *p, struct backend_request *r)
     serve_later(pool);
 }
 
-void backend_cancel(struct backend_request *r)
-{
-    if (r->link.next)
-        list_remove(&r->link);
-}
-
 static const char *unfit(const struct backend_conn *c)
 {
     return c->broken                         ? "broken"
@@ -371,9 +342,8 @@ static const char *unfit(const struct backend_conn *c)
                                              : NULL;
 }
 
-void backend_release(struct backend_pools *p, struct backend_conn *c)
+void backend_pool_release(struct backend_pool *pool, struct backend_conn *c)
 {
-    struct pool *pool = pool_of(p, c->account);
     c->owner = NULL;
     c->on_gone = NULL;
     const char *why = unfit(c);
@@ -392,57 +362,26 @@ void backend_release(struct backend_pools *p, struct backend_conn *c)
     }
 }
 
-/* --- the set --- */
+/* --- its own life --- */
 
-static void set_up_tls(struct backend_pools *p, size_t i)
+void backend_pool_init(struct backend_pool *pool, struct backend_pools *set, struct backend *backend,
+                       const struct config_account *account)
 {
-    const struct config_backend *config = p->backends->at[i].config;
-    if (!config->tls || config->address[0] == '/')
-        return; /* a local socket is as private as TLS, and MariaDB offers none there */
-    const struct net_tls_options options = {.ca = config->tls_ca, .verify = config->tls_verify};
-    p->tls[i] = net_tls_new(false, &options, p->tls_why[i], sizeof p->tls_why[i]);
-    if (p->tls[i])
-        p->tls_why[i][0] = 0;
-    else
-        log_error("backend_tls", "backend=%s why=\"%s\"", config->name, p->tls_why[i]);
-}
-
-static void pool_init(struct backend_pools *p, struct pool *pool, const struct config_account *account)
-{
-    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent, &pool->idle, &pool->dying, &pool->waiting};
+    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent,
+                                  &pool->idle,    &pool->dying,     &pool->waiting};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     list_init(&pool->serving.link);
     pool->serving.run = serve;
-    pool->set = p;
+    pool->set = set;
+    pool->backend = backend;
     pool->account = account;
-    for (size_t i = 0; i < p->backends->n && !pool->backend; i++)
-        if (strcmp(p->backends->at[i].config->name, account->backend) == 0)
-            pool->backend = &p->backends->at[i];
-    net_timer_init(&pool->deadline, p->loop, on_wait_deadline, pool);
-    net_timer_init(&pool->idling, p->loop, on_idle_timeout, pool);
-    net_timer_init(&pool->retry, p->loop, on_retry, pool);
+    net_timer_init(&pool->deadline, set->loop, on_wait_deadline, pool);
+    net_timer_init(&pool->idling, set->loop, on_idle_timeout, pool);
+    net_timer_init(&pool->retry, set->loop, on_retry, pool);
 }
 
-struct backend_pools *backend_pools_new(struct net_loop *loop, const struct config *config, struct backends *backends)
-{
-    struct backend_pools *p = calloc(1, sizeof *p);
-    CHECK(p);
-    p->loop = loop;
-    p->config = config;
-    p->backends = backends;
-    p->tls = calloc(backends->n + 1, sizeof *p->tls);
-    p->tls_why = calloc(backends->n + 1, sizeof *p->tls_why);
-    p->pool = calloc(config->n_accounts + 1, sizeof *p->pool);
-    CHECK(p->tls && p->tls_why && p->pool);
-    for (size_t i = 0; i < backends->n; i++)
-        set_up_tls(p, i);
-    for (size_t i = 0; i < config->n_accounts; i++)
-        pool_init(p, &p->pool[i], &config->accounts[i]);
-    return p;
-}
-
-static void pool_fini(struct pool *pool)
+void backend_pool_fini(struct backend_pool *pool)
 {
     struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent, &pool->idle, &pool->dying};
     while (!list_empty(&pool->waiting))
@@ -454,50 +393,4 @@ static void pool_fini(struct pool *pool)
     net_timer_fini(&pool->deadline);
     net_timer_fini(&pool->idling);
     net_timer_fini(&pool->retry);
-}
-
-void backend_pools_free(struct backend_pools *p)
-{
-    for (size_t i = 0; i < p->config->n_accounts; i++)
-        pool_fini(&p->pool[i]);
-    for (size_t i = 0; i < p->backends->n; i++)
-        net_tls_free(p->tls[i]);
-    free(p->tls);
-    free(p->tls_why);
-    free(p->pool);
-    free(p);
-}
-
-void backend_pools_on_open(struct backend_pools *p, void (*open)(void *arg, struct backend_conn *c),
-                           void (*close)(void *arg, struct backend_conn *c), void *arg)
-{
-    p->on_open = open;
-    p->on_close = close;
-    p->arg = arg;
-}
-
-static unsigned count(const struct list *l)
-{
-    unsigned n = 0;
-    LIST_FOR(it, l)
-        n++;
-    return n;
-}
-
-void backend_pool_stats(const struct backend_pools *p, unsigned backend, struct backend_pool_stats *out)
-{
-    *out = (struct backend_pool_stats){0};
-    for (size_t i = 0; i < p->config->n_accounts; i++) {
-        const struct pool *pool = &p->pool[i];
-        if (!pool->backend || pool->backend->index != backend)
-            continue;
-        out->lent += count(&pool->lent);
-        out->idle += count(&pool->idle);
-        out->opening += count(&pool->opening) + count(&pool->resetting);
-        out->waiting += count(&pool->waiting);
-        out->opened += pool->opened;
-        out->failed += pool->failed;
-        out->resets += pool->resets;
-        out->closed += pool->closed;
-    }
 }

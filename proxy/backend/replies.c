@@ -1,5 +1,6 @@
-/* Answers on their way from the socket to the sink of the command they belong to: frames are found, large rows cut into parts as
- * they come, the outcome gathered. Bytes pass, headers are watched. Leaves their order within an answer to wire/response. */
+/* Answers on their way from the socket to the sink of the command they belong to: frames are found, large rows cut into
+ * parts as they come, the outcome gathered. Bytes pass, headers are watched. Leaves their order within an answer to
+ * wire/response. */
 #include <stdio.h>
 #include <string.h>
 #include <stdlib.h>
@@ -103,7 +104,8 @@ static void finish(struct backend_conn *c)
 
 /* --- frames --- */
 
-/* A server that says something unasked is saying why it hangs up: 4031 after wait_timeout, 1053 at shutdown, 1927 when killed. */
+/* A server that says something unasked is saying why it hangs up: 4031 after wait_timeout, 1053 at shutdown, 1927 when
+ * killed. */
 static void died_of_words(struct backend_conn *c, struct slice payload, const char *otherwise)
 {
     struct wire_err err;
@@ -115,7 +117,8 @@ static void died_of_words(struct backend_conn *c, struct slice payload, const ch
 }
 
 /* Gives `part` to the sink and consumes it; ends the answer with its last frame. */
-static void hand_on(struct backend_conn *c, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t len)
+static void hand_on(struct backend_conn *c, enum wire_packet_kind kind, struct slice part, uint32_t offset,
+                    uint32_t len)
 {
     struct backend_conn_impl *in = c->impl;
     const struct backend_command *command = head(in);
@@ -143,14 +146,15 @@ static bool next_part(struct backend_conn *c)
     return true;
 }
 
-/* Sequence numbers tell an answer from words said before the command was read. An ERR about a command too big to be read whole
- * comes early in its sequence, so of that only zero is strange. */
+/* Sequence numbers tell an answer from words said before the command was read. An ERR about a command too big to be
+ * read whole comes early in its sequence, so of that only zero is strange. */
 static bool sequence_fits(const struct backend_conn_impl *in, uint8_t seq, struct slice payload)
 {
     return seq == in->next_seq || (in->first && seq && payload.len && payload.at[0] == 0xFF);
 }
 
-/* A frame's header was read; `part` is what is there of its `len` bytes, at least one of them. false: wait for more, or dead. */
+/* A frame's header was read; `part` is what is there of its `len` bytes, at least one of them. false: wait for more, or
+ * dead. */
 static bool begin_frame(struct backend_conn *c, struct slice part, uint32_t len, uint8_t seq)
 {
     struct backend_conn_impl *in = c->impl;

@@ -1,10 +1,11 @@
-/* What every session of ours on a server is set to, after log-in and again after each reset, in one packet. Leaves what clients set
- * to session/. */
+/* What every session of ours on a server is set to, after log-in and again after each reset, in one packet. Leaves what
+ * clients set to session/. */
 #include "proxy/backend/impl.h"
 
-/* The trackers say who wrote and what a statement changed behind the lexer's back. The lock wait is the only end of a deadlock
- * that spans servers. Names stand on both families: MySQL and MariaDB call the isolation level differently, so it is not there.
- * xa_detach_on_prepare of MySQL keeps its default, on: the resolver may then finish what a lost connection left. */
+/* The trackers say who wrote and what a statement changed behind the lexer's back. The lock wait is the only end of a
+ * deadlock that spans servers. Names stand on both families: MySQL and MariaDB call the isolation level differently, so
+ * it is not there. xa_detach_on_prepare of MySQL keeps its default, on: the resolver may then finish what a lost
+ * connection left. */
 static void write_settings(struct buf *payload, const struct backend_conn *c)
 {
     buf_u8(payload, WIRE_COM_QUERY);
@@ -18,19 +19,11 @@ static void write_settings(struct buf *payload, const struct backend_conn *c)
         buf_text(payload, ", sql_mode=CONCAT(@@sql_mode,',IGNORE_SPACE')");
 }
 
-static void fail(struct backend_conn *c, const char *what, const struct backend_outcome *outcome)
-{
-    if (c->impl->opened)
-        backend_conn_died(c, "%s: %u %s", what, outcome->error, outcome->message);
-    else
-        backend_conn_failed(c, 1105, "HY000", "%s: %u %s", what, outcome->error, outcome->message);
-}
-
 static void on_settings(void *arg, const struct backend_outcome *outcome)
 {
     struct backend_conn *c = arg;
     if (outcome->error) {
-        fail(c, "refuses our session settings", outcome);
+        backend_conn_died(c, "refuses our session settings: %u %s", outcome->error, outcome->message);
         return;
     }
     c->autocommit = outcome->status & WIRE_STATUS_AUTOCOMMIT;
@@ -42,7 +35,7 @@ static void on_settings(void *arg, const struct backend_outcome *outcome)
 static void on_reset(void *arg, const struct backend_outcome *outcome)
 {
     if (outcome->error)
-        fail(arg, "refuses a reset", outcome);
+        backend_conn_died(arg, "refuses a reset: %u %s", outcome->error, outcome->message);
 }
 
 static const struct backend_sink settings_sink = {.done = on_settings}, reset_sink = {.done = on_reset};

@@ -1,4 +1,5 @@
-/* The blocking Redis client: hiredis' own connection, one command at a time. Leaves retries and meaning to its caller. */
+/* The blocking Redis client: hiredis' own connection, one command at a time. Leaves retries and meaning to its caller.
+ * */
 #include "proxy/redis/blocking.h"
 
 #include <stdarg.h>
@@ -101,8 +102,8 @@ static redisContext *connect_to(const struct config_redis *config, struct timeva
     return redisConnectWithTimeout(config->address, config->port, limit);
 }
 
-struct redis_blocking *redis_blocking_open(const struct config_redis *config, const struct redis_options *options, char *why,
-                                           size_t why_size)
+struct redis_blocking *redis_blocking_open(const struct config_redis *config, const struct redis_options *options,
+                                           char *why, size_t why_size)
 {
     const struct timeval limit = {config->timeout_ms / 1000, config->timeout_ms % 1000 * 1000};
     struct redis_blocking *b = calloc(1, sizeof *b);
@@ -142,7 +143,8 @@ static redisReply *load_library(struct redis_blocking *b, char *why, size_t why_
     return reply;
 }
 
-struct redisReply *redis_blocking_call(struct redis_blocking *b, const struct comp_argv *argv, char *why, size_t why_size)
+struct redisReply *redis_blocking_call(struct redis_blocking *b, const struct comp_argv *argv, char *why,
+                                       size_t why_size)
 {
     struct buf bytes = {0};
     redis_format(&bytes, argv);

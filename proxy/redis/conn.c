@@ -1,5 +1,5 @@
-/* One Redis connection of a worker: presents itself, carries one request at a time, loads the function library where a reply says it
- * is missing. What dies is buried at the end of the turn. Leaves queueing and limits to redis.c. */
+/* One Redis connection of a worker: presents itself, carries one request at a time, loads the function library where a
+ * reply says it is missing. What dies is buried at the end of the turn. Leaves queueing and limits to redis.c. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,8 @@ static void PRINTF_LIKE(2, 3) conn_died(struct redis_conn *c, const char *fmt, .
     va_end(args);
     char quoted[256];
     log_warn(c->opened ? "redis_lost" : "redis_failed", "resource=%s id=%llu call=%d why=%s", c->resource->config->name,
-             (unsigned long long)c->client_id, c->request != NULL, log_quote(quoted, sizeof quoted, c->why, strlen(c->why)));
+             (unsigned long long)c->client_id, c->request != NULL,
+             log_quote(quoted, sizeof quoted, c->why, strlen(c->why)));
     if (c->net)
         net_conn_close(c->net, false);
     c->net = NULL;
@@ -225,8 +226,8 @@ static void on_closed(void *arg, const char *why)
 
 static const struct net_conn_ops net_ops = {.on_connected = on_connected, .on_read = on_read, .on_closed = on_closed};
 
-struct redis_conn *redis_conn_open(struct redis_pool *pool, struct net_loop *loop, const struct redis_resource *resource,
-                                   const struct redis_options *options)
+struct redis_conn *redis_conn_open(struct redis_pool *pool, struct net_loop *loop,
+                                   const struct redis_resource *resource, const struct redis_options *options)
 {
     struct redis_conn *c = calloc(1, sizeof *c);
     CHECK(c);

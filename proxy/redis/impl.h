@@ -1,7 +1,7 @@
 /* The inside of a worker's Redis connections, for the files of this folder only.
  *
  *   redis.c  call -> request -> waiting -> (conn.c) idle connection -> busy -> reply -> idle
- *   conn.c   opening: hello, its replies -> idle       busy: one request; "no function" -> load -> the same request again
+ *   conn.c   opening: hello, its replies -> idle     busy: one request; "no function" -> load -> the same request again
  */
 #ifndef PROXY_REDIS_IMPL_H
 #define PROXY_REDIS_IMPL_H
@@ -41,6 +41,7 @@ struct redis_conn {
     void (*on_reply)(struct redis_conn *c, redisReply **reply); /* to each of them; may take it */
     struct redis_request *request;
     bool opened;
+    bool used;                 /* carried a request once */
     bool loading;              /* the library goes over; the request was not executed */
     bool dead;
     uint64_t client_id;
@@ -50,8 +51,8 @@ struct redis_conn {
 };
 
 /* conn.c */
-struct redis_conn *redis_conn_open(struct redis_pool *pool, struct net_loop *loop, const struct redis_resource *resource,
-                                   const struct redis_options *options);
+struct redis_conn *redis_conn_open(struct redis_pool *pool, struct net_loop *loop,
+                                   const struct redis_resource *resource, const struct redis_options *options);
 void redis_conn_run(struct redis_conn *c, struct redis_request *r); /* takes the request */
 void redis_conn_destroy(struct redis_conn *c);                      /* at once; a request under way is forgotten */
 

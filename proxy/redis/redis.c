@@ -1,5 +1,5 @@
-/* Calls on their way to connections: a queue a resource, idle connections first, new ones up to the limit, deadlines for who waits, a
- * pause after failures. Leaves the connections themselves to conn.c. */
+/* Calls on their way to connections: a queue a resource, idle connections first, new ones up to the limit, deadlines
+ * for who waits, a pause after failures. Leaves the connections themselves to conn.c. */
 #include "proxy/redis/redis.h"
 
 #include <stdio.h>
@@ -100,6 +100,8 @@ static void run_on_idle(struct redis_pool *pool)
         struct redis_conn *c = conn_at(list_first(&pool->idle));
         list_remove(&r->link);
         move(c, &pool->busy);
+        c->used = true;
+        pool->failures = 0;
         redis_conn_run(c, r);
     }
 }
@@ -165,7 +167,6 @@ static void on_retry(void *arg)
 void redis_pool_opened(struct redis_pool *pool)
 {
     pool->opened++;
-    pool->failures = 0;
 }
 
 void redis_pool_ready(struct redis_pool *pool, struct redis_conn *c)
@@ -190,7 +191,7 @@ static void note_failure(struct redis_pool *pool, const struct redis_conn *c)
 
 void redis_pool_died(struct redis_pool *pool, struct redis_conn *c)
 {
-    if (!c->opened)
+    if (!c->used) /* one that logged in and died before its first call is no better: or we would open without end */
         note_failure(pool, c);
     if (c->request && !c->loading)
         pool->lost++;

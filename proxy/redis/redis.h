@@ -1,5 +1,5 @@
-/* Redis resources for a worker: connections over net with hiredis as parser and formatter, calls with one reply each, the function
- * library loaded where it is missing. Leaves what a call means to compensate/. */
+/* Redis resources for a worker: connections over net with hiredis as parser and formatter, calls with one reply each,
+ * the function library loaded where it is missing. Leaves what a call means to compensate/. */
 #ifndef PROXY_REDIS_REDIS_H
 #define PROXY_REDIS_REDIS_H
 
@@ -25,23 +25,24 @@ enum redis_result {
 struct redis_call { /* zeroed before use */
     unsigned resource;
     int64_t deadline_ms;      /* on net_loop_now_ms's clock; 0 = the resource's timeout_ms from now */
-    void (*on_reply)(struct redis_call *call, enum redis_result result, const struct redisReply *reply, const char *why);
+    void (*on_reply)(struct redis_call *call, enum redis_result result, const struct redisReply *reply,
+                     const char *why);
     struct redis_request *request; /* while under way: ours */
     const struct redisReply *first; /* of a pair: the reply to its first command, during on_reply; else NULL */
     uint64_t client_id;       /* CLIENT ID of the connection it was sent on, for CLIENT KILL; valid with REDIS_LOST */
 };
-/* argv is copied. The connection is the call's alone until the reply; several calls in a row without a wait go to several
- * connections. call must stay until on_reply or redis_cancel (which turns the call into one nobody waits for). on_reply never
- * comes from inside redis_send. A reply "Function not found" is not handed on: the library is loaded and the call sent again,
- * since it was certainly not executed. */
+/* argv is copied. The connection is the call's alone until the reply; several calls in a row without a wait go to
+ * several connections. call must stay until on_reply or redis_cancel (which turns the call into one nobody waits for).
+ * on_reply never comes from inside redis_send. A reply "Function not found" is not handed on: the library is loaded and
+ * the call sent again, since it was certainly not executed. */
 void redis_send(struct redis_pools *p, struct redis_call *call, const struct comp_argv *argv);
-/* Two commands in one write on one connection, nobody's in between: a vote and the WAIT or WAITAOF that makes it durable. on_reply
- * comes once, with the reply to the second, and call->first set. */
+/* Two commands in one write on one connection, nobody's in between: a vote and the WAIT or WAITAOF that makes it
+ * durable. on_reply comes once, with the reply to the second, and call->first set. */
 void redis_send_pair(struct redis_pools *p, struct redis_call *call, const struct comp_argv *argv,
                      const struct comp_argv *then);
 void redis_cancel(struct redis_call *call);
-/* For crash points: what was sent goes to the kernel now and not at the end of the turn; no effect while the call still waits for a
- * connection. */
+/* For crash points: what was sent goes to the kernel now and not at the end of the turn; no effect while the call still
+ * waits for a connection. */
 void redis_flush_now(struct redis_call *call);
 
 struct redis_pool_stats {

@@ -42,8 +42,8 @@ struct redis_options {
     const char *library_text; /* for FUNCTION LOAD: "#!lua name=..." */
 };
 
-/* A reply may not be larger: the connection is closed, the call is lost. A constant, since what we ask for is bounded by the
- * commands' table and by Redis' own proto-max-bulk-len. */
+/* A reply may not be larger: the connection is closed, the call is lost. A constant, since what we ask for is bounded
+ * by the commands' table and by Redis' own proto-max-bulk-len. */
 #define REDIS_REPLY_MAX (64u << 20)
 #define REDIS_ELEMENTS_MAX (4u << 20) /* of one array; hiredis limits nesting to 7 (0.14) or 9 */
 

@@ -1,5 +1,5 @@
-/* Redis' protocol as both clients of this folder need it: commands as bytes, a reader with limits, what a reply says about the function
- * library. hiredis does the parsing and formatting. */
+/* Redis' protocol as both clients of this folder need it: commands as bytes, a reader with limits, what a reply says
+ * about the function library. hiredis does the parsing and formatting. */
 #ifndef PROXY_REDIS_RESP_H
 #define PROXY_REDIS_RESP_H
 
@@ -34,8 +34,8 @@ bool redis_reply_says_loaded(const redisReply *reply);
 /* An error reply's text, for people. */
 const char *redis_reply_text(const redisReply *reply);
 
-/* AUTH, SELECT, CLIENT SETNAME, CLIENT ID as one run of commands: returns how many replies will come. The last one is the id, none of
- * them may be an error. */
+/* AUTH, SELECT, CLIENT SETNAME, CLIENT ID as one run of commands: returns how many replies will come. The last one is
+ * the id, none of them may be an error. */
 unsigned redis_format_hello(struct buf *out, const struct config_redis *config, const struct redis_options *options);
 void redis_format_load(struct buf *out, const struct redis_options *options);
 

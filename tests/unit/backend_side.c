@@ -1,4 +1,5 @@
-/* The fixture of the programs about backend: one server under several names, started and stopped through tests/support/servers. */
+/* The fixture of the programs about backend: one server under several names, started and stopped through
+ * tests/support/servers. */
 #include "tests/unit/backend_side.h"
 
 #include <stdarg.h>
@@ -44,10 +45,12 @@ int side_server(const char *verb)
 {
     char options[512] = "", command[1024];
     if (strcmp(verb, "start") == 0)
-        print(options, "--max-allowed-packet=64M --ssl-ca=%s --ssl-cert=%s/certs/server.crt --ssl-key=%s/certs/server.key",
-              ca, folder, folder);
-    snprintf(command, sizeof command, "env -u CERTS STATE=%s " SOURCE_DIR "/tests/support/servers %s %s unit %s >>%s/out 2>&1",
-             folder, verb, family, options, folder);
+        print(options,
+              "--max-allowed-packet=64M --ssl-ca=%s --ssl-cert=%s/certs/server.crt --ssl-key=%s/certs/server.key", ca,
+              folder, folder);
+    snprintf(command, sizeof command,
+             "env -u CERTS STATE=%s " SOURCE_DIR "/tests/support/servers %s %s unit %s >>%s/out 2>&1", folder, verb,
+             family, options, folder);
     return shell(command);
 }
 
@@ -73,8 +76,13 @@ static void fill_backends(int port)
     static char names[][16] = {"plain", "local", "tls", "wrong-name", "wrong-ca", "narrow", "nowhere"};
     static char loopback[] = "127.0.0.1", elsewhere[] = "elsewhere.invalid";
     for (unsigned i = 0; i < SIDE_BACKENDS; i++)
-        backend_rows[i] = (struct config_backend){.name = names[i], .address = loopback, .port = port, .tls_verify = true,
-                                                  .tls_ca = ca, .max_connections = 20, .connect_timeout_ms = 10000,
+        backend_rows[i] = (struct config_backend){.name = names[i],
+                                                  .address = loopback,
+                                                  .port = port,
+                                                  .tls_verify = true,
+                                                  .tls_ca = ca,
+                                                  .max_connections = 20,
+                                                  .connect_timeout_ms = 10000,
                                                   .lock_wait_s = 7};
     backend_rows[SIDE_LOCAL].address = socket_path;
     backend_rows[SIDE_LOCAL].tls = true; /* means nothing there */
@@ -248,8 +256,12 @@ void side_ask(struct side_request *q, unsigned account, uint32_t caps, int64_t d
     unsigned backend = 0;
     while (strcmp(backend_rows[backend].name, account_rows[account].backend) != 0)
         backend++;
-    *q = (struct side_request){.r = {.account = &account_rows[account], .backend = backend, .client_caps = caps,
-                                     .deadline_ms = deadline_ms, .on_ready = request_ready, .on_failed = request_failed}};
+    *q = (struct side_request){.r = {.account = &account_rows[account],
+                                     .backend = backend,
+                                     .client_caps = caps,
+                                     .deadline_ms = deadline_ms,
+                                     .on_ready = request_ready,
+                                     .on_failed = request_failed}};
     backend_acquire(side_pools, &q->r);
 }
 
@@ -370,7 +382,8 @@ void side_expect(struct backend_conn *c, const char *sql, const char *value)
     CU_ASSERT_EQUAL(a.outcome.error, 0);
     CU_ASSERT_STRING_EQUAL(buf_cstr(&a.value), value);
     if (a.outcome.error || a.lost || strcmp(buf_cstr(&a.value), value) != 0)
-        printf("\n  %s: %u %s %s: '%s', not '%s'\n", sql, a.outcome.error, a.outcome.message, a.why, buf_cstr(&a.value), value);
+        printf("\n  %s: %u %s %s: '%s', not '%s'\n", sql, a.outcome.error, a.outcome.message, a.why, buf_cstr(&a.value),
+               value);
     side_answer_fini(&a);
 }
 

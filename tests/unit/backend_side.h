@@ -1,5 +1,5 @@
-/* What the programs about backend share: a loop, a pool set over one real server that is known under several names, questions that
- * wait for their answer. */
+/* What the programs about backend share: a loop, a pool set over one real server that is known under several names,
+ * questions that wait for their answer. */
 #ifndef TESTS_UNIT_BACKEND_SIDE_H
 #define TESTS_UNIT_BACKEND_SIDE_H
 

@@ -25,8 +25,8 @@ static struct config_redis rows[SIDE_RESOURCES];
 int side_server(const char *verb)
 {
     char command[512];
-    snprintf(command, sizeof command, "STATE=%s " SOURCE_DIR "/tests/support/servers %s redis unit >>%s/out 2>&1", folder,
-             verb, folder);
+    snprintf(command, sizeof command, "STATE=%s " SOURCE_DIR "/tests/support/servers %s redis unit >>%s/out 2>&1",
+             folder, verb, folder);
     int status = system(command);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
 }

@@ -1,4 +1,5 @@
-/* What the programs about redis share: a private server, its resources under several names, a function library of the test's own. */
+/* What the programs about redis share: a private server, its resources under several names, a function library of the
+ * test's own. */
 #ifndef TESTS_UNIT_REDIS_SIDE_H
 #define TESTS_UNIT_REDIS_SIDE_H
 

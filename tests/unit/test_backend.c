@@ -1,4 +1,5 @@
-/* Backend connections on a real server; FAMILY says which. The tests are in three files, this one runs them over one server. */
+/* Backend connections on a real server; FAMILY says which. The tests are in three files, this one runs them over one
+ * server. */
 #include "tests/unit/backend_side.h"
 
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* Commands and their answers: pipelined, counted, streamed, tracked; and what is told when the server or the connection dies. */
+/* Commands and their answers: pipelined, counted, streamed, tracked; and what is told when the server or the connection
+ * dies. */
 #include "tests/unit/backend_side.h"
 
 #include <string.h>
@@ -70,7 +71,8 @@ static void trackers_tell_who_wrote(void)
     side_do(c, "XA END 'track','1',1");
     side_do(c, "XA ROLLBACK 'track','1',1");
     side_do(c, "XA START 'track2','1',1");
-    CU_ASSERT_TRUE(asked(c, "SELECT v FROM t.n WHERE id = 1 FOR UPDATE").outcome.saw_write); /* in a result set's last OK */
+    CU_ASSERT_TRUE(
+        asked(c, "SELECT v FROM t.n WHERE id = 1 FOR UPDATE").outcome.saw_write); /* in a result set's last OK */
     side_do(c, "XA END 'track2','1',1");
     side_do(c, "XA ROLLBACK 'track2','1',1");
     side_down();

@@ -1,5 +1,5 @@
-/* Servers that no honest program would be: each lie ends in a refusal or a lost command with words, never in a hang, a leak of
- * the password or a wrong answer. The server is a script on the same loop. */
+/* Servers that no honest program would be: each lie ends in a refusal or a lost command with words, never in a hang, a
+ * leak of the password or a wrong answer. The server is a script on the same loop. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -123,8 +123,13 @@ static void up(bool tls)
     loop = net_loop_new();
     listener = net_listener_new(loop, loopback, 0, on_accept, NULL, why, sizeof why);
     CHECK(loop && listener);
-    backend_row = (struct config_backend){.name = name, .address = loopback, .port = net_listener_port(listener), .tls = tls,
-                                          .max_connections = 1, .connect_timeout_ms = 2000, .lock_wait_s = 5};
+    backend_row = (struct config_backend){.name = name,
+                                          .address = loopback,
+                                          .port = net_listener_port(listener),
+                                          .tls = tls,
+                                          .max_connections = 1,
+                                          .connect_timeout_ms = 2000,
+                                          .lock_wait_s = 5};
     for (unsigned i = 0; i < STEPS; i++)
         buf_clear(&script[i]);
     buf_clear(&heard);
@@ -336,6 +341,16 @@ static void settings_that_are_refused(void)
     expect_refusal(1105, "refuses our session settings: 1193");
 }
 
+/* Found by fuzzing: the client was told error 0. */
+static void settings_answered_by_nonsense(void)
+{
+    up(false);
+    script_honest();
+    buf_clear(&script[2]);
+    script_packet(2, 1, "\x00\x07", 2);
+    expect_refusal(1105, "not a MySQL answer");
+}
+
 /* --- after it --- */
 
 static char lost_words[256];
@@ -414,6 +429,24 @@ static void words_while_nobody_asked(void)
     backend_pool_stats(pools, 0, &stats);
     CU_ASSERT_EQUAL(stats.idle, 0);
     CU_ASSERT_EQUAL(stats.closed, 1);
+    down();
+}
+
+/* Found by fuzzing: this was asked for connections again and again, as fast as it goes. */
+static void words_right_after_log_in(void)
+{
+    struct backend_pool_stats stats;
+    struct backend_request r;
+    up(false);
+    backend_row.connect_timeout_ms = 300;
+    script_honest();
+    script_err(2, 0, 1053, "Server shutdown in progress");
+    acquire(&r);
+    CU_ASSERT_PTR_NULL(lent);
+    CU_ASSERT_EQUAL(refused_code, 1105);
+    expect_words("lost right after log-in: server says 1053");
+    backend_pool_stats(pools, 0, &stats);
+    CU_ASSERT(stats.opened >= 2 && stats.opened < 8);
     down();
 }
 
@@ -503,9 +536,11 @@ int main(void)
         {"a false RSA key", a_false_rsa_key},
         {"an unknown word at log-in", an_unknown_word_at_log_in},
         {"settings that are refused", settings_that_are_refused},
+        {"settings answered by nonsense", settings_answered_by_nonsense},
         {"an honest answer", an_honest_answer},
         {"last words are not an answer", last_words_are_not_an_answer},
         {"words while nobody asked", words_while_nobody_asked},
+        {"words right after log-in", words_right_after_log_in},
         {"an answer out of sequence", an_answer_out_of_sequence},
         {"an answer about a packet too big comes early", an_answer_about_a_packet_too_big_comes_early},
         {"a request for a file", a_request_for_a_file},

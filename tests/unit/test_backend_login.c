@@ -49,8 +49,8 @@ static void the_account_without_password_logs_in(void)
     side_down();
 }
 
-/* The first log-in after the server forgot its cache needs the password itself: under the server's RSA key where there is no
- * TLS, inside TLS where there is. The second is fast. */
+/* The first log-in after the server forgot its cache needs the password itself: under the server's RSA key where there
+ * is no TLS, inside TLS where there is. The second is fast. */
 static void sha2_in_full_and_fast(void)
 {
     static const unsigned ways[] = {SIDE_PLAIN, SIDE_TLS, SIDE_LOCAL};

@@ -52,7 +52,8 @@ static void a_dirty_connection_is_reset_and_set_again(void)
     struct backend_conn *c = side_get(SIDE_PLAIN);
     uint64_t id = c->connection_id, generation = c->statement_generation;
     side_expect(c, "SELECT @@innodb_lock_wait_timeout", "7");
-    side_do(c, "SET innodb_lock_wait_timeout=99, session_track_transaction_info='OFF', autocommit=0, @mine=1, sql_mode=''");
+    side_do(
+        c, "SET innodb_lock_wait_timeout=99, session_track_transaction_info='OFF', autocommit=0, @mine=1, sql_mode=''");
     side_do(c, "SET NAMES latin1");
     side_do(c, "USE t");
     snprintf(c->schema, sizeof c->schema, "t");
@@ -65,8 +66,9 @@ static void a_dirty_connection_is_reset_and_set_again(void)
     CU_ASSERT_EQUAL(c->statement_generation, generation + 1);
     CU_ASSERT_TRUE(c->autocommit && !c->dirty);
     CU_ASSERT_EQUAL(c->charset, WIRE_CHARSET_UTF8MB4);
-    side_expect(c, "SELECT CONCAT_WS(',', @@innodb_lock_wait_timeout, @@session_track_transaction_info, @@autocommit = 1, "
-                   "@@character_set_client, @@collation_connection, @@sql_mode = @@global.sql_mode)",
+    side_expect(c,
+                "SELECT CONCAT_WS(',', @@innodb_lock_wait_timeout, @@session_track_transaction_info, @@autocommit = 1, "
+                "@@character_set_client, @@collation_connection, @@sql_mode = @@global.sql_mode)",
                 "7,STATE,1,utf8mb4,utf8mb4_general_ci,1");
     side_expect(c, "SELECT @mine", "NULL");
     side_expect(c, "SELECT DATABASE()", c->schema); /* it outlives a reset, on both families */
@@ -282,7 +284,8 @@ const struct unit_test backend_pool_tests[] = {
     {"who waits is served in order", who_waits_is_served_in_order},
     {"who waits too long is told", who_waits_too_long_is_told},
     {"a full server is waited for", a_full_server_is_waited_for},
-    {"a full server is 1040 when there is nothing to wait for", a_full_server_is_1040_when_there_is_nothing_to_wait_for},
+    {"a full server is 1040 when there is nothing to wait for",
+     a_full_server_is_1040_when_there_is_nothing_to_wait_for},
     {"clients with other capabilities share nothing", clients_with_other_capabilities_share_nothing},
     {"IGNORE_SPACE outlives a reset", ignore_space_outlives_a_reset},
     {"an idle connection that the server closes is forgotten", an_idle_connection_that_the_server_closes_is_forgotten},

@@ -1,5 +1,5 @@
-/* Calls to Redis from a worker: one reply each, never sent twice but where nothing was executed, and honest words about what is not
- * known. On a real server; lies come from a script on the same loop. */
+/* Calls to Redis from a worker: one reply each, never sent twice but where nothing was executed, and honest words about
+ * what is not known. On a real server; lies come from a script on the same loop. */
 #include "tests/unit/redis_side.h"
 
 #include <stdio.h>
@@ -467,10 +467,11 @@ static void lies_are_lost_with_words(void)
     expect_lie("+OK\r\n:7\r\n", "+PONG\r\n", REDIS_REPLIED, "");
     expect_lie("+OK\r\n:7\r\n", "hello\r\n", REDIS_LOST, "not a Redis reply");
     expect_lie("+OK\r\n:7\r\n", "*9999999\r\n", REDIS_LOST, "not a Redis reply");
-    expect_lie("+OK\r\n:7\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", REDIS_LOST, "not a Redis reply");
+    expect_lie("+OK\r\n:7\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", REDIS_LOST,
+               "not a Redis reply");
     expect_lie("+OK\r\n:7\r\n", "$100\r\nshort", REDIS_LOST, "in time");
     expect_lie("+OK\r\n:7\r\n", "", REDIS_LOST, "in time");
-    expect_lie("+OK\r\n:7\r\n+more\r\n", "+PONG\r\n", REDIS_NOT_SENT, "");
+    expect_lie("+OK\r\n:7\r\n+more\r\n", "+PONG\r\n", REDIS_NOT_SENT, "without being asked");
     expect_lie("+OK\r\n+7\r\n", "", REDIS_NOT_SENT, "no number");
     expect_lie("-ERR max number of clients reached\r\n", "", REDIS_NOT_SENT, "max number of clients");
     expect_lie("HTTP/1.1 400 Bad Request\r\n", "", REDIS_NOT_SENT, "not a Redis reply");

@@ -38,7 +38,8 @@ static void it_loads_the_missing_library(void)
     struct redis_blocking *b = open_one(SIDE_MAIN);
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     for (long long n = 1; n < 3; n++) {
-        redisReply *reply = redis_blocking_call(b, side_words("FCALL", "side_count", "1", "count", NULL), why, sizeof why);
+        redisReply *reply =
+            redis_blocking_call(b, side_words("FCALL", "side_count", "1", "count", NULL), why, sizeof why);
         CU_ASSERT_PTR_NOT_NULL_FATAL(reply);
         CU_ASSERT_EQUAL(reply->integer, n);
         freeReplyObject(reply);
