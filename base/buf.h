@@ -18,7 +18,7 @@ struct buf {
 /* All-zero is a valid empty buffer. Out of memory aborts (CHECK): the amounts are bounded by configured limits. */
 void buf_fini(struct buf *b);
 static inline size_t buf_len(const struct buf *b) { return b->end - b->start; }
-static inline uint8_t *buf_at(const struct buf *b) { return b->data + b->start; }
+static inline uint8_t *buf_at(const struct buf *b) { return b->data ? b->data + b->start : NULL; }
 
 /* Makes room for `n` more bytes at the back and returns where they go; buf_added(b, m <= n) then counts them in.
  * Pointers into the buffer are invalid afterwards. */

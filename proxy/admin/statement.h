@@ -16,6 +16,9 @@
     X(SHOW_BACKENDS, "SHOW BACKENDS", NOTHING, "", "the servers, with the verdict of the look at them") \
     X(SHOW_REDIS, "SHOW REDIS", NOTHING, "", "the Redis resources, likewise") \
     X(SHOW_CONFLICTS, "SHOW CONFLICTS", NOTHING, "", "Redis writes that could not be taken back cleanly") \
+    X(FORCE_CONFLICT, "FORCE CONFLICT", NAME, "id", "take that write back after all, over the change of somebody else") \
+    X(DISMISS_CONFLICT, "DISMISS CONFLICT", NAME, "id", "leave it as it is, forget the conflict") \
+    X(SHOW_STATUS, "SHOW STATUS", NOTHING, "", "counters since the start, and gauges") \
     X(SHOW_SESSIONS, "SHOW SESSIONS", NOTHING, "", "the clients, their transactions and what they wait for") \
     X(SHOW_CONFIG, "SHOW CONFIG", NOTHING, "", "the options and where each comes from") \
     X(ADOPT_LOG, "ADOPT LOG", NAME, "logid", "branches of a lost log of this node are ours to settle") \

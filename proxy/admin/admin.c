@@ -1,0 +1,326 @@
+/* Each admin statement is one function; the table at the end finds it. Verdicts of people are in verdict.c. */
+#include "proxy/admin/admin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "proxy/admin/impl.h"
+#include "proxy/admin/table.h"
+#include "proxy/session/tx.h"
+
+static struct admin admin; /* one process, one resolver */
+
+/* --- what is in doubt ----------------------------------------------------------------------------------------------------- */
+
+static void add_in_doubt(void *arg, const struct resolver_in_doubt *d)
+{
+    struct admin_table *t = arg;
+    admin_cell(t, d->gtrid);
+    admin_cell(t, d->where);
+    admin_cell(t, d->bqual);
+    admin_cell_printf(t, "%lld.%03lld", (long long)(d->age_ms / 1000), (long long)(d->age_ms % 1000));
+    admin_cell(t, d->fate);
+    admin_cell(t, d->decision);
+    admin_cell(t, d->who);
+    admin_cell(t, d->why);
+}
+
+static void show_in_doubt(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"gtrid", "where", "branch", "age_s", "state", "decision", "who", "why", NULL};
+    struct admin_table t;
+    (void)st;
+    admin_table_init(&t, columns);
+    resolver_each_in_doubt(admin.resolver, add_in_doubt, &t);
+    admin_table_answer(s, &t);
+}
+
+/* --- one transaction ------------------------------------------------------------------------------------------------------- */
+
+struct transaction_view {
+    struct admin_table table;
+    const char *gtrid;
+    bool found;
+};
+
+static void fact(struct transaction_view *v, const char *name, const char *text)
+{
+    v->found = true;
+    admin_cell(&v->table, name);
+    admin_cell(&v->table, text);
+}
+
+static void add_branch_in_doubt(void *arg, const struct resolver_in_doubt *d)
+{
+    struct transaction_view *v = arg;
+    char text[512];
+    if (strcmp(d->gtrid, v->gtrid))
+        return;
+    snprintf(text, sizeof text, "%.60s: %.200s%s%.160s", d->where, d->fate, *d->why ? "; " : "", d->why);
+    fact(v, "in doubt", text);
+}
+
+static void add_session_of(void *arg, struct session *s)
+{
+    struct transaction_view *v = arg;
+    char text[256];
+    if (strcmp(tx_gtrid(s), v->gtrid))
+        return;
+    snprintf(text, sizeof text, "%llu of %.60s@%.60s: %s", (unsigned long long)s->id, s->user->name, s->peer,
+             xa_tx_state_text(s->tx->machine.state));
+    fact(v, "session", text);
+}
+
+static void add_decision(struct transaction_view *v)
+{
+    struct xa_decision d;
+    enum xa_owner owner;
+    char text[256];
+    struct xa_registry *r = journal_registry(admin.world->journal);
+    if (!xa_registry_find(r, v->gtrid, &d, &owner))
+        return;
+    fact(v, "decision", "commit");
+    fact(v, "who", d.who);
+    snprintf(text, sizeof text, "%lld s ago", (long long)((clock_wall_ms() - d.decided_ms) / 1000));
+    fact(v, "decided", text);
+    fact(v, "owner", owner == XA_OWNER_SESSION ? "its session" : "the resolver");
+    for (unsigned i = 0; i < d.n_branches; i++) {
+        bool open = xa_registry_branch_open(r, v->gtrid, d.branch[i].backend, d.branch[i].bqual.text);
+        snprintf(text, sizeof text, "%s on %s: %s", d.branch[i].bqual.text, d.branch[i].backend, open ? "to be committed" : "settled");
+        fact(v, "branch", text);
+    }
+    for (unsigned i = 0; i < d.n_slots; i++) {
+        snprintf(text, sizeof text, "slot %u of %s", d.slot[i].slot, d.slot[i].resource);
+        fact(v, "redis", text);
+    }
+}
+
+static void add_person(struct transaction_view *v)
+{
+    struct xa_person_verdict p;
+    char text[512];
+    if (!journal_person_said(admin.world->journal, v->gtrid, &p))
+        return;
+    snprintf(text, sizeof text, "%s%s by %.80s: %.190s", p.commit ? "commit" : "rollback", p.forced ? " (forced)" : "", p.who, p.why);
+    fact(v, "verdict", text);
+}
+
+static void show_transaction(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"what", "value", NULL};
+    struct transaction_view v = {.gtrid = st->argument};
+    admin_table_init(&v.table, columns);
+    add_decision(&v);
+    add_person(&v);
+    resolver_each_in_doubt(admin.resolver, add_branch_in_doubt, &v);
+    workers_each_session(admin.world, add_session_of, &v, 1000);
+    if (v.found) {
+        admin_table_answer(s, &v.table);
+        return;
+    }
+    buf_fini(&v.table.cells);
+    session_answer_error(s, 1305, "42000", "transaction '%s' is neither open nor in doubt: it has ended, or never was", st->argument);
+}
+
+/* --- servers --------------------------------------------------------------------------------------------------------------- */
+
+static void show_backends(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"name",    "address",  "state", "reachable", "version",
+                                          "identity", "restarts", "schemas", "verdict", NULL};
+    struct admin_table t;
+    (void)st;
+    admin_table_init(&t, columns);
+    for (size_t i = 0; i < admin.world->backends.n; i++) {
+        struct backend *b = &admin.world->backends.at[i];
+        struct backend_texts texts;
+        struct buf schemas = {0};
+        backend_texts(b, &texts);
+        for (char **schema = b->config->schemas; schema && *schema; schema++)
+            buf_printf(&schemas, "%s%s", buf_len(&schemas) ? " " : "", *schema);
+        admin_cell(&t, b->config->name);
+        if (b->config->address[0] == '/')
+            admin_cell(&t, b->config->address);
+        else
+            admin_cell_printf(&t, "%s:%d", b->config->address, b->config->port);
+        admin_cell(&t, backend_safety_name((enum backend_safety)b->safety));
+        admin_cell(&t, b->reachable ? "yes" : "no");
+        admin_cell(&t, texts.version);
+        admin_cell(&t, texts.identity);
+        admin_cell_number(&t, (int64_t)b->restarts);
+        admin_cell(&t, buf_cstr(&schemas));
+        admin_cell(&t, texts.verdict);
+        buf_fini(&schemas);
+    }
+    admin_table_answer(s, &t);
+}
+
+static void show_redis(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"name", "address", "usable", "reachable", "version", "verdict", NULL};
+    struct admin_table t;
+    (void)st;
+    admin_table_init(&t, columns);
+    for (size_t i = 0; i < admin.world->redis.n; i++) {
+        struct redis_resource *r = &admin.world->redis.at[i];
+        struct redis_resource_texts texts;
+        redis_resource_texts(r, &texts);
+        admin_cell(&t, r->config->name);
+        admin_cell_printf(&t, "%s:%d", r->config->address, r->config->port);
+        admin_cell(&t, r->usable > 0 ? "yes" : r->usable < 0 ? "no" : "not checked yet");
+        admin_cell(&t, r->reachable ? "yes" : "no");
+        admin_cell(&t, texts.version);
+        admin_cell(&t, texts.verdict);
+    }
+    admin_table_answer(s, &t);
+}
+
+static void add_conflict(void *arg, const struct resolver_conflict *c)
+{
+    struct admin_table *t = arg;
+    admin_cell_printf(t, "%s/%s", c->resource, c->id);
+    admin_cell_printf(t, "%lld", (long long)((clock_wall_ms() - c->at_ms) / 1000));
+    admin_cell(t, c->gtrid);
+    admin_cell(t, c->key);
+    admin_cell(t, c->command);
+    admin_cell(t, c->outcome);
+    admin_cell(t, c->detail);
+}
+
+static void show_conflicts(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"id", "age_s", "gtrid", "key", "command", "outcome", "detail", NULL};
+    struct admin_table t;
+    (void)st;
+    admin_table_init(&t, columns);
+    resolver_each_conflict(admin.resolver, add_conflict, &t);
+    admin_table_answer(s, &t);
+}
+
+/* --- sessions, configuration, counters ---------------------------------------------------------------------------------------- */
+
+static void add_session(void *arg, struct session *s)
+{
+    struct admin_table *t = arg;
+    admin_cell_number(t, (int64_t)s->id);
+    admin_cell(t, s->user ? s->user->name : NULL);
+    admin_cell(t, s->peer);
+    admin_cell(t, *s->schema ? s->schema : NULL);
+    admin_cell(t, session_phase_text(s->phase));
+    admin_cell_number(t, (net_loop_now_ms(s->worker->loop) - s->since_ms) / 1000);
+    admin_cell(t, s->phase == SESSION_RUNNING && s->target >= 0 ? s->world->config->backends[s->target].name : NULL);
+    admin_cell(t, s->tx ? s->tx->gtrid.text : NULL);
+    admin_cell(t, s->tx ? xa_tx_state_text(s->tx->machine.state) : NULL);
+}
+
+static void show_sessions(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"id",      "user",    "peer",        "schema", "phase",
+                                          "since_s", "backend", "transaction", "state",  NULL};
+    struct admin_table t;
+    (void)st;
+    admin_table_init(&t, columns);
+    workers_each_session(admin.world, add_session, &t, 1000);
+    admin_table_answer(s, &t);
+}
+
+static void add_option(void *arg, const char *section, const char *name, const char *option, const char *value)
+{
+    struct admin_table *t = arg;
+    admin_cell(t, section);
+    admin_cell(t, name);
+    admin_cell(t, option);
+    admin_cell(t, value);
+}
+
+static void show_config(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"section", "name", "option", "value", NULL};
+    struct admin_table t;
+    (void)st;
+    admin_table_init(&t, columns);
+    config_each_value(admin.world->config, add_option, &t);
+    admin_table_answer(s, &t);
+}
+
+static void count(struct admin_table *t, const char *name, uint64_t value)
+{
+    admin_cell(t, name);
+    admin_cell_number(t, (int64_t)value);
+}
+
+static void show_status(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"name", "value", NULL};
+    struct admin_table t;
+    struct resolver_counters resolver;
+    struct wal_stats wal;
+    (void)st;
+    admin_table_init(&t, columns);
+    count(&t, "clients", admin.world->clients);
+    count(&t, "clients_unauthenticated", admin.world->unauthenticated);
+#define X(name) count(&t, #name, admin.world->count.name);
+    WORLD_COUNTERS(X)
+#undef X
+    resolver_counters(admin.resolver, &resolver);
+#define X(name, text) count(&t, "resolver_" #name, resolver.name);
+    RESOLVER_COUNTERS(X)
+#undef X
+    count(&t, "in_doubt", resolver.in_doubt);
+    count(&t, "in_doubt_oldest_ms", (uint64_t)resolver.oldest_in_doubt_ms);
+    count(&t, "foreign_branches", resolver.foreign);
+    wal_stats(journal_wal(admin.world->journal), &wal);
+    count(&t, "log_records", wal.records);
+    count(&t, "log_bytes", wal.bytes);
+    count(&t, "log_syncs", wal.syncs);
+    count(&t, "log_segments", wal.segments);
+    count(&t, "log_refused", wal.refused);
+    admin_table_answer(s, &t);
+}
+
+static void show_help(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"statement", "what it does", NULL};
+    struct admin_table t;
+    (void)st;
+    admin_table_init(&t, columns);
+    for (int i = 0; i < ADMIN_STATEMENT_COUNT; i++) {
+        admin_cell(&t, admin_statement_usage((enum admin_statement_kind)i));
+        admin_cell(&t, admin_statement_help((enum admin_statement_kind)i));
+    }
+    admin_table_answer(s, &t);
+}
+
+static void set_nothing(struct session *s, const struct admin_statement *st)
+{
+    (void)st;
+    session_answer_ok(s);
+}
+
+/* --- dispatch ---------------------------------------------------------------------------------------------------------------- */
+
+static void on_query(struct session *s, struct slice text)
+{
+    static void (*const run[ADMIN_STATEMENT_COUNT])(struct session *, const struct admin_statement *) = {
+        [ADMIN_SHOW_IN_DOUBT] = show_in_doubt,   [ADMIN_SHOW_TRANSACTION] = show_transaction,
+        [ADMIN_SHOW_BACKENDS] = show_backends,   [ADMIN_SHOW_REDIS] = show_redis,
+        [ADMIN_SHOW_CONFLICTS] = show_conflicts, [ADMIN_SHOW_SESSIONS] = show_sessions,
+        [ADMIN_SHOW_CONFIG] = show_config,       [ADMIN_SHOW_STATUS] = show_status,
+        [ADMIN_HELP] = show_help,                [ADMIN_SET] = set_nothing,
+    };
+    struct admin_statement st;
+    char error[256];
+    if (!admin_statement_parse(text, &st, error, sizeof error))
+        session_answer_error(s, 1064, "42000", "%s", error);
+    else if (run[st.kind])
+        run[st.kind](s, &st);
+    else
+        verdict_run(&admin, s, &st);
+}
+
+void admin_init(struct world *world, struct resolver *resolver)
+{
+    admin = (struct admin){world, resolver};
+    world->admin_query = on_query;
+}
