@@ -11,15 +11,10 @@
 #define RETRY_STEP_MS 100 /* between tries while the log thread waits */
 #define RETRY_STEPS 10    /* so many steps while it does not: each try fills what is left of the disk */
 
-uint64_t wal_room_wanted(const struct wal *wal)
+/* Larger than the last head asks for, so that the next head may grow. */
+static uint64_t ahead_bytes(const struct wal *wal)
 {
-    uint64_t half = wal->options.segment_bytes / 2;
-    return wal->reserved > half ? wal->reserved : half;
-}
-
-uint64_t wal_keeper_ahead_bytes(const struct wal *wal)
-{
-    uint64_t grown = wal_segment_bytes_for(2 * wal->head_bytes, wal_room_wanted(wal));
+    uint64_t grown = wal_segment_bytes_for(2 * wal->head_bytes, wal->options.segment_bytes);
     return grown > wal->options.segment_bytes ? grown : wal->options.segment_bytes;
 }
 
@@ -27,7 +22,7 @@ uint64_t wal_keeper_ahead_bytes(const struct wal *wal)
  * finish. */
 static uint64_t bytes_to_make(const struct wal *wal)
 {
-    uint64_t ahead = wal_keeper_ahead_bytes(wal);
+    uint64_t ahead = ahead_bytes(wal);
     if (wal->next_ready)
         return 0;
     if (wal->next_wanted)
@@ -64,7 +59,8 @@ static void tell_room(struct wal *wal, bool there, const char *why)
     if (there && wal->no_room)
         log_info("log_room_again", "dir=%s", wal->dir.path);
     else if (!there && !wal->no_room)
-        log_warn("log_no_room", "why=\"%s\" consequence=\"new transactions are refused when the segment is full\"", why);
+        log_warn("log_no_room", "why=\"%s\" consequence=\"new transactions are refused when the segment is full\"",
+                 why);
     wal->no_room = !there;
 }
 

@@ -148,7 +148,7 @@ static enum wal_status start_segment(struct wal *wal, struct wal_snapshot *snaps
     struct wal_found *found = &wal->found;
     struct wal_segment segment;
     struct wal_epoch epoch = {.base = found->end, .old_segment = found->live, .old_end = found->end_offset};
-    uint64_t bytes = wal_segment_bytes_for(wal_head_bytes(snapshot), wal_room_wanted(wal));
+    uint64_t bytes = wal_segment_bytes_for(wal_head_bytes(snapshot), wal->options.segment_bytes);
     wal_dir_remove(&wal->dir, wal_segment_number(found->live) + 1, found->last_number);
     wal->last_number = found->last_number + 1;
     enum wal_status status =

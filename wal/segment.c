@@ -68,7 +68,8 @@ enum wal_status wal_segment_sync(struct wal_segment *segment, const struct wal_d
     return dir->ops->fdatasync(segment->fd) < 0 ? failed(segment, dir, "sync", error) : WAL_OK;
 }
 
-uint64_t wal_segment_bytes_for(uint64_t head_bytes, uint64_t room_wanted)
+uint64_t wal_segment_bytes_for(uint64_t head_bytes, uint64_t segment_bytes)
 {
-    return head_bytes + (room_wanted > WAL_RECORD_MAX ? room_wanted : WAL_RECORD_MAX);
+    uint64_t half = segment_bytes / 2;
+    return head_bytes + (half > WAL_RECORD_MAX ? half : WAL_RECORD_MAX);
 }

@@ -20,7 +20,8 @@ enum wal_status wal_segment_write(struct wal_segment *segment, const struct wal_
                                   struct wal_error *error) MUST_USE;
 enum wal_status wal_segment_sync(struct wal_segment *segment, const struct wal_dir *dir,
                                  struct wal_error *error) MUST_USE;
-/* How large a segment must be for a head of so many bytes, with enough room behind it that changing pays. */
-uint64_t wal_segment_bytes_for(uint64_t head_bytes, uint64_t room_wanted);
+/* How large a segment must be for a head of so many bytes: behind it there must be room for the greatest record, and
+ * for half of an ordinary segment, else changing would not pay. */
+uint64_t wal_segment_bytes_for(uint64_t head_bytes, uint64_t segment_bytes);
 
 #endif

@@ -56,9 +56,6 @@ int64_t wal_room(const struct wal *wal);
 /* keeper.c. All for the log thread: gives a made segment of at least `bytes`, waiting where there is none. */
 void *wal_keeper_main(void *wal);
 void wal_keeper_take(struct wal *wal, uint64_t bytes, struct wal_segment *out);
-/* How large the next segment shall be, and how much room behind the head makes a segment worth its change. */
-uint64_t wal_keeper_ahead_bytes(const struct wal *wal);
-uint64_t wal_room_wanted(const struct wal *wal);
 
 /* writer.c */
 void *wal_writer_main(void *wal);

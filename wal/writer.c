@@ -132,10 +132,7 @@ static void change_segment(struct wal *wal)
     struct wal_segment segment;
     struct wal_error error;
     wal->options.on_snapshot(wal->options.arg, &snapshot);
-    pthread_mutex_lock(&wal->lock);
-    uint64_t need = wal_segment_bytes_for(wal_head_bytes(&snapshot), wal_room_wanted(wal));
-    pthread_mutex_unlock(&wal->lock);
-    wal_keeper_take(wal, need, &segment);
+    wal_keeper_take(wal, wal_segment_bytes_for(wal_head_bytes(&snapshot), wal->options.segment_bytes), &segment);
     int old = wal->current.fd;
     if (wal_begin_segment(wal, &segment, &snapshot, &epoch, base, &error) != WAL_OK)
         wal_die(&error);

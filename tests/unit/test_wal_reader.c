@@ -190,14 +190,17 @@ static void garbage_behind_the_end_is_not_read(void)
     }
     memset(garbage, 0xff, sizeof garbage);
     check_tail(garbage, sizeof garbage);
-    /* good records of this log in the wrong place, of another segment, of another epoch */
+    /* good records of this log in the wrong place, then in the right one but of another segment or epoch */
     check_tail(buf_at(&small.image) + small.record_end[3], small.end - small.record_end[3]);
-    wal_record_append(&foreign, TYPE_A, 0, small.end - small.head, "1234", 4);
-    wal_records_seal(buf_at(&foreign), buf_len(&foreign),
-                     &(struct wal_seal){.epoch = 1, .segment = small.id + 1, .durable = UINT64_MAX});
-    check_tail(buf_at(&foreign), buf_len(&foreign));
-    wal_records_seal(buf_at(&foreign), buf_len(&foreign), &(struct wal_seal){.epoch = 2, .segment = small.id});
-    check_tail(buf_at(&foreign), buf_len(&foreign));
+    uint8_t payload[64];
+    wal_record_append(&foreign, TYPE_A, 0, small.end - small.head, payload, numbered_payload(payload, 20, 0));
+    static const struct wal_seal seals[] = {{.epoch = 1}, {.epoch = 1, .durable = UINT64_MAX}, {.epoch = 2}};
+    for (int i = 0; i < 3; i++) {
+        struct wal_seal seal = seals[i];
+        seal.segment = small.id + (i < 2);
+        wal_records_seal(buf_at(&foreign), buf_len(&foreign), &seal);
+        check_tail(buf_at(&foreign), buf_len(&foreign));
+    }
     buf_fini(&foreign);
 }
 
