@@ -372,12 +372,12 @@ class Case(unittest.TestCase):
     """A test case over one World that all tests of the module share: the first makes it."""
 
     world = None
-    world_options = {}
+    world_class, world_options = World, {}
 
     @classmethod
     def setUpClass(cls):
         try:
-            cls.world = World(**cls.world_options).start()
+            cls.world = cls.world_class(**cls.world_options).start()
         except servers.Skip as why:
             raise unittest.SkipTest(str(why)) from why
 

@@ -1,0 +1,50 @@
+"""The world of the tests with a relay before each server and Redis: what went over the wire, flight by flight.
+
+Towards servers there is no TLS here, so that the relays can read.
+"""
+import os
+import sys
+
+import xatest
+
+sys.path.insert(0, os.path.join(xatest.SOURCE, "tests", "support"))
+import relay  # noqa: E402
+
+QUIET = "sweep_interval = 60s"  # the resolver's own looks would be counted
+
+
+def label(command):
+    """A command without what differs from run to run: XA and FCALL by their words, settings whole, others by their first word."""
+    words = command.split()
+    if words[0] == "XA":
+        return " ".join(words[:2] + words[3:]).upper()
+    return command if words[0] in ("SET", "FCALL", "USE", "LOG", "SAVEPOINT", "RELEASE") or "ROLLBACK TO" in command else words[0]
+
+
+class RelayedWorld(xatest.World):
+    def __init__(self, delay_s=0.0, **more):
+        more.setdefault("proxy_options", QUIET)
+        more.setdefault("backend_options", "tls = off")
+        super().__init__(**more)
+        self.relays = relay.Relays(delay_s)
+        self.relayed = {}
+
+    def port_of(self, name):
+        if name not in self.relayed:
+            self.relayed[name] = self.relays.add(name, super().port_of(name), relay.Redis if name == "cache" else relay.MySql)
+        return self.relayed[name]
+
+    def wipe(self):
+        super().wipe()
+        self.relays.close()
+
+    def flights(self):
+        """What sessions (not the resolver) sent since this was asked last."""
+        return [one for one in self.relays.take() if one.dialect.user != xatest.servers.RESOLVER[0]]
+
+    def trips(self):
+        """The same by server: a text a flight, commands of one write joined by +."""
+        found = {name: [] for name in self.relayed}
+        for one in self.flights():
+            found[one.to].append(" + ".join(map(label, one.commands)))
+        return {name: texts for name, texts in found.items() if texts}
