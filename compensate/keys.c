@@ -101,7 +101,8 @@ static enum comp_keys_status take_kind(struct finder *f, const char *words)
         if (*word == f->kind)
             status = take_word(f, word);
         word = strchr(word, ' ');
-        word += word != NULL;
+        if (word)
+            word++;
     }
     return status;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ static void give_up(const char *what, const char *detail)
 
 static void run_server(void)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that aborts leaves nobody behind */
     const char *program = getenv("REDIS_SERVER") ? getenv("REDIS_SERVER") : "redis-server";
     execlp(program, program, "--port", "0", "--unixsocket", server.socket, "--save", "", "--appendonly", "no", "--dir",
            server.dir, "--logfile", "log", (char *)NULL);
