@@ -44,3 +44,9 @@ const struct redisReply *redis_reply_at(const struct redisReply *r, size_t i)
     CHECK(i < redis_reply_count(r));
     return r->element[i];
 }
+
+void redis_reply_free(struct redisReply *r)
+{
+    if (r)
+        freeReplyObject(r);
+}

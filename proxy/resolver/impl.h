@@ -1,0 +1,151 @@
+/* What the files of this folder share: the resolver, a job for each server, a job for each Redis resource. A job belongs to its
+ * thread; what others may look at is under the resolver's lock. */
+#ifndef PROXY_RESOLVER_IMPL_H
+#define PROXY_RESOLVER_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/mailbox.h"
+#include "proxy/redis/blocking.h"
+#include "proxy/resolver/live.h"
+#include "proxy/resolver/picture.h"
+#include "proxy/resolver/resolver.h"
+#include "proxy/resolver/server.h"
+
+#define AGAIN_MS 50            /* a row seen for the first time is looked at again so soon */
+#define ASK_WORKERS_MS 1000    /* a worker's loop answers within a turn */
+#define RETRY_FAST_MS 100      /* between attempts to connect, with as much again at random ... */
+#define RETRY_FAST_FOR_MS 10000
+#define RETRY_SLOW_MS 1500     /* ... and so long after that: no branch may be in doubt for 5 s once a server is back */
+
+struct conflict_row {
+    char id[64], gtrid[PICTURE_NAME_MAX], key[128], command[64], outcome[32], detail[200];
+    int64_t at_ms;
+};
+
+/* When to try to connect again; the same for servers and Redis. */
+struct retry {
+    int64_t failing_since_ms; /* monotonic; 0 = connected, or never tried */
+    int64_t next_ms;
+};
+void retry_failed(struct retry *t);
+int retry_wait_ms(const struct retry *t); /* 0 = now */
+
+struct resolver;
+
+/* A connection of ours that must be gone before a branch's absence from the list means anything. */
+struct pending_kill {
+    struct list link;
+    uint64_t connection_id;
+    int64_t asked_s;          /* wall clock: a server that began later does not know it */
+    char account[97];         /* "" = any of ours */
+    bool there;               /* at the last look */
+};
+
+struct backend_job {
+    struct resolver *resolver;
+    struct backend *backend;
+    struct mailbox box;
+    pthread_t thread;
+    struct server *server;    /* NULL: not connected */
+    _Atomic int socket;       /* of it, under the resolver's lock for who shuts it down; -1 = none */
+    uint64_t lost_connection; /* ours, whose end we did not see; 0 = none */
+    struct retry retry;
+    struct list kills;        /* pending_kill */
+    bool old_listed;          /* the connections of earlier epochs are among the kills */
+    bool has_lock;            /* GET_LOCK of our log */
+    bool clean;               /* the verdict has no reservation */
+    bool foreign_format;      /* ever seen: crash recovery there may lose what it prepared */
+    bool accept_identity;     /* a person said so */
+    int64_t judged_ms;        /* monotonic time of the last verdict; 0 = none on this connection */
+    int64_t first_judged_ms;  /* of the first one in this process: how long to wait for a dead process's lock */
+    int64_t again_ms;         /* back-off of sweeps that achieve nothing */
+    struct picture heuristic; /* branches whose damage a person must look at: never judged again */
+    struct picture seen;      /* as of the last sweep; under the resolver's lock */
+    bool swept;               /* at least once; under the resolver's lock */
+};
+
+struct redis_job {
+    struct resolver *resolver;
+    struct redis_resource *resource;
+    struct mailbox box;
+    pthread_t thread;
+    struct redis_blocking *redis; /* NULL: not connected */
+    struct retry retry;
+    bool horizon_moved;
+    bool judged;                  /* usable, on this connection */
+    int64_t judged_ms, tombs_swept_ms, conflicts_read_ms;
+    int64_t again_ms;
+    char why[256];                /* of the last call that failed */
+    struct picture seen;          /* under the resolver's lock, as are the two below */
+    struct conflict_row *conflicts;
+    size_t n_conflicts;
+};
+
+struct resolver {
+    struct resolver_options o;
+    struct backend_job *backends;
+    struct redis_job *redis;
+    pthread_mutex_t lock;          /* for pictures, conflicts and sockets */
+    pthread_mutex_t identity_lock; /* two names for one server must not both find it free */
+    _Atomic bool stopping;
+    bool started;
+    struct {
+#define X(name, text) _Atomic uint64_t name;
+        RESOLVER_COUNTERS(X)
+#undef X
+    } count;
+};
+
+/* What sweeps of both kinds share (common.c). */
+struct slice slice_of_text(const char *text);
+bool ask_workers(struct resolver *r, struct live_set *out);
+void describe_row(struct resolver *r, struct picture_row *row, const char *gtrid);
+void publish(struct resolver *r, struct picture *place, struct picture *fresh);
+/* A person's verdict was carried out here; it is over when nothing in doubt anywhere bears the name. */
+void person_carried_out(struct resolver *r, const char *gtrid);
+
+void *backend_thread(void *job);
+void *redis_thread(void *job);
+
+/* Threads of servers that must be gone (kill.c). */
+void kill_later(struct backend_job *job, uint64_t connection_id, const char *account, int64_t asked_s);
+void kill_old_connections(struct backend_job *job);
+bool kill_pending(struct backend_job *job); /* true: none is left; false: some live, or the connection was lost */
+void kill_forget(struct backend_job *job);
+
+/* The start-up verdict (verdict.c) and its parts (identity.c, lock.c). False: the connection was lost. */
+bool verdict_judge(struct backend_job *job);
+struct verdict {
+    bool mariadb;
+    int version;          /* 10.11.19 = 101119 */
+    char version_text[64], identity[64];
+    bool never, unsafe, refused;
+    char text[512];
+};
+void verdict_never(struct verdict *v, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* not even with allow_unsafe */
+void verdict_unsafe(struct verdict *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void verdict_note(struct verdict *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void verdict_identity(struct backend_job *job, struct verdict *v);
+void verdict_lock(struct backend_job *job, struct verdict *v);
+
+/* How long to wait until the next sweep, or -1: the connection was lost. */
+int backend_sweep(struct backend_job *job);
+
+/* The reply, which redis_reply_free frees; NULL: an error reply, or the connection is lost (then job->redis is NULL too);
+ * job->why says it. */
+struct redisReply *redis_job_call(struct redis_job *job, const struct comp_argv *argv);
+struct redisReply *redis_job_line(struct redis_job *job, const char *first, const char *second, const char *third);
+/* The slots that any start of this log wrote to, as uint16_t. */
+void redis_slots(struct redis_job *job, struct buf *out);
+bool redis_judge(struct redis_job *job); /* false: not usable (said in the verdict), or the connection is lost */
+bool redis_fence(struct redis_job *job); /* what dead epochs may still send; false likewise */
+int redis_sweep(struct redis_job *job);  /* how long to wait until the next, or -1: the connection was lost */
+void redis_read_conflicts(struct redis_job *job);
+/* Letters: nothing happens while not connected (a killed client's effects are fenced by its tombstone as well). */
+void redis_kill_client(struct redis_job *job, uint64_t client_id);
+void redis_settle_conflict(struct redis_job *job, const char *id, bool force);
+
+#endif

@@ -1,0 +1,137 @@
+/* Threads of a server that must be gone: killed, and looked for until the list of processes has them no more. Connections of dead
+ * epochs come from the journal, others by letter. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/resolver/impl.h"
+
+#define KILL_WAIT_MS 300 /* a killed thread that is not at work ends within milliseconds */
+#define ER_NO_SUCH_THREAD 1094
+#define OLD_MAX 4096
+
+void kill_later(struct backend_job *job, uint64_t connection_id, const char *account, int64_t asked_s)
+{
+    LIST_FOR(it, &job->kills)
+        if (CONTAINER_OF(it, struct pending_kill, link)->connection_id == connection_id)
+            return;
+    struct pending_kill *k = calloc(1, sizeof *k);
+    CHECK(k);
+    k->connection_id = connection_id;
+    k->asked_s = asked_s;
+    snprintf(k->account, sizeof k->account, "%s", account);
+    list_push_back(&job->kills, &k->link);
+}
+
+static void drop(struct pending_kill *k)
+{
+    list_remove(&k->link);
+    free(k);
+}
+
+void kill_forget(struct backend_job *job)
+{
+    LIST_FOR_SAFE(it, &job->kills)
+        drop(CONTAINER_OF(it, struct pending_kill, link));
+}
+
+/* Where a record says no start of the server, any start counts as the same: a kill too many needs the right account as well. */
+void kill_old_connections(struct backend_job *job)
+{
+    struct xa_connection *old = calloc(OLD_MAX, sizeof *old);
+    CHECK(old);
+    const char *name = job->backend->config->name;
+    unsigned n = journal_old_connections(job->resolver->o.journal, name, old, OLD_MAX);
+    if (n)
+        log_info("old_connections", "backend=%s n=%u", name, n);
+    for (unsigned i = 0; i < n && i < OLD_MAX; i++)
+        kill_later(job, old[i].connection_id, old[i].account, old[i].server_start_s);
+    job->old_listed = n <= OLD_MAX;
+    free(old);
+}
+
+/* --- the list of processes ------------------------------------------------------------------------------------------------ */
+
+static bool is_account_here(const struct backend_job *job, struct slice user)
+{
+    const struct config *c = job->resolver->o.config;
+    for (size_t i = 0; i < c->n_accounts; i++)
+        if (!strcmp(c->accounts[i].backend, job->backend->config->name) &&
+            (slice_is(user, c->accounts[i].backend_user) || !strcmp(c->accounts[i].user, "*")))
+            return true;
+    return slice_is(user, job->backend->config->resolver_user);
+}
+
+/* Id, User, Host, db, Command, ... */
+static void on_process(void *arg, const struct slice *value, unsigned n)
+{
+    struct backend_job *job = arg;
+    char id[24];
+    if (n < 2 || !value[0].at || !value[1].at)
+        return;
+    LIST_FOR(it, &job->kills)
+    {
+        struct pending_kill *k = CONTAINER_OF(it, struct pending_kill, link);
+        snprintf(id, sizeof id, "%llu", (unsigned long long)k->connection_id);
+        if (slice_is(value[0], id))
+            k->there = *k->account ? slice_is(value[1], k->account) : is_account_here(job, value[1]);
+    }
+}
+
+static void gone(struct backend_job *job, struct pending_kill *k)
+{
+    journal_connection_closed(job->resolver->o.journal, job->backend->config->name, k->connection_id);
+    drop(k);
+}
+
+/* Drops those that are gone. False: no answer. */
+static bool look(struct backend_job *job)
+{
+    LIST_FOR(it, &job->kills)
+        CONTAINER_OF(it, struct pending_kill, link)->there = false;
+    if (server_ask(job->server, "SHOW PROCESSLIST", on_process, job))
+        return false;
+    LIST_FOR_SAFE(it, &job->kills)
+    {
+        struct pending_kill *k = CONTAINER_OF(it, struct pending_kill, link);
+        bool other_life = k->asked_s && job->backend->server_start_s > k->asked_s + 2; /* the id is somebody else's now */
+        if (!k->there || other_life)
+            gone(job, k);
+    }
+    return true;
+}
+
+/* False: the connection was lost. */
+static bool kill_one(struct backend_job *job, const struct pending_kill *k)
+{
+    uint16_t code = server_askf(job->server, NULL, NULL, "KILL CONNECTION %llu", (unsigned long long)k->connection_id);
+    if (!code) {
+        job->resolver->count.kills++;
+        log_info("connection_killed", "backend=%s connection=%llu", job->backend->config->name,
+                 (unsigned long long)k->connection_id);
+    } else if (code != ER_NO_SUCH_THREAD) {
+        log_warn("kill_failed", "backend=%s connection=%llu code=%u why=\"%s\"", job->backend->config->name,
+                 (unsigned long long)k->connection_id, code, server_error(job->server));
+    }
+    return !server_lost(job->server);
+}
+
+bool kill_pending(struct backend_job *job)
+{
+    if (list_empty(&job->kills))
+        return true;
+    if (!look(job))
+        return false;
+    LIST_FOR(it, &job->kills)
+        if (!kill_one(job, CONTAINER_OF(it, struct pending_kill, link)))
+            return false;
+    for (int64_t waited = 0, pause = 1; !list_empty(&job->kills) && waited < KILL_WAIT_MS; waited += pause) {
+        clock_sleep_ms(pause);
+        if (!look(job))
+            return false;
+        pause = pause < 32 ? 2 * pause : 32;
+    }
+    return list_empty(&job->kills);
+}
