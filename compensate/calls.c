@@ -1,4 +1,4 @@
-/* Argument lists of the library's functions: the order of KEYS and ARGV is said once here and once in library.lua. */
+/* Argument lists of the library's functions: the order of KEYS and ARGV is said once here and once in library/. */
 #include "compensate/calls.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "compensate/library_text.h"
 #include "compensate/slot.h"
 
-/* Counts incompatible changes of the library; also the first line of library.lua and its registrations. */
+/* Counts incompatible changes of the library; also in the first line of library/common.lua and at the end of upkeep.lua. */
 #define FUNCTION(name) "xa1_" name
 
 static void begin(struct comp_argv *out, const char *function, size_t n_data_keys, uint16_t slot)
@@ -56,10 +56,20 @@ void comp_call_do(struct comp_argv *out, const struct comp_origin *who, uint32_t
     add_command(out, command, use);
 }
 
+/* Commands that only free memory must work without any left. */
+static bool frees(const char *handler)
+{
+    static const char *const handlers[] = {"del", "hdel", "srem", "spop", "zrem", "zpop", "zremrange", "lpop", "lrem", "ltrim", "mpop"};
+    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
+        if (!strcmp(handler, handlers[i]))
+            return true;
+    return false;
+}
+
 void comp_call_run(struct comp_argv *out, const struct comp_argv *command, const struct comp_command_use *use)
 {
     CHECK(use->class == COMP_CLASS_WRITE);
-    begin(out, FUNCTION("run"), use->n_keys, use->slot);
+    begin(out, frees(use->row->handler) ? FUNCTION("run_freeing") : FUNCTION("run"), use->n_keys, use->slot);
     add_keys(out, command, use);
     comp_argv_text(out, use->row->handler);
     add_command(out, command, use);

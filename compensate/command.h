@@ -1,5 +1,5 @@
 /* What a Redis command is to a transaction: read, write that can be taken back, or refused, with its keys. The rows are in
- * commands.def; how a write is taken back is the business of library.lua, which the row names a handler of. */
+ * commands.def; how a write is taken back is the business of library/, of which the row names a handler. */
 #ifndef COMPENSATE_COMMAND_H
 #define COMPENSATE_COMMAND_H
 
@@ -39,7 +39,7 @@ struct comp_command {
     const char *name;       /* upper case; "XGROUP CREATE" for the parts of a container */
     int arity;              /* as Redis counts, the name included (the container's second word too); negative: at least */
     enum comp_class class;
-    const char *handler;    /* of library.lua, for writes; a read has one if Redis takes it for a write */
+    const char *handler;    /* of library/, for writes; a read has one if Redis takes it for a write */
     const char *keys;       /* see commands.def */
     enum comp_shape shape;
     const char *reason;     /* for refusals: completes "... cannot be used in a transaction: " */

@@ -1,4 +1,4 @@
-/* The text of library.lua, put into a C file by the build. */
+/* The files of library/ end to end, put into a C file by the build. */
 #ifndef COMPENSATE_LIBRARY_TEXT_H
 #define COMPENSATE_LIBRARY_TEXT_H
 

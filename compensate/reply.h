@@ -1,4 +1,4 @@
-/* What the error replies of Redis and of library.lua mean, for the machine and for the SQL client. */
+/* What the error replies of Redis and of the function library mean, for the machine and for the SQL client. */
 #ifndef COMPENSATE_REPLY_H
 #define COMPENSATE_REPLY_H
 

@@ -1,5 +1,5 @@
 /* The world in which the Redis machine is explored: one transaction in one slot, its session and client, the log, a Redis
- * that keeps the contract of library.lua, the sweep of the resolver, and a rival who holds the key at first. Plain bytes,
+ * that keeps the contract of library/, the sweep of the resolver, and a rival who holds the key at first. Plain bytes,
  * so that a state can be hashed. The real parts are comp_step, comp_replay_fate and comp_replay_end.
  *
  *   client -- session (comp_step, redis_session.c) == requests in flight == Redis (redis_contract.c)
@@ -121,7 +121,7 @@ enum step {
 #undef X
 };
 
-/* redis_contract.c: what library.lua promises. Answers what the function would. */
+/* redis_contract.c: what library/ promises. Answers what the function would. */
 enum comp_reply redis_execute(struct world *w, const struct request *r, bool command_fails);
 bool redis_has_anything(const struct redis *r);
 /* redis_session.c: the performer of comp_step, the client, the process, the sweep. */

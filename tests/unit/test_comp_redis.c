@@ -425,6 +425,9 @@ static void without_memory_nothing_is_written_but_all_is_taken_back(void)
     expect_written("g", 1, "SET s1 mine");
     server_must("CONFIG SET maxmemory 1");
     CU_ASSERT_EQUAL(reply_class(tx_do("g", 2, "SET s3 mine")), COMP_REPLY_NO_MEMORY);
+    CU_ASSERT_EQUAL(outside("SET s3 theirs", false, ""), COMP_REPLY_NO_MEMORY);
+    CU_ASSERT_EQUAL(outside("DEL d0", false, ""), COMP_REPLY_OK); /* frees some */
+    CU_ASSERT_EQUAL(outside("GET s3", true, ""), COMP_REPLY_OK);
     expect_end(tx_end("g", COMP_END_ROLLBACK, 1, 2), 1, 1, 0, 0);
     server_must("CONFIG SET maxmemory 0");
     expect_line("GET s1", "hello");

@@ -1,6 +1,6 @@
-# Turns a text file into a C string: what the program carries inside.
+# Turns text files into one C string: what the program carries inside.
 BEGIN {
-    print "/* Generated from library.lua. */"
+    print "/* Generated from library/. */"
     print "#include \"compensate/library_text.h\"\n"
     print "const char comp_library[] ="
 }
