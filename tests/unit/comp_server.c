@@ -1,6 +1,7 @@
 /* The private server: process, connection, calls, and a fingerprint taken inside the server. */
 #include "tests/unit/comp_server.h"
 
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@
 
 static struct {
     pid_t pid;
-    char dir[64], socket[80];
+    char dir[64], socket[80], log_path[128];
+    bool durable;
     redisContext *link;
 } server;
 
@@ -28,26 +30,25 @@ static void run_server(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that aborts leaves nobody behind */
     const char *program = getenv("REDIS_SERVER") ? getenv("REDIS_SERVER") : "redis-server";
-    execlp(program, program, "--port", "0", "--unixsocket", server.socket, "--save", "", "--appendonly", "no", "--dir",
-           server.dir, "--logfile", "log", (char *)NULL);
+    execlp(program, program, "--port", "0", "--unixsocket", server.socket, "--save", "", "--appendonly",
+           server.durable ? "yes" : "no", "--dir", server.dir, "--logfile", "log", (char *)NULL);
     perror(program);
     _exit(127);
 }
 
+/* Not before it has read its file: until then it answers LOADING. */
 static bool connected(void)
 {
     server.link = redisConnectUnix(server.socket);
-    if (server.link && !server.link->err) {
-        redisReply *r = redisCommand(server.link, "PING");
-        if (r) {
-            freeReplyObject(r);
-            return true;
-        }
-    }
-    if (server.link)
+    redisReply *r = server.link && !server.link->err ? redisCommand(server.link, "PING") : NULL;
+    bool ready = r && r->type == REDIS_REPLY_STATUS;
+    if (r)
+        freeReplyObject(r);
+    if (!ready && server.link) {
         redisFree(server.link);
-    server.link = NULL;
-    return false;
+        server.link = NULL;
+    }
+    return ready;
 }
 
 static void load_library(void)
@@ -61,23 +62,37 @@ static void load_library(void)
     comp_argv_fini(&load);
 }
 
+void server_again(void)
+{
+    server.pid = fork();
+    if (!server.pid)
+        run_server();
+    for (int tries = 0; tries < 1000 && !connected(); tries++)
+        clock_sleep_ms(10);
+    if (!server.link)
+        give_up("the server does not answer", server.socket);
+}
+
 void server_start(void)
 {
     snprintf(server.dir, sizeof server.dir, "/tmp/comp-redis-XXXXXX"); /* a socket's path must be short */
     if (!mkdtemp(server.dir))
         give_up("mkdtemp", server.dir);
     snprintf(server.socket, sizeof server.socket, "%s/s", server.dir);
-    server.pid = fork();
-    if (!server.pid)
-        run_server();
-    for (int tries = 0; tries < 500 && !connected(); tries++)
-        clock_sleep_ms(20);
-    if (!server.link)
-        give_up("the server does not answer", server.socket);
+    snprintf(server.log_path, sizeof server.log_path, "%s/appendonlydir/appendonly.aof.1.incr.aof", server.dir);
+    server_again();
     load_library();
 }
 
-void server_stop(void)
+void server_start_durable(void)
+{
+    server.durable = true;
+    server_start();
+}
+
+const char *server_log_path(void) { return server.log_path; }
+
+void server_crash(void)
 {
     if (server.link)
         redisFree(server.link);
@@ -85,13 +100,21 @@ void server_stop(void)
         kill(server.pid, SIGKILL);
         waitpid(server.pid, NULL, 0);
     }
-    char log[96];
-    snprintf(log, sizeof log, "%s/log", server.dir);
-    unlink(log);
-    unlink(server.socket);
-    rmdir(server.dir);
     server.link = NULL;
     server.pid = 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    (void)st, (void)kind, (void)where;
+    return remove(path);
+}
+
+void server_stop(void)
+{
+    server_crash();
+    if (server.dir[0])
+        nftw(server.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 redisReply *server_call(const struct comp_argv *argv)

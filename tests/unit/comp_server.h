@@ -11,6 +11,11 @@
 
 /* Starts $REDIS_SERVER (default redis-server) with a fresh data directory and loads the library; exits the test when it cannot. */
 void server_start(void);
+/* The same with an append-only file that is complete before each reply; server_again starts it anew on what is left of it. */
+void server_start_durable(void);
+void server_crash(void);
+void server_again(void);
+const char *server_log_path(void); /* the file that commands are appended to */
 void server_stop(void);
 
 /* Replies are the caller's to free. A line is split at single spaces; "" stands for an empty argument. */

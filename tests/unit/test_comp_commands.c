@@ -148,7 +148,7 @@ static void random_transaction(struct dice *dice)
 static void random_transactions_are_taken_back_whole(void)
 {
     struct dice dice = {getenv("COMP_SEED") ? strtoull(getenv("COMP_SEED"), NULL, 10) : 7};
-    int n = getenv("COMP_ROUNDS") ? atoi(getenv("COMP_ROUNDS")) : 3000;
+    int n = getenv("COMP_ROUNDS") ? atoi(getenv("COMP_ROUNDS")) : 2000;
     for (int i = 0; i < n; i++) {
         if (i % 8 == 0)
             server_seed();
