@@ -123,6 +123,6 @@ bool admin_statement_parse(struct slice text, struct admin_statement *out, char 
         explain(&rows[i], error, error_size);
         return false;
     }
-    snprintf(error, error_size, "no statement of the admin listener; HELP lists them");
+    snprintf(error, error_size, "no statement of the admin listener; SHOW HELP lists them");
     return false;
 }

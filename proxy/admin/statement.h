@@ -23,7 +23,7 @@
     X(SHOW_CONFIG, "SHOW CONFIG", NOTHING, "", "the options and where each comes from") \
     X(ADOPT_LOG, "ADOPT LOG", NAME, "logid", "branches of a lost log of this node are ours to settle") \
     X(ACCEPT_FAILOVER, "ACCEPT FAILOVER", NAME, "backend", "another server behind this name is right") \
-    X(HELP, "HELP", NOTHING, "", "this list") \
+    X(HELP, "SHOW HELP", NOTHING, "", "this list") \
     X(SET, "SET", ANYTHING, "", "does nothing; drivers send it")
 enum admin_statement_kind {
 #define X(name, words, follows, argument, help) ADMIN_##name,

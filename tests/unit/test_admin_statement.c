@@ -27,7 +27,7 @@ static void statements_are_understood(void)
         {"ADOPT LOG 'af03'", {ADMIN_ADOPT_LOG, "af03", false, ""}},
         {"ACCEPT FAILOVER s1", {ADMIN_ACCEPT_FAILOVER, "s1", false, ""}},
         {"ACCEPT FAILOVER `s 1`", {ADMIN_ACCEPT_FAILOVER, "s 1", false, ""}},
-        {"HELP", {ADMIN_HELP, "", false, ""}},
+        {"SHOW HELP", {ADMIN_HELP, "", false, ""}},
         {"SET NAMES utf8mb4", {ADMIN_SET, "", false, ""}},
         {"SET autocommit=0", {ADMIN_SET, "", false, ""}},
     };
@@ -52,6 +52,7 @@ static void what_is_not_understood_is_explained(void)
         {"", "HELP lists"},
         {"SELECT 1", "HELP lists"},
         {"SHOW", "HELP lists"},
+        {"HELP", "SHOW HELP lists"},
         {"SHOW IN", "HELP lists"},
         {"SHOW TABLES", "HELP lists"},
         {"SHOW `IN` DOUBT", "HELP lists"},
