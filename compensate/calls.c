@@ -59,7 +59,8 @@ void comp_call_do(struct comp_argv *out, const struct comp_origin *who, uint32_t
 /* Commands that only free memory must work without any left. */
 static bool frees(const char *handler)
 {
-    static const char *const handlers[] = {"del", "hdel", "srem", "spop", "zrem", "zpop", "zremrange", "lpop", "lrem", "ltrim", "mpop"};
+    static const char *const handlers[] = {"del",  "hdel",      "srem", "spop", "zrem", "zpop",
+                                           "mpop", "zremrange", "lpop", "lrem", "ltrim"};
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
         if (!strcmp(handler, handlers[i]))
             return true;

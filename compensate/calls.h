@@ -1,4 +1,5 @@
-/* The function calls by which a transaction talks to Redis, built as argument lists. What the functions do is in library/; who sends them is proxy/redis. */
+/* The function calls by which a transaction talks to Redis, built as argument lists. What the functions do is in library/;
+ * who sends them is proxy/redis. */
 #ifndef COMPENSATE_CALLS_H
 #define COMPENSATE_CALLS_H
 
