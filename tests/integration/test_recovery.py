@@ -218,7 +218,7 @@ class Recovery(xatest.Case):
 
     def test_waldump_reads_the_log_of_a_stopped_proxy(self):
         order = self.order().execute()
-        self.assertEqual(order.outcome, "acked")
+        self.assertEqual(order.outcome, "acked", order.error)
         self.world.proxy.stop()
         done = subprocess.run([os.path.join(xatest.BUILD, "waldump"), os.path.join(self.world.directory, "proxy/data/log")],
                               capture_output=True, text=True, timeout=20, check=False)

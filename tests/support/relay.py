@@ -112,6 +112,8 @@ class Relays:
         return taken
 
     async def serve(self, name, port, dialect, reader, writer):
+        # An answer in two parts must not wait for an acknowledgement; asyncio leaves accepted sockets as they are.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connections += 1
         connection = self.connections
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port)
