@@ -87,10 +87,11 @@ static bool due_for_verdict(const struct backend_job *job)
     return !job->judged_ms || in_hurry(job) || clock_mono_ms() - job->judged_ms >= (job->backend->safety == BACKEND_SAFE ? JUDGE_SAFE_MS : JUDGE_UNSAFE_MS);
 }
 
-/* Without the lock nothing is settled there; what this process gave up is ended all the same. */
+/* Without the lock nothing is settled there. What this process gave up is ended all the same, but not on another server. */
 static int watch_only(struct backend_job *job)
 {
-    (void)kill_pending(job);
+    if (job->backend->safety != BACKEND_REFUSED)
+        (void)kill_pending(job);
     return server_lost(job->server) ? -1 : in_hurry(job) ? AGAIN_MS : JUDGE_UNSAFE_MS;
 }
 

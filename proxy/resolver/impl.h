@@ -39,9 +39,10 @@ struct resolver;
 struct pending_kill {
     struct list link;
     uint64_t connection_id;
-    int64_t asked_s;          /* wall clock: a server that began later does not know it */
+    int64_t asked_s, start_s; /* wall clock: when it was given up, when its server began; 0 = not known */
     char account[97];         /* "" = any of ours */
     bool there;               /* at the last look */
+    bool told;                /* that it could not be killed */
 };
 
 struct backend_job {
@@ -111,7 +112,7 @@ void *backend_thread(void *job);
 void *redis_thread(void *job);
 
 /* Threads of servers that must be gone (kill.c). */
-void kill_later(struct backend_job *job, uint64_t connection_id, const char *account, int64_t asked_s);
+void kill_later(struct backend_job *job, uint64_t connection_id, const char *account, int64_t asked_s, int64_t start_s);
 void kill_old_connections(struct backend_job *job);
 bool kill_pending(struct backend_job *job); /* true: none is left; false: some live, or the connection was lost */
 void kill_forget(struct backend_job *job);

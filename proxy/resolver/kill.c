@@ -12,7 +12,7 @@
 #define ER_NO_SUCH_THREAD 1094
 #define OLD_MAX 4096
 
-void kill_later(struct backend_job *job, uint64_t connection_id, const char *account, int64_t asked_s)
+void kill_later(struct backend_job *job, uint64_t connection_id, const char *account, int64_t asked_s, int64_t start_s)
 {
     LIST_FOR(it, &job->kills)
         if (CONTAINER_OF(it, struct pending_kill, link)->connection_id == connection_id)
@@ -21,6 +21,7 @@ void kill_later(struct backend_job *job, uint64_t connection_id, const char *acc
     CHECK(k);
     k->connection_id = connection_id;
     k->asked_s = asked_s;
+    k->start_s = start_s;
     snprintf(k->account, sizeof k->account, "%s", account);
     list_push_back(&job->kills, &k->link);
 }
@@ -37,7 +38,6 @@ void kill_forget(struct backend_job *job)
         drop(CONTAINER_OF(it, struct pending_kill, link));
 }
 
-/* Where a record says no start of the server, any start counts as the same: a kill too many needs the right account as well. */
 void kill_old_connections(struct backend_job *job)
 {
     struct xa_connection *old = calloc(OLD_MAX, sizeof *old);
@@ -47,7 +47,7 @@ void kill_old_connections(struct backend_job *job)
     if (n)
         log_info("old_connections", "backend=%s n=%u", name, n);
     for (unsigned i = 0; i < n && i < OLD_MAX; i++)
-        kill_later(job, old[i].connection_id, old[i].account, old[i].server_start_s);
+        kill_later(job, old[i].connection_id, old[i].account, 0, old[i].server_start_s);
     job->old_listed = n <= OLD_MAX;
     free(old);
 }
@@ -86,6 +86,14 @@ static void gone(struct backend_job *job, struct pending_kill *k)
     drop(k);
 }
 
+/* The server has begun anew since (or is another one): the id is somebody else's now. Where a start is not known any counts as the
+ * same: for a kill too many the account must be the same as well. */
+static bool other_life(const struct backend_job *job, const struct pending_kill *k)
+{
+    int64_t start_s = job->backend->server_start_s;
+    return (k->asked_s && start_s > k->asked_s + 2) || (k->start_s && start_s && llabs(start_s - k->start_s) > 2);
+}
+
 /* Drops those that are gone. False: no answer. */
 static bool look(struct backend_job *job)
 {
@@ -96,22 +104,22 @@ static bool look(struct backend_job *job)
     LIST_FOR_SAFE(it, &job->kills)
     {
         struct pending_kill *k = CONTAINER_OF(it, struct pending_kill, link);
-        bool other_life = k->asked_s && job->backend->server_start_s > k->asked_s + 2; /* the id is somebody else's now */
-        if (!k->there || other_life)
+        if (!k->there || other_life(job, k))
             gone(job, k);
     }
     return true;
 }
 
 /* False: the connection was lost. */
-static bool kill_one(struct backend_job *job, const struct pending_kill *k)
+static bool kill_one(struct backend_job *job, struct pending_kill *k)
 {
     uint16_t code = server_askf(job->server, NULL, NULL, "KILL CONNECTION %llu", (unsigned long long)k->connection_id);
     if (!code) {
         job->resolver->count.kills++;
         log_info("connection_killed", "backend=%s connection=%llu", job->backend->config->name,
                  (unsigned long long)k->connection_id);
-    } else if (code != ER_NO_SUCH_THREAD) {
+    } else if (code != ER_NO_SUCH_THREAD && !k->told) {
+        k->told = true;
         log_warn("kill_failed", "backend=%s connection=%llu code=%u why=\"%s\"", job->backend->config->name,
                  (unsigned long long)k->connection_id, code, server_error(job->server));
     }

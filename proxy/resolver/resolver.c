@@ -65,7 +65,7 @@ static void deliver_backend(struct letter *letter, void *receiver)
     struct backend_letter *l = CONTAINER_OF(letter, struct backend_letter, letter);
     struct backend_job *job = receiver;
     if (l->connection_id)
-        kill_later(job, l->connection_id, "", l->asked_s);
+        kill_later(job, l->connection_id, "", l->asked_s, 0);
     if (l->accept) {
         job->accept_identity = true;
         job->judged_ms = 0;
