@@ -80,7 +80,7 @@ static void fill_config(void)
 {
     static char names[2][4] = {"one", "two"}, user[] = "xap_resolver", password[] = "resolver-secret", node[] = "unit", r[] = "r";
     static struct config_account account;
-    static char star[] = "*", root[] = "root";
+    static char star[] = "*", app[] = "app";
     for (int i = 0; family && i < 2; i++)
         side_rows[i] = (struct config_backend){.name = names[i], .address = loopback, .port = port_of(family),
                                                .tls_name = loopback, .resolver_user = user, .resolver_password = password,
@@ -88,7 +88,7 @@ static void fill_config(void)
                                                .tls = !side_is_mariadb()};
     side_redis_row = (struct config_redis){.name = r, .address = loopback, .timeout_ms = 2000,
                                            .port = redis_runs ? port_of("redis") : 1};
-    account = (struct config_account){.user = star, .backend = names[0], .backend_user = root};
+    account = (struct config_account){.user = star, .backend = names[0], .backend_user = app};
     snprintf(data_dir, sizeof data_dir, "%s/data", folder);
     side_config = (struct config){.node = node, .data_dir = data_dir, .sweep_interval_ms = 200, .wal_segment_bytes = 1 << 20,
                                   .wal_max_bytes = 64 << 20, .backends = side_rows, .n_backends = family != NULL,
@@ -101,6 +101,8 @@ static void make_table(void)
     struct server *s = side_root();
     side_sql(s, "CREATE DATABASE test");
     side_sql(s, "CREATE TABLE test.t (id INT PRIMARY KEY) ENGINE=InnoDB");
+    side_sql(s, "CREATE USER 'app'@'localhost'");
+    side_sql(s, "GRANT ALL ON test.* TO 'app'@'localhost'");
     server_close(s);
 }
 
@@ -200,21 +202,32 @@ void side_end(void)
 
 /* --- planting and looking ------------------------------------------------------------------------------------------------- */
 
-struct server *side_root(void)
+static struct server *connect_as(char *user)
 {
-    static char root[] = "root";
     struct config_backend row = side_rows[0];
     char why[256];
     row.address = socket_path;
     row.tls_name = socket_path;
     row.tls = false;
-    row.resolver_user = root;
+    row.resolver_user = user;
     row.resolver_password = NULL;
     struct server *s = server_open(&row, why, sizeof why);
     if (!s)
-        fprintf(stderr, "root: %s\n", why);
+        fprintf(stderr, "%s: %s\n", user, why);
     CHECK(s);
     return s;
+}
+
+struct server *side_root(void)
+{
+    static char root[] = "root";
+    return connect_as(root);
+}
+
+struct server *side_app(void)
+{
+    static char app[] = "app";
+    return connect_as(app);
 }
 
 void side_sql(struct server *s, const char *fmt, ...)
@@ -245,7 +258,7 @@ long side_number(const char *fmt, ...)
 
 struct server *side_prepare(const char *gtrid, const char *bqual, unsigned format_id, int id)
 {
-    struct server *s = side_root();
+    struct server *s = side_app();
     side_sql(s, "XA START '%s','%s',%u", gtrid, bqual, format_id);
     side_sql(s, "INSERT INTO test.t VALUES (%d)", id);
     side_sql(s, "XA END '%s','%s',%u", gtrid, bqual, format_id);

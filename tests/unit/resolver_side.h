@@ -32,6 +32,7 @@ void side_end(void);      /* stops the resolver, closes the log: the next life i
 void side_live(const char *gtrid); /* NULL: nothing in hand; "?" : no worker answers */
 
 struct server *side_root(void); /* a new connection, the caller's */
+struct server *side_app(void);  /* the same, as the account of workers */
 void side_sql(struct server *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* an error ends the program */
 long side_number(const char *fmt, ...) PRINTF_LIKE(1, 2); /* first value of the first row; -1 = none */
 

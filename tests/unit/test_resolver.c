@@ -135,7 +135,7 @@ static void test_session_keeps_what_it_owns(void)
 
 static void remember_connection(struct server *s)
 {
-    struct xa_connection c = {.backend = "one", .account = "root", .connection_id = server_connection_id(s)};
+    struct xa_connection c = {.backend = "one", .account = "app", .connection_id = server_connection_id(s)};
     wal_wait(journal_wal(side_journal), journal_connection_opened(side_journal, &c));
 }
 
@@ -266,7 +266,7 @@ static void test_absent_on_unclean_server_is_shown(void)
 static void test_unreachable_connection_forbids_conclusions(void)
 {
     struct xa_gtrid gtrid;
-    struct server *s = side_root();
+    struct server *s = side_root(), *worker = side_app();
     side_sql(s, "CREATE USER 'weak'@'%%' IDENTIFIED BY 'weak-secret'");
     side_sql(s, side_is_mariadb() ? "GRANT PROCESS ON *.* TO 'weak'@'%%'" : "GRANT PROCESS, XA_RECOVER_ADMIN ON *.* TO 'weak'@'%%'");
     side_sql(s, "GRANT ALL ON xaproxy.* TO 'weak'@'%%'");
@@ -276,20 +276,19 @@ static void test_unreachable_connection_forbids_conclusions(void)
     side_rows[0].resolver_password = password;
     side_open();
     side_name(&gtrid);
-    remember_connection(s);
+    remember_connection(worker);
     side_decide(&gtrid, "1:one", false, clock_wall_ms() + 10000);
     side_end();
     side_open();
     side_run();
-    CU_ASSERT(SIDE_WAIT(side_seen(gtrid.text).found, 3000));
+    CU_ASSERT(SIDE_WAIT(strstr(side_seen(gtrid.text).why, "old connection") != NULL, 3000));
     CU_ASSERT_EQUAL(side_backends.at[0].safety, BACKEND_SINGLE);
     CU_ASSERT_PTR_NOT_NULL(strstr(side_verdict(0), "may not end connections"));
     CU_ASSERT(xa_registry_find(journal_registry(side_journal), gtrid.text, NULL, NULL));
-    server_close(s); /* ends by itself */
+    server_close(worker); /* ends by itself */
     CU_ASSERT(forgotten(&gtrid));
     side_end();
     side_rows[0] = strong;
-    s = side_root();
     side_sql(s, "DROP USER 'weak'@'%%'");
     server_close(s);
 }
@@ -378,6 +377,8 @@ static void test_server_returns(void)
     xa_registry_hand_over(journal_registry(side_journal), decided.text);
     resolver_sweep_backend(side_resolver, 0);
     CU_ASSERT(SIDE_WAIT(!side_backends.at[0].reachable, 2000));
+    CU_ASSERT(side_seen(decided.text).found); /* shown although nobody sees the server */
+    CU_ASSERT_EQUAL(side_counters().in_doubt, 1);
     CU_ASSERT_EQUAL(side_server("start"), 0);
     CU_ASSERT(SIDE_WAIT(!side_listed(decided.text) && !side_listed(undecided.text), 5000));
     CU_ASSERT_EQUAL(side_row(a), 1);
