@@ -172,9 +172,8 @@ class CrashPoints(xatest.Case):
         return 400
 
     def tearDown(self):
-        for part in self.world.parts():
-            if not part.alive():
-                part.start()
+        self.world.proxy.crash()  # its point may still be armed
+        self.world.start_all()
 
     # --- the proxy dies at the point ---
 
@@ -187,7 +186,7 @@ class CrashPoints(xatest.Case):
                 break
             hits += 1
             with self.subTest(point=point, nth=nth):
-                self.world.proxy.start()
+                self.world.start_proxy()
                 self.world.settle()
                 scenario.judge(order)
         return hits

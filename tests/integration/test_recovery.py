@@ -21,8 +21,7 @@ class Recovery(xatest.Case):
         xatest.Order.stock_up(cls.world, range(1, 100))
 
     def setUp(self):
-        for part in self.world.parts():
-            part.start()
+        self.world.start_all()
         self.world.settle()
 
     def order(self):
@@ -100,7 +99,7 @@ class Recovery(xatest.Case):
     def test_start_with_a_dead_server(self):
         self.world.proxy.stop()
         self.world.server["s2"].crash()
-        self.world.proxy.start()
+        self.world.start_proxy()
         db = self.connect()
         self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM orders.orders WHERE id = 0"), ((0,),))
         self.world.server["s2"].start()
@@ -110,7 +109,7 @@ class Recovery(xatest.Case):
     def test_start_with_redis_dead(self):
         self.world.proxy.stop()
         self.world.cache.crash()
-        self.world.proxy.start()
+        self.world.start_proxy()
         db = self.connect()
         self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM orders.orders WHERE id = 0"), ((0,),))
         self.world.cache.start()
@@ -127,7 +126,7 @@ class Recovery(xatest.Case):
         thread.join(10)
         for server in self.world.server.values():
             server.start()
-        self.world.proxy.start()
+        self.world.start_proxy()
         self.world.settle()
         order.judge(expect=True)
 
@@ -173,7 +172,7 @@ class Recovery(xatest.Case):
         self.run_sql(db, "BEGIN", *order.statements())
         self.world.proxy.signal(xatest.signal.SIGTERM)
         self.world.proxy.wait_gone(13)
-        self.world.proxy.start()
+        self.world.start_proxy()
         self.world.settle()
         order.outcome = "refused"
         order.judge(expect=False)

@@ -158,7 +158,7 @@ class Redis(xatest.Case):
     def test_failed_commit_undoes_redis(self):
         self.world.direct("s1", "CREATE TABLE IF NOT EXISTS t1.fc (i INT PRIMARY KEY) ENGINE=InnoDB")
         self.sql("BEGIN", "INSERT INTO t1.fc VALUES (1)", "CALL cache.INCR('fc')")
-        [(trx,)] = self.world.direct("s1", "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx")
+        [trx] = self.world.server["s1"].open_transactions()
         self.world.direct("s1", f"KILL {trx}")
         with self.assertRaises(pymysql.err.MySQLError):
             self.sql("COMMIT")

@@ -112,11 +112,17 @@ class Story:
         self.part(name).crash()
 
     def do_start(self, name):
-        self.part(name).start()
+        if name == "proxy":
+            self.world.start_proxy()
+        else:
+            self.part(name).start()
 
     def do_restart(self, name, point=None):
-        self.part(name).crash()
-        self.part(name).start(point) if point else self.part(name).start()
+        if name == "proxy":
+            self.world.restart_proxy(point)
+        else:
+            self.part(name).crash()
+            self.part(name).start()
 
     def do_paused(self):
         xatest.until(self.world.proxy.paused, 10, "the proxy did not come to the point")
@@ -139,8 +145,7 @@ class Story:
 
 class Scenarios(xatest.Case):
     def setUp(self):
-        for part in self.world.parts():
-            part.start()
+        self.world.start_all()
         for name, schemas in xatest.SCHEMAS.items():
             for schema in (s for s in schemas if s.startswith("t")):
                 self.world.server[name].script([f"DROP DATABASE {schema}", f"CREATE DATABASE {schema}"])

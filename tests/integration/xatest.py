@@ -106,6 +106,13 @@ class Proxy(servers.Process):
         except OSError:
             return False
 
+    def wait_judged(self, names, limit_s=5):
+        """Until it has looked at these servers and resources; until then they do not take part in transactions."""
+        def judged():
+            log = self.log_of_this_life()
+            return self.paused() or not self.alive() or all(f"_verdict {kind}={name} " in log for kind, name in names)
+        until(judged, limit_s, f"no verdict on {names}")
+
     def wait_ready(self, limit_s=15):
         deadline = time.monotonic() + limit_s
         while not self.listens():
@@ -159,7 +166,7 @@ class World:
             one.wait_ready()
             one.script(self.server_script(name))
         self.write_config()
-        self.proxy.start(failpoint)
+        self.start_proxy(failpoint)
         return self
 
     def server_script(self, name):
@@ -207,6 +214,30 @@ class World:
         yield from ("[redis cache]", "address = 127.0.0.1", f"port = {self.port_of('cache')}", self.options["redis"])
         yield self.options["more"]
 
+    def start_proxy(self, failpoint=None):
+        """Returns when it is of full use: whatever is up has been looked at."""
+        self.proxy.start(failpoint)
+        self.proxy.wait_judged([("backend", name) for name, one in self.server.items() if one.alive()]
+                               + [("resource", "cache")] * self.cache.alive())
+
+    def start_all(self):
+        """Everything that is dead, and returns when a transaction over all of it works."""
+        for part in [*self.server.values(), self.cache]:
+            part.start()
+        self.start_proxy()
+        until(self.works, SETTLE_S, lambda: f"not of use again: {self.why_not}\n{self.proxy.log_tail(15)}")
+
+    def works(self):
+        try:
+            with contextlib.closing(self.connect()) as db, db.cursor() as cursor:
+                for statement in ("BEGIN", "DELETE FROM orders.orders WHERE id = -1", "DELETE FROM stock.stock WHERE sku = ''",
+                                  "CALL cache.DEL('probe')", "ROLLBACK"):
+                    cursor.execute(statement)
+            return True
+        except (pymysql.err.MySQLError, OSError) as error:
+            self.why_not = error
+            return False
+
     def parts(self):
         return [self.proxy, *self.server.values(), self.cache]
 
@@ -220,9 +251,9 @@ class World:
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def restart_proxy(self, failpoint=None, **more):
+    def restart_proxy(self, failpoint=None):
         self.proxy.crash()
-        return self.proxy.start(failpoint, **more)
+        self.start_proxy(failpoint)
 
     # --- using ---
 
