@@ -11,6 +11,8 @@ static int compare(const void *a, const void *b)
 
 void live_set_sort(struct live_set *set)
 {
+    if (!buf_len(&set->text))
+        return;
     struct cursor c = cursor_make(buf_at(&set->text), buf_len(&set->text));
     size_t cap = 0;
     while (cursor_left(&c)) {
@@ -23,8 +25,7 @@ void live_set_sort(struct live_set *set)
         }
         set->at[set->n++] = (const char *)gtrid.at;
     }
-    if (set->n)
-        qsort(set->at, set->n, sizeof *set->at, compare);
+    qsort(set->at, set->n, sizeof *set->at, compare);
 }
 
 bool live_set_has(const struct live_set *set, const char *gtrid)

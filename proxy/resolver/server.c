@@ -2,6 +2,7 @@
 #include "proxy/resolver/server.h"
 
 #include <mysql.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,6 @@ void server_thread_end(void)
     mysql_thread_end();
 }
 
-/* --- options ------------------------------------------------------------------------------------------------------------ */
-
 static unsigned whole_seconds(int ms)
 {
     return ms <= 1000 ? 1 : (unsigned)(ms + 999) / 1000;
@@ -39,18 +38,53 @@ static void set_flag(MYSQL *m, enum mysql_option option, bool value)
     mysql_options(m, option, &value);
 }
 
+/* Whether one of the addresses of `name` is `ip`; with an empty `ip` the first one is put there. */
+static bool resolves_to(const char *name, char ip[NI_MAXHOST])
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    char text[NI_MAXHOST];
+    bool same = false;
+    if (getaddrinfo(name, NULL, &hints, &found))
+        return false;
+    for (struct addrinfo *a = found; a && !same; a = a->ai_next) {
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST))
+            continue;
+        if (!*ip)
+            snprintf(ip, NI_MAXHOST, "%s", text);
+        same = !strcmp(text, ip);
+    }
+    freeaddrinfo(found);
+    return same;
+}
+
+/* Both libraries compare a certificate's name with what they were told to connect to: so that is the name, where it leads to the
+ * same place. */
+static const char *host_to_name(const struct config_backend *c)
+{
+    char ip[NI_MAXHOST] = "";
+    bool by_name = c->tls && c->tls_verify && strcmp(c->tls_name, c->address) != 0;
+    return by_name && resolves_to(c->address, ip) && resolves_to(c->tls_name, ip) ? c->tls_name : c->address;
+}
+
+bool server_name_checked(const struct config_backend *c)
+{
+    return c->tls && c->tls_verify && !strcmp(host_to_name(c), c->tls_name);
+}
+
+/* --- options ------------------------------------------------------------------------------------------------------------ */
+
 #if HAVE_DECL_MYSQL_OPT_SSL_MODE
 
 static void set_tls(MYSQL *m, const struct config_backend *c)
 {
-    /* The library can only compare the certificate with the address that it connects to. */
-    bool by_name = !strcmp(c->tls_name, c->address);
     unsigned mode = !c->tls ? SSL_MODE_DISABLED
                     : !c->tls_verify ? SSL_MODE_REQUIRED
-                    : by_name ? SSL_MODE_VERIFY_IDENTITY : SSL_MODE_VERIFY_CA;
+                    : server_name_checked(c) ? SSL_MODE_VERIFY_IDENTITY : SSL_MODE_VERIFY_CA;
     mysql_options(m, MYSQL_OPT_SSL_MODE, &mode);
     if (c->tls && c->tls_ca)
         mysql_options(m, MYSQL_OPT_SSL_CA, c->tls_ca);
+    else if (c->tls && c->tls_verify)
+        mysql_options(m, MYSQL_OPT_SSL_CAPATH, "/etc/ssl/certs"); /* it does not look there by itself */
     if (!c->tls)
         set_flag(m, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, true);
 }
@@ -61,7 +95,7 @@ static void set_tls(MYSQL *m, const struct config_backend *c)
 {
     set_flag(m, MYSQL_OPT_SSL_ENFORCE, c->tls);
 #if HAVE_DECL_MYSQL_OPT_SSL_VERIFY_SERVER_CERT
-    set_flag(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, c->tls && c->tls_verify && !strcmp(c->tls_name, c->address));
+    set_flag(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, server_name_checked(c));
 #endif
     if (c->tls && c->tls_verify && c->tls_ca)
         mysql_options(m, MYSQL_OPT_SSL_CA, c->tls_ca);
@@ -91,7 +125,7 @@ struct server *server_open(const struct config_backend *c, char *why, size_t why
     CHECK(s->mysql);
     set_options(s->mysql, c);
     bool local = c->address[0] == '/';
-    if (mysql_real_connect(s->mysql, local ? "localhost" : c->address, c->resolver_user,
+    if (mysql_real_connect(s->mysql, local ? "localhost" : host_to_name(c), c->resolver_user,
                            c->resolver_password ? c->resolver_password : "", NULL, local ? 0 : (unsigned)c->port,
                            local ? c->address : NULL, 0))
         return s;

@@ -16,6 +16,9 @@ struct server;
 void server_library_init(void); /* once, before any thread */
 void server_thread_end(void);   /* by each thread that used a server, at its end */
 
+/* Whether the certificate's name will be compared with tls_name: not where that is neither the address nor resolves to it, since
+ * both libraries compare it with what they connect to alone. Its issuer is checked all the same. */
+bool server_name_checked(const struct config_backend *config);
 /* As the account of the resolver; encrypted and verified as the row says. Statements may take commit_timeout. NULL with `why`
  * filled. */
 struct server *server_open(const struct config_backend *config, char *why, size_t why_size) MUST_USE;

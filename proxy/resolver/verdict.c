@@ -132,6 +132,12 @@ static void judge_settings(struct verdict *v, const struct variables *s)
         verdict_note(v, "replica filters and XA do not go together");
 }
 
+static void judge_tls(const struct config_backend *c, struct verdict *v)
+{
+    if (c->tls && c->tls_verify && !server_name_checked(c))
+        verdict_note(v, "the resolver's client library checks the certificate's issuer, but not tls_name=%s", c->tls_name);
+}
+
 /* --- rights -------------------------------------------------------------------------------------------------------------- */
 
 static void on_grant(void *arg, const struct slice *value, unsigned n)
@@ -238,6 +244,7 @@ bool verdict_judge(struct backend_job *job)
     verdict_identity(job, &v);
     if (!v.refused)
         verdict_lock(job, &v);
+    judge_tls(job->backend->config, &v);
     if (job->foreign_format)
         verdict_unsafe(&v, "branches of others with another formatID: this server may roll back ours at a crash");
     if (server_lost(job->server))

@@ -33,7 +33,7 @@ static char live[128];
 
 /* --- servers ------------------------------------------------------------------------------------------------------------- */
 
-static int shell(const char *fmt, ...)
+static int PRINTF_LIKE(1, 2) shell(const char *fmt, ...)
 {
     char command[512];
     va_list args;
