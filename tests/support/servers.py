@@ -271,7 +271,7 @@ class MariaDB(SqlServer):
             raise Skip("MariaDB is not installed: apt-get install mariadb-server")
         return ["mariadb-install-db", "--no-defaults", "--user=root" if os.getuid() == 0 else f"--user={os.getuid()}",
                 f"--datadir={self.path('data')}", "--auth-root-authentication-method=normal", "--skip-test-db",
-                "--innodb-log-file-size=16M"]
+                "--innodb-log-file-size=16M", "--innodb-use-native-aio=0"]
 
     def start(self, wait=True):
         time.sleep(max(0.0, 1.0 - max(0.0, self.crashed_ago_s())))
