@@ -48,7 +48,6 @@ struct config_backend { /* [backend NAME] */
     int connect_timeout_ms;
     int lock_wait_s;          /* default 5 */
     int commit_timeout_ms;    /* PREPARE and COMMIT deadline, default 10 s */
-    int statement_timeout_ms; /* 0 = none */
 };
 enum config_dirty { CONFIG_DIRTY_SKIP, CONFIG_DIRTY_FORCE };
 enum config_durability { CONFIG_DURABILITY_NONE, CONFIG_DURABILITY_WAIT, CONFIG_DURABILITY_WAITAOF };
@@ -66,7 +65,6 @@ struct config_redis { /* [redis NAME]: NAME is the SQL schema of its CALLs */
     enum config_durability durability;
     int durability_replicas, durability_timeout_ms;
     bool allow_unsafe;   /* eviction policies that may take control keys */
-    int decision_keep_s; /* default 86400 */
     int max_connections; /* per worker */
 };
 struct config {

@@ -109,7 +109,7 @@ static void every_type_of_value_is_read(void)
         "[backend c]\naddress = /run/c.sock\nresolver_user = r\n"
         "[account app@b]\nuser = \"\"\"\npassword = \n"
         "[account *@b]\nuser = any\npassword = a=b\n"
-        "[redis cache]\ndirty = force\ndurability = WaitAOF\ndecision_keep = 2d\nimage_max_size = 2M");
+        "[redis cache]\ndirty = force\ndurability = WaitAOF\nimage_max_size = 2M");
     CU_ASSERT_STRING_EQUAL(c->node, "n_-9");
     CU_ASSERT_STRING_EQUAL(c->data_dir, "dir/data");
     CU_ASSERT_EQUAL(c->max_packet, 1 << 20);
@@ -132,7 +132,6 @@ static void every_type_of_value_is_read(void)
     CU_ASSERT_STRING_EQUAL(c->accounts[1].password, "a=b");
     CU_ASSERT_EQUAL(c->redis[0].dirty, CONFIG_DIRTY_FORCE);
     CU_ASSERT_EQUAL(c->redis[0].durability, CONFIG_DURABILITY_WAITAOF);
-    CU_ASSERT_EQUAL(c->redis[0].decision_keep_s, 2 * 86400);
     CU_ASSERT_EQUAL(c->redis[0].image_max_bytes, 2 << 20);
     config_free(c);
 }
@@ -264,7 +263,7 @@ static void bad_values_are_told_with_what_would_be_good(void)
          "\"9223372036854775807d\" is no time: write 500ms, 10s, 5m, 8h, 1d"},
         {"[redis x]", "timeout = 0", "0 is outside of 10ms to 1h"},
         {"[redis x]", "timeout = 2h", "2h is outside of 10ms to 1h"},
-        {"[redis x]", "decision_keep = 100500ms", "whole seconds only"},
+        {"[proxy]", "idle_timeout = 100500ms", "whole seconds only"},
         {"[redis x]", "image_max_size = 1X", "\"1X\" is no size: write 4096, 64K, 16M, 1G"},
         {"[redis x]", "image_max_size = 1", "1 is outside of 1K to 512M"},
         {"[redis x]", "allow_unsafe = maybe", "must be on or off"},
@@ -521,7 +520,7 @@ static void show(void *arg, const char *section, const char *name, const char *o
 static void values_are_shown_and_secrets_are_not(void)
 {
     struct config *c = must_parse(LEAST "[admin dba]\npassword_verifier = " HASH "\n"
-                                        "[account app@one]\npassword = hush\n[redis r]\ndecision_keep = 36h\n");
+                                        "[account app@one]\npassword = hush\n[redis r]\nlock_wait = 90s\n");
     buf_clear(&shown);
     config_each_value(c, show, NULL);
     const char *text = buf_cstr(&shown);
@@ -538,7 +537,7 @@ static void values_are_shown_and_secrets_are_not(void)
         "account|app@one|password=***\n",
         "backend|one|resolver_password=\n",
         "redis|r|durability=none\n",
-        "redis|r|decision_keep=36h\n",
+        "redis|r|lock_wait=90s\n",
         "admin|dba|password_verifier=***\n",
         "user|app|password_verifier=***\n",
     };
