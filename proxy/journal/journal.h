@@ -18,7 +18,7 @@ struct journal;
 
 /* on_durable runs in the log thread after each sync (wal.h). NULL with `error` filled. */
 struct journal *journal_open(const struct config *config, wal_durable_fn on_durable, void *arg, struct wal_error *error);
-/* Makes what was read safe to act upon. Then, and only then, gtrids may be made. */
+/* Makes what was read safe to act upon. Then, and only then, transactions may begin. */
 enum wal_status journal_start(struct journal *j, struct wal_error *error) MUST_USE;
 void journal_close(struct journal *j);
 
@@ -28,13 +28,23 @@ const char *journal_node(const struct journal *j);
 const char *journal_log_id(const struct journal *j);
 uint64_t journal_epoch(const struct journal *j);
 
-void journal_next_gtrid(struct journal *j, struct xa_gtrid *out);
+/* --- transactions: each holds the horizon below which settled decisions are forgotten --- */
+struct journal_live {
+    struct list link;
+    uint64_t counter;
+};
+void journal_begin(struct journal *j, struct journal_live *live, struct xa_gtrid *out); /* its name, and its entry */
+void journal_end(struct journal *j, struct journal_live *live);
+/* Before its end: its undo records in this resource are the resolver's, and hold the horizon until they are swept. */
+void journal_undo_left(struct journal *j, const struct journal_live *live, const char *resource);
+/* A sweep that began at since_ms (clock_mono_ms) left nothing undone in this resource. */
+void journal_undo_swept(struct journal *j, const char *resource, int64_t since_ms);
 
 /* --- decisions --- */
 
-/* Room for a decision and its DONE; false: refuse the transaction. Returned by journal_done or journal_unreserve. */
-bool journal_reserve(struct journal *j) MUST_USE;
-void journal_unreserve(struct journal *j);
+/* Room for a decision of this size and its DONE, in bytes for journal_unreserve; 0: there is none, refuse the transaction. */
+size_t journal_reserve(struct journal *j, unsigned n_branches, unsigned n_slots) MUST_USE;
+void journal_unreserve(struct journal *j, size_t bytes);
 /* Enters the registry, appends. The position must be durable before anybody acts upon it. */
 wal_pos journal_decide(struct journal *j, const struct xa_decision *d);
 /* Everything is settled: appended lazily; leaves the registry. */
@@ -42,13 +52,7 @@ void journal_done(struct journal *j, const char *gtrid);
 /* Is there a decision to commit, open or settled but still remembered (Redis may bring an old undo record back)? */
 bool journal_decided(struct journal *j, const char *gtrid);
 
-/* --- transactions with Redis writes: they hold the horizon below which settled decisions are forgotten --- */
-struct journal_live {
-    struct list link;
-    uint64_t counter;
-};
-void journal_live_enter(struct journal *j, struct journal_live *live, const struct xa_gtrid *gtrid);
-void journal_live_leave(struct journal *j, struct journal_live *live);
+/* --- the horizon --- */
 /* Below it decisions of transactions that wrote to this resource may be forgotten: their absence proves nothing. */
 void journal_horizon(struct journal *j, const char *resource, struct comp_horizon_record *out);
 /* Every slot of the resource that earlier epochs touched is clean: what shows up of them later is an orphan. */
@@ -67,7 +71,7 @@ void journal_identity_set(struct journal *j, const struct xa_identity *identity)
 bool journal_identity_taken(struct journal *j, const char *backend, const char *server, char *by, size_t by_size);
 
 /* --- Redis slots --- */
-/* Durable position of this epoch's touch record for (resource, slot); appends it at the first call. */
+/* Position of this epoch's touch record for (resource, slot), appended at the first call; 0: the log has no room. */
 wal_pos journal_touch(struct journal *j, const char *resource, uint16_t slot);
 void journal_each_touched(struct journal *j, const char *resource, void (*each)(void *arg, uint16_t slot), void *arg);
 

@@ -16,7 +16,7 @@ static struct slice argument(struct session *s)
 
 static void on_schema_set(struct session *s, const struct backend_outcome *outcome)
 {
-    if (!outcome->error) {
+    if (!outcome->error && target_conn(s)) {
         snprintf(s->schema, sizeof s->schema, "%s", s->statement.name);
         snprintf(target_conn(s)->schema, sizeof target_conn(s)->schema, "%s", s->schema);
     }

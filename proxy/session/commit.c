@@ -1,4 +1,5 @@
-/* The end of a transaction: performs what xa_step asks, feeds it what comes of it. The only place, beside the resolver, that does. */
+/* Performs what xa_step asks of branches and the log, and feeds it what comes of it: beside the resolver, the only place that does.
+ * Leaves Redis to undo.c and what the client is told to ending.c. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,10 +7,9 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "proxy/session/session.h"
 #include "proxy/session/tx.h"
 
-static void perform(struct session *s, struct session_tx *tx, const struct xa_action *action);
+static void perform(struct session_tx *tx, const struct xa_action *action);
 
 /* --- events in, actions out ------------------------------------------------------------------------------------------ */
 
@@ -42,19 +42,24 @@ static bool next_event(struct session_tx *tx, struct xa_event *event)
     return true;
 }
 
-static void forget(struct session *s, struct session_tx *tx)
+/* The session is its own again before it is told: the answer may begin the next transaction. */
+static void end(struct session_tx *tx)
 {
+    struct session *s = tx->session;
     struct xa_event dropped;
+    void (*then)(struct session *) = tx->then;
     while (next_event(tx, &dropped))
         ;
-    if (s->tx == tx)
-        s->tx = NULL;
     tx_free(tx);
-    if (s->phase == SESSION_CLOSING)
+    if (then)
+        then(s);
+    else if (s->phase == SESSION_ENDING)
+        tx_go_on(s); /* of a deadlock its victim knows already */
+    else if (s->phase == SESSION_CLOSING)
         net_defer(s->worker->loop, &s->closing);
 }
 
-void tx_event(struct session *s, struct session_tx *tx, const struct xa_event *first)
+void tx_event(struct session_tx *tx, const struct xa_event *first)
 {
     if (queue_event(tx, first))
         return;
@@ -70,23 +75,25 @@ void tx_event(struct session *s, struct session_tx *tx, const struct xa_event *f
             if (actions.action[i].kind == XA_ACTION_FORGET)
                 ended = true;
             else
-                perform(s, tx, &actions.action[i]);
+                perform(tx, &actions.action[i]);
         }
     } while (!ended && next_event(tx, &event));
     tx->stepping = false;
     check_context = NULL;
-    void (*then)(struct session *) = tx->then;
-    tx->then = NULL;
     if (ended)
-        forget(s, tx);
-    if (then)
-        then(s); /* the answer; it may begin the next transaction, so it comes last */
+        end(tx);
 }
 
 static void branch_event(struct session_branch *b, enum xa_event_kind kind, enum xa_verdict verdict)
 {
     net_timer_stop(&b->deadline);
-    tx_event(b->tx->session, b->tx, &(struct xa_event){.kind = kind, .branch = b->index, .verdict = verdict});
+    tx_event(b->tx, &(struct xa_event){.kind = kind, .branch = b->index, .verdict = verdict});
+}
+
+void tx_branch_lost(struct session_branch *b)
+{
+    b->conn = NULL;
+    branch_event(b, XA_EVENT_LOST, XA_VERDICT_UNKNOWN);
 }
 
 /* --- branches -------------------------------------------------------------------------------------------------------- */
@@ -96,12 +103,10 @@ static struct session_server *server_of(struct session_branch *b)
     return &b->tx->session->servers[b->backend];
 }
 
-/* The branch has ended on its connection; a further transaction of the session may have begun there meanwhile. */
+/* The branch has ended on its connection. */
 static void conn_is_free(struct session_branch *b)
 {
-    struct session *s = b->tx->session;
-    bool next_began = s->tx && s->tx != b->tx && server_of(b)->branch >= 0;
-    if (b->conn && !next_began)
+    if (b->conn)
         b->conn->xa = BACKEND_XA_NONE;
     b->conn = NULL;
 }
@@ -155,16 +160,12 @@ static const struct backend_sink one_phase_sink = {.done = on_one_phase};
 static const struct backend_sink commit_sink = {.done = on_committed};
 static const struct backend_sink rollback_sink = {.done = on_rolled_back};
 
-/* A reader's release: nobody waits, the transaction may be freed before the answer comes, so its sink knows only the server. */
+/* A reader's release: nobody waits, the transaction may be over before the answer comes, so its sink knows only the server. */
 static void on_released(void *arg, const struct backend_outcome *outcome)
 {
     struct session_server *server = arg;
-    if (!server->conn)
-        return;
-    if (outcome->error)
+    if (server->conn && outcome->error)
         server->conn->broken = true;
-    if (server->branch < 0)
-        server->conn->xa = BACKEND_XA_NONE;
 }
 static const struct backend_sink release_sink = {.done = on_released};
 
@@ -216,6 +217,7 @@ static void release(struct session_branch *b)
     struct session_server *server = server_of(b);
     send_xa(b, XA_TEXT_END, &end_sink, NULL);
     send_xa(b, XA_TEXT_ONE_PHASE, &release_sink, server);
+    b->conn->xa = BACKEND_XA_NONE; /* until the answer, commands under way keep it from others */
     b->conn = NULL;
 }
 
@@ -224,24 +226,18 @@ static void close_branch(struct session_branch *b)
 {
     struct session *s = b->tx->session;
     net_timer_stop(&b->deadline);
-    struct backend_conn *conn = b->conn;
+    CHECK(!b->conn || server_of(b)->conn == b->conn);
+    if (b->conn)
+        target_drop(server_of(b), "its branch was given up");
     b->conn = NULL;
-    if (conn) {
-        struct session_server *server = server_of(b);
-        if (server->conn == conn) {
-            server->conn = NULL;
-            server->settings_seen = 0;
-            prepared_server_gone(s, conn);
-        }
-        backend_conn_close(conn, "its branch was given up");
-    }
     s->world->resolver->kill_connection(s->world->resolver_arg, b->backend, b->connection_id);
 }
 
 /* --- the decision ---------------------------------------------------------------------------------------------------- */
 
-static void describe(const struct session *s, const struct session_tx *tx, struct xa_decision *d)
+static void describe(const struct session_tx *tx, struct xa_decision *d)
 {
+    const struct session *s = tx->session;
     memset(d, 0, sizeof *d);
     d->gtrid = tx->gtrid;
     d->decided_ms = clock_wall_ms();
@@ -263,154 +259,75 @@ static void describe(const struct session *s, const struct session_tx *tx, struc
 
 static void on_decision_durable(struct session_tx *tx)
 {
-    tx_event(tx->session, tx, &(struct xa_event){.kind = XA_EVENT_DURABLE, .branch = XA_NO_BRANCH});
+    tx_event(tx, &(struct xa_event){.kind = XA_EVENT_DURABLE, .branch = XA_NO_BRANCH});
 }
 
-static void append_decision(struct session *s, struct session_tx *tx)
+static void append_decision(struct session_tx *tx)
 {
     struct xa_decision d;
     (void)FAILPOINT(all_votes);
-    describe(s, tx, &d);
-    tx_wait_durable(tx, journal_decide(s->world->journal, &d), on_decision_durable);
+    describe(tx, &d);
+    tx_wait_durable(tx, journal_decide(tx->session->world->journal, &d), on_decision_durable);
 }
 
-static void append_done(struct session *s, struct session_tx *tx)
+static void append_done(const struct session_tx *tx)
 {
     (void)FAILPOINT(all_in);
-    journal_done(s->world->journal, tx->gtrid.text);
+    journal_done(tx->session->world->journal, tx->gtrid.text);
 }
 
-/* The resolver has it from here; what is settled already is said to the registry, so that the rest is known. */
-static void hand_over(struct session *s, struct session_tx *tx)
+/* --- handing over ---------------------------------------------------------------------------------------------------- */
+
+/* What is settled already is said to the registry, so that the rest is known. */
+static void hand_over_decided(struct session_tx *tx)
 {
+    struct session *s = tx->session;
     struct xa_registry *r = journal_registry(s->world->journal);
-    s->world->count.handed_over++;
-    log_warn("handed_over", "session=%llu gtrid=%s decided=%d", (unsigned long long)s->id, tx->gtrid.text, tx->machine.decided);
     for (unsigned i = 0; i < tx->machine.n_branches; i++) {
         struct session_branch *b = tx->branch[i];
-        const char *backend = s->world->config->backends[b->backend].name;
-        bool handed = tx->machine.branch[i].state == XA_BRANCH_HANDED_OVER;
-        if (tx->machine.decided && tx->machine.branch[i].state == XA_BRANCH_SETTLED)
-            (void)xa_registry_branch_settled(r, tx->gtrid.text, backend, b->bqual.text);
-        if (handed && tx->machine.decided)
-            snprintf(server_of(b)->in_doubt, sizeof server_of(b)->in_doubt, "%s", tx->gtrid.text);
+        struct session_server *server = server_of(b);
+        if (tx->machine.branch[i].state == XA_BRANCH_SETTLED) {
+            (void)xa_registry_branch_settled(r, tx->gtrid.text, s->world->config->backends[b->backend].name, b->bqual.text);
+        } else if (tx->machine.branch[i].state == XA_BRANCH_HANDED_OVER) {
+            snprintf(server->in_doubt, sizeof server->in_doubt, "%s", tx->gtrid.text);
+            server->in_doubt_bqual = b->bqual;
+        }
     }
-    if (tx->machine.decided && tx->machine.redis == XA_REDIS_SETTLED)
-        for (size_t i = 0; i < s->world->redis.n; i++)
-            if (tx->resources[i].used)
-                (void)xa_registry_slot_settled(r, tx->gtrid.text, s->world->config->redis[i].name, 0);
+    for (size_t i = 0; tx->machine.redis == XA_REDIS_SETTLED && i < s->world->redis.n; i++)
+        if (tx->resources[i].used)
+            (void)xa_registry_slot_settled(r, tx->gtrid.text, s->world->config->redis[i].name, 0);
+    xa_registry_hand_over(r, tx->gtrid.text);
+}
+
+static void hand_over_redis(struct session_tx *tx)
+{
+    struct world *w = tx->session->world;
+    for (size_t i = 0; i < w->redis.n; i++) {
+        if (!tx->resources[i].used)
+            continue;
+        journal_undo_left(w->journal, &tx->live, w->config->redis[i].name);
+        w->resolver->sweep_redis(w->resolver_arg, (unsigned)i);
+    }
+}
+
+static void hand_over(struct session_tx *tx)
+{
+    struct world *w = tx->session->world;
+    w->count.handed_over++;
+    log_warn("handed_over", "session=%llu gtrid=%s decided=%d", (unsigned long long)tx->session->id, tx->gtrid.text,
+             tx->machine.decided);
     if (tx->machine.decided)
-        xa_registry_hand_over(r, tx->gtrid.text);
+        hand_over_decided(tx);
     for (unsigned i = 0; i < tx->machine.n_branches; i++)
         if (tx->machine.branch[i].state == XA_BRANCH_HANDED_OVER)
-            s->world->resolver->sweep_backend(s->world->resolver_arg, tx->branch[i]->backend);
-    for (size_t i = 0; tx->resources && i < s->world->redis.n; i++)
-        if (tx->resources[i].used && tx->machine.redis == XA_REDIS_HANDED_OVER)
-            s->world->resolver->sweep_redis(s->world->resolver_arg, (unsigned)i);
+            w->resolver->sweep_backend(w->resolver_arg, tx->branch[i]->backend);
+    if (tx->machine.redis == XA_REDIS_HANDED_OVER)
+        hand_over_redis(tx);
 }
 
-/* --- the answer ------------------------------------------------------------------------------------------------------ */
+/* --- every action ---------------------------------------------------------------------------------------------------- */
 
-/* From here on the session is free for its next transaction; this one finishes behind its back. */
-void tx_detach(struct session *s, struct session_tx *tx)
-{
-    if (s->tx != tx)
-        return;
-    s->tx = NULL;
-    list_push_back(&s->ending, &tx->link);
-    for (size_t i = 0; i < s->world->backends.n; i++)
-        s->servers[i].branch = -1;
-}
-
-static void acknowledged(struct session *s)
-{
-#ifdef ENABLE_FAILPOINTS
-    if (s->net && net_conn_flush_now(s->net) == 0)
-        (void)FAILPOINT(after_ack);
-#else
-    (void)s;
-#endif
-}
-
-static void begin_chained(struct session *s)
-{
-    struct session_tx *tx = tx_open(s);
-    tx->begun = true;
-    tx->read_only = s->chain_read_only;
-    tx->read_write = s->chain_read_write;
-    snprintf(tx->characteristics, sizeof tx->characteristics, "%s", s->chain_characteristics);
-}
-
-static void go_on(struct session *s)
-{
-    uint16_t warnings = *s->warning ? 1 : 0;
-    switch (s->after) {
-    case SESSION_AFTER_CHAIN:
-        begin_chained(s);
-        session_answer_ok_with(s, 0, warnings, s->warning);
-        break;
-    case SESSION_AFTER_OK:
-        session_answer_ok_with(s, 0, warnings, s->warning);
-        acknowledged(s);
-        break;
-    case SESSION_AFTER_RELEASE:
-        s->more = false;
-        session_enter(s, SESSION_RUNNING, "released");
-        session_answer_ok_with(s, 0, warnings, s->warning);
-        session_close(s, "COMMIT RELEASE");
-        break;
-    case SESSION_AFTER_STATEMENT:
-        session_enter(s, SESSION_RUNNING, "implicit commit done");
-        statement_run(s);
-        break;
-    case SESSION_AFTER_CALL:
-        s->after_rollback(s);
-        break;
-    case SESSION_AFTER_NOTHING:
-        session_next(s);
-        break;
-    }
-}
-
-static void answer_failure(struct session *s)
-{
-    session_answer_error(s, xa_answer_code(s->answer), xa_answer_sqlstate(s->answer), "%s (transaction %s)",
-                         xa_answer_text(s->answer), s->answer_gtrid);
-}
-
-static bool is_success(enum xa_answer a)
-{
-    return a == XA_ANSWER_COMMITTED || a == XA_ANSWER_ROLLED_BACK || a == XA_ANSWER_COMMITTED_LATER;
-}
-
-static void answer(struct session *s, struct session_tx *tx, enum xa_answer what)
-{
-    (void)FAILPOINT(before_ack);
-    s->chain_read_only = tx->read_only;
-    s->chain_read_write = tx->read_write;
-    snprintf(s->chain_characteristics, sizeof s->chain_characteristics, "%s", tx->characteristics);
-    tx_detach(s, tx);
-    s->answer = what;
-    snprintf(s->answer_gtrid, sizeof s->answer_gtrid, "%s", tx->gtrid.text);
-    *s->warning = '\0';
-    if (what == XA_ANSWER_COMMITTED_LATER)
-        snprintf(s->warning, sizeof s->warning, "committed; a server that cannot be reached now will follow (transaction %s)",
-                 tx->gtrid.text);
-    if (what == XA_ANSWER_UNKNOWN)
-        s->world->count.outcome_unknown++;
-    else if (!is_success(what))
-        s->world->count.commits_refused++;
-    else if (what == XA_ANSWER_ROLLED_BACK)
-        s->world->count.rollbacks++;
-    else if (tx->machine.decided)
-        s->world->count.commits_two_phase++;
-    else
-        s->world->count.commits_one_phase++;
-    if (s->phase != SESSION_CLOSING)
-        tx->then = is_success(what) ? go_on : answer_failure;
-}
-
-static void perform(struct session *s, struct session_tx *tx, const struct xa_action *action)
+static void perform(struct session_tx *tx, const struct xa_action *action)
 {
     struct session_branch *b = action->branch < tx->machine.n_branches ? tx->branch[action->branch] : NULL;
     switch (action->kind) {
@@ -443,202 +360,27 @@ static void perform(struct session *s, struct session_tx *tx, const struct xa_ac
         close_branch(b);
         break;
     case XA_ACTION_HAND_OVER:
-        hand_over(s, tx);
+        hand_over(tx);
         break;
     case XA_ACTION_REDIS_VOTE:
-        tx_redis_vote(tx);
+        undo_vote(tx);
         break;
     case XA_ACTION_REDIS_COMMIT:
-        tx_redis_end(tx, true);
+        undo_end(tx, true);
         break;
     case XA_ACTION_REDIS_ROLLBACK:
-        tx_redis_end(tx, false);
+        undo_end(tx, false);
         break;
     case XA_ACTION_APPEND_DECISION:
-        append_decision(s, tx);
+        append_decision(tx);
         break;
     case XA_ACTION_APPEND_DONE:
-        append_done(s, tx);
+        append_done(tx);
         break;
     case XA_ACTION_ANSWER:
-        answer(s, tx, action->answer);
+        tx_answer(tx, action->answer);
         break;
     case XA_ACTION_FORGET:
         break;
     }
-}
-
-/* --- what sessions ask for --------------------------------------------------------------------------------------------- */
-
-static void on_local_end(struct session *s, const struct backend_outcome *outcome)
-{
-    struct session_tx *tx = s->tx;
-    (void)outcome;
-    s->tx = NULL;
-    tx_free(tx);
-}
-
-static void on_local_done(void *arg, const struct backend_outcome *outcome)
-{
-    struct session *s = arg;
-    if (!s->tx)
-        return;
-    s->chain_read_only = s->tx->read_only;
-    s->chain_read_write = s->tx->read_write;
-    snprintf(s->chain_characteristics, sizeof s->chain_characteristics, "%s", s->tx->characteristics);
-    bool failed = s->tx->local_failed;
-    on_local_end(s, outcome);
-    *s->warning = '\0';
-    if (s->phase == SESSION_CLOSING)
-        net_defer(s->worker->loop, &s->closing);
-    else if (outcome->error)
-        session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
-    else if (failed && s->local_commit)
-        session_answer_error(s, 1402, "XA100", "%s", xa_answer_text(XA_ANSWER_FAILED));
-    else
-        go_on(s);
-}
-
-static void on_local_lost(void *arg, const char *why)
-{
-    struct session *s = arg;
-    if (!s->tx)
-        return;
-    on_local_end(s, NULL);
-    if (s->phase == SESSION_CLOSING)
-        net_defer(s->worker->loop, &s->closing);
-    else if (s->local_commit)
-        session_answer_error(s, 1105, "HY000", "%s (%s)", xa_answer_text(XA_ANSWER_UNKNOWN), why);
-    else
-        go_on(s);
-}
-
-static const struct backend_sink local_sink = {.done = on_local_done, .lost = on_local_lost};
-
-/* A transaction that never was anything but one server's own. */
-static void end_local(struct session *s, bool commit)
-{
-    struct backend_conn *conn = s->servers[s->tx->local_server].conn;
-    s->local_commit = commit;
-    if (!conn) {
-        struct backend_outcome gone = {0};
-        on_local_done(s, &gone);
-        return;
-    }
-    const char *text = commit && !s->tx->local_failed ? "COMMIT" : "ROLLBACK";
-    backend_send_query(conn, text, strlen(text), &local_sink, s);
-}
-
-static void ask_commit(struct session_tx *tx)
-{
-    struct session *s = tx->session;
-    if (xa_needs_log(&tx->machine)) {
-        if (!journal_reserve(s->world->journal)) {
-            tx_event(s, tx, &(struct xa_event){.kind = XA_EVENT_NO_ROOM, .branch = XA_NO_BRANCH});
-            return;
-        }
-        tx->reserved = true;
-    }
-    tx_event(s, tx, &(struct xa_event){.kind = XA_EVENT_COMMIT, .branch = XA_NO_BRANCH});
-}
-
-/* The ids of the connections that may come to hold prepared branches: durable before the first PREPARE, so that recovery can
- * kill them. They were appended when the connections were opened; hardly ever is there something to wait for. */
-static wal_pos connections_logged_at(const struct session_tx *tx)
-{
-    wal_pos at = 0;
-    for (unsigned i = 0; i < tx->machine.n_branches; i++)
-        if (tx->branch[i]->conn && tx->branch[i]->conn->logged_at > at)
-            at = tx->branch[i]->conn->logged_at;
-    return at;
-}
-
-void tx_commit(struct session *s, enum session_after after)
-{
-    s->after = after;
-    *s->warning = '\0';
-    session_enter(s, SESSION_ENDING, "commit");
-    struct session_tx *tx = s->tx;
-    if (!tx)
-        go_on(s);
-    else if (tx->local && tx->local_server >= 0)
-        end_local(s, true);
-    else if (connections_logged_at(tx) > wal_durable(journal_wal(s->world->journal)))
-        tx_wait_durable(tx, connections_logged_at(tx), ask_commit);
-    else
-        ask_commit(tx);
-}
-
-void tx_rollback(struct session *s, enum session_after after)
-{
-    s->after = after;
-    *s->warning = '\0';
-    session_enter(s, SESSION_ENDING, "rollback");
-    struct session_tx *tx = s->tx;
-    if (!tx)
-        go_on(s);
-    else if (tx->local && tx->local_server >= 0)
-        end_local(s, false);
-    else
-        tx_event(s, tx, &(struct xa_event){.kind = XA_EVENT_ROLLBACK, .branch = XA_NO_BRANCH});
-}
-
-void tx_client_gone(struct session *s)
-{
-    struct session_tx *tx = s->tx;
-    if (!tx)
-        return;
-    if (tx->local) {
-        /* no XA there: the server rolls back when the connection closes */
-        struct session_server *server = tx->local_server >= 0 ? &s->servers[tx->local_server] : NULL;
-        struct backend_conn *conn = server ? server->conn : NULL;
-        if (conn) {
-            server->conn = NULL;
-            backend_conn_close(conn, "the client went away in a transaction");
-        }
-        on_local_end(s, NULL);
-        return;
-    }
-    if (tx->on_durable == ask_commit)
-        list_remove(&tx->wait_link); /* COMMIT was not asked yet, and is not any more */
-    tx_event(s, tx, &(struct xa_event){.kind = XA_EVENT_CLIENT_GONE, .branch = XA_NO_BRANCH});
-    if (s->tx)
-        tx_detach(s, s->tx);
-}
-
-void tx_server_gone(struct session *s, struct session_server *server, const char *why)
-{
-    for (int pass = 0; pass < 2; pass++) {
-        /* a step may free transactions: look again after each */
-        struct session_tx *tx = s->tx;
-        struct session_branch *found = NULL;
-        for (unsigned i = 0; tx && i < tx->machine.n_branches && !found; i++)
-            if (tx->branch[i]->backend == (unsigned)(server - s->servers) && tx->branch[i]->conn)
-                found = tx->branch[i];
-        LIST_FOR(it, &s->ending)
-        {
-            tx = CONTAINER_OF(it, struct session_tx, link);
-            for (unsigned i = 0; i < tx->machine.n_branches && !found; i++)
-                if (tx->branch[i]->backend == (unsigned)(server - s->servers) && tx->branch[i]->conn)
-                    found = tx->branch[i];
-        }
-        if (!found)
-            break;
-        found->conn = NULL;
-        log_warn("branch_lost", "gtrid=%s bqual=%s why=\"%s\"", found->tx->gtrid.text, found->bqual.text, why);
-        branch_event(found, XA_EVENT_LOST, XA_VERDICT_UNKNOWN);
-    }
-    if (s->tx && s->tx->local && s->tx->local_server == (int)(server - s->servers))
-        s->tx->local_failed = true;
-}
-
-void tx_redis_voted(struct session_tx *tx, bool yes)
-{
-    tx_event(tx->session, tx, &(struct xa_event){.kind = XA_EVENT_REDIS_VOTE, .branch = XA_NO_BRANCH, .yes = yes});
-}
-
-void tx_redis_ended(struct session_tx *tx, bool settled)
-{
-    tx_event(tx->session, tx,
-             &(struct xa_event){.kind = settled ? XA_EVENT_REDIS_ENDED : XA_EVENT_REDIS_LOST, .branch = XA_NO_BRANCH});
 }

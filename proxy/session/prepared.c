@@ -15,6 +15,7 @@ struct session_statement {
     char *text;
     struct sql_statement parsed; /* its slices point into text */
     int backend;                 /* -1: the proxy's own */
+    char schema[SQL_NAME_SIZE];  /* the default schema of its PREPARE, which its names are bound to */
     struct backend_conn *conn;   /* where it is prepared; NULL: nowhere now */
     uint64_t generation;
     uint32_t backend_id;
@@ -22,6 +23,8 @@ struct session_statement {
     bool cursor_there;           /* an EXECUTE left a cursor open */
     unsigned n_params, n_columns;
     struct buf types;            /* 2 bytes a parameter, of the last EXECUTE that sent them */
+    bool long_sent;              /* SEND_LONG_DATA went to the server since the last EXECUTE */
+    bool long_lost;              /* or to one that did not have the statement any more */
     struct buf *long_data;       /* the proxy's own statements: by parameter */
     bool *long_given;
 };
@@ -44,14 +47,24 @@ static struct session_statement *find(const struct session *s, uint32_t id)
     return id && id <= s->n_prepared ? s->prepared[id - 1] : NULL;
 }
 
-/* 0: too many. */
-static uint32_t enter(struct session *s, struct session_statement *ps)
+static bool has_room(const struct session *s)
+{
+    for (unsigned i = 0; i < s->n_prepared; i++)
+        if (!s->prepared[i])
+            return true;
+    return s->n_prepared < PREPARED_MAX;
+}
+
+static void answer_no_room(struct session *s)
+{
+    session_answer_error(s, 1461, "42000", "Can't create more than %d prepared statements", PREPARED_MAX);
+}
+
+static void enter(struct session *s, struct session_statement *ps)
 {
     unsigned i = 0;
     while (i < s->n_prepared && s->prepared[i])
         i++;
-    if (i >= PREPARED_MAX)
-        return 0;
     if (i == s->n_prepared) {
         void *grown = realloc(s->prepared, (i + 16) * sizeof *s->prepared);
         CHECK(grown);
@@ -60,7 +73,7 @@ static uint32_t enter(struct session *s, struct session_statement *ps)
         s->n_prepared = i + 16;
     }
     s->prepared[i] = ps;
-    return ps->id = i + 1;
+    ps->id = i + 1;
 }
 
 void prepared_free_all(struct session *s)
@@ -71,9 +84,7 @@ void prepared_free_all(struct session *s)
     free(s->prepared);
     s->prepared = NULL;
     s->n_prepared = 0;
-    if (s->preparing)
-        free_statement(s->preparing);
-    s->preparing = s->executing = NULL;
+    s->executing = NULL;
 }
 
 void prepared_server_gone(struct session *s, const struct backend_conn *conn)
@@ -115,11 +126,12 @@ static void answer_own(struct session *s, struct session_statement *ps)
         session_answer_error(s, 1295, "HY000", "Parameters are not supported in this statement by the proxy: send it as text");
         return;
     }
-    if (!enter(s, ps)) {
+    if (!has_room(s)) {
         free_statement(ps);
-        session_answer_error(s, 1461, "42000", "Can't create more than %d prepared statements", PREPARED_MAX);
+        answer_no_room(s);
         return;
     }
+    enter(s, ps);
     ps->long_data = calloc(ps->n_params + 1, sizeof *ps->long_data);
     ps->long_given = calloc(ps->n_params + 1, sizeof *ps->long_given);
     CHECK(ps->long_data && ps->long_given);
@@ -131,7 +143,10 @@ static void answer_own(struct session *s, struct session_statement *ps)
 uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok)
 {
     struct session_statement *ps = s->preparing;
+    s->preparing = NULL;
+    enter(s, ps);
     ps->conn = target_conn(s);
+    snprintf(ps->schema, sizeof ps->schema, "%s", ps->conn->schema);
     ps->generation = ps->conn->statement_generation;
     ps->backend_id = ok->statement_id;
     ps->n_params = ok->n_params;
@@ -141,12 +156,7 @@ uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok)
 
 static void on_prepared(struct session *s, const struct backend_outcome *outcome)
 {
-    struct session_statement *ps = s->preparing;
-    s->preparing = NULL;
-    if (outcome->error) {
-        s->prepared[ps->id - 1] = NULL;
-        free_statement(ps);
-    }
+    (void)outcome;
     session_next(s);
 }
 
@@ -159,34 +169,25 @@ static void prepare_payload(const struct session_statement *ps, struct buf *payl
 static void send_prepare(struct session *s)
 {
     struct buf payload = {0};
-    if (!enter(s, s->preparing)) {
-        free_statement(s->preparing);
-        s->preparing = NULL;
-        session_answer_error(s, 1461, "42000", "Can't create more than %d prepared statements", PREPARED_MAX);
+    if (!has_room(s)) {
+        answer_no_room(s);
         return;
     }
     prepare_payload(s->preparing, &payload);
-    s->start_failed = false;
     relay_send(s, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), on_prepared);
     buf_fini(&payload);
 }
 
-/* A PREPARE that was given up (an error was answered on the way) leaves its statement behind until the next one. */
-static void drop_unfinished(struct session *s)
+void prepared_drop_unfinished(struct session *s)
 {
-    struct session_statement *ps = s->preparing;
-    if (!ps)
-        return;
-    if (ps->id)
-        s->prepared[ps->id - 1] = NULL;
-    free_statement(ps);
+    if (s->preparing)
+        free_statement(s->preparing);
     s->preparing = NULL;
 }
 
 void prepared_prepare(struct session *s, struct slice text)
 {
     struct sql_context ctx;
-    drop_unfinished(s);
     struct session_statement *ps = calloc(1, sizeof *ps);
     CHECK(ps);
     ps->text = slice_dup(text);
@@ -337,15 +338,26 @@ static void on_again_frame(void *arg, enum wire_packet_kind kind, struct slice p
 static void on_again_done(void *arg, const struct backend_outcome *outcome)
 {
     struct session *s = arg;
-    if (s->phase != SESSION_RUNNING || !s->executing)
-        return;
     if (outcome->error)
         session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
     else
         send_execute(s);
 }
 
-static const struct backend_sink again_sink = {.frame = on_again_frame, .done = on_again_done};
+static const struct backend_sink again_sink = {.frame = on_again_frame, .done = on_again_done, .lost = target_on_lost};
+
+/* Its names are bound as they were, whatever the default schema is now; the next statement finds the schema changed. */
+static void send_again(struct session *s)
+{
+    struct session_statement *ps = s->executing;
+    struct backend_conn *conn = target_conn(s);
+    struct buf payload = {0};
+    if (*ps->schema && strcmp(ps->schema, conn->schema))
+        target_send_schema(s, ps->schema);
+    prepare_payload(ps, &payload);
+    backend_send(conn, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), &again_sink, s);
+    buf_fini(&payload);
+}
 
 static bool is_there(const struct session_statement *ps, const struct backend_conn *conn)
 {
@@ -354,23 +366,24 @@ static bool is_there(const struct session_statement *ps, const struct backend_co
 
 void prepared_send(struct session *s, void (*on_done)(struct session *s, const struct backend_outcome *outcome))
 {
+    struct session_statement *ps = s->executing;
+    bool there = is_there(ps, target_conn(s)), incomplete = ps->long_lost || (ps->long_sent && !there);
     s->execute_done = on_done;
-    if (is_there(s->executing, target_conn(s))) {
+    ps->long_sent = ps->long_lost = false;
+    if (incomplete) /* the values that are missing in the command would be taken from those behind them */
+        session_answer_error(s, 2013, "HY000", "Lost connection to the server that had the long data of this statement: send them again");
+    else if (there)
         send_execute(s);
-        return;
-    }
-    struct buf payload = {0};
-    prepare_payload(s->executing, &payload);
-    backend_send(target_conn(s), WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), &again_sink, s);
-    buf_fini(&payload);
+    else
+        send_again(s);
 }
 
 /* --- the small ones ---------------------------------------------------------------------------------------------------------- */
 
 static void on_plain_done(struct session *s, const struct backend_outcome *outcome)
 {
-    (void)outcome;
-    session_next(s);
+    if (tx_note(s, outcome, false))
+        session_next(s);
 }
 
 /* The command as the client sent it, with the server's id in the place of ours. */
@@ -430,9 +443,10 @@ void prepared_long_data(struct session *s)
         patched_command(s, ps, &payload);
         backend_send_silent(ps->conn, buf_at(&payload), buf_len(&payload));
         buf_fini(&payload);
-    } else if (ps)
-        log_warn("long_data_dropped", "session=%llu statement=%u why=\"not prepared on its server any more\"",
-                 (unsigned long long)s->id, id);
+        ps->long_sent = true;
+    } else if (ps) {
+        ps->long_lost = true;
+    }
     session_next(s);
 }
 
@@ -454,6 +468,7 @@ void prepared_close(struct session *s, uint32_t id)
 
 static void forget_long_data(struct session_statement *ps)
 {
+    ps->long_sent = ps->long_lost = false;
     for (unsigned i = 0; ps->long_data && i < ps->n_params; i++) {
         buf_clear(&ps->long_data[i]);
         ps->long_given[i] = false;
@@ -467,11 +482,12 @@ void prepared_reset(struct session *s)
     struct session_statement *ps = of_command(s, &id, &short_command);
     if (!ps)
         no_such_statement(s, id, "mysqld_stmt_reset");
-    else if (on_its_server(s, ps))
-        relay_patched(s, ps, WIRE_RESPONSE_SIMPLE);
     else {
         forget_long_data(ps);
-        session_answer_ok(s);
+        if (on_its_server(s, ps))
+            relay_patched(s, ps, WIRE_RESPONSE_SIMPLE);
+        else
+            session_answer_ok(s);
     }
 }
 

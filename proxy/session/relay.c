@@ -117,6 +117,7 @@ static void relay_raw(struct session *s, struct slice part, uint32_t offset, uin
     if (!offset)
         put_header(s, frame_len);
     buf_append(&s->net->out, part.at, part.len);
+    s->relay.packet_left = frame_len - offset - (uint32_t)part.len;
 }
 
 /* After each definition of a PREPARE: is this the last of parameters or columns? */
@@ -145,7 +146,6 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
     struct session *s = arg;
     if (!s->relay.active || !s->net || s->start_failed)
         return;
-    s->relay.began = true;
     switch (kind) {
     case WIRE_PACKET_OK:
         relay_ok(s, part);
@@ -182,14 +182,8 @@ static void answer_start_failed(struct session *s)
 
 static void drop_if_broken(struct session *s)
 {
-    struct session_server *server = &s->servers[s->target];
-    struct backend_conn *conn = server->conn;
-    if (!conn || !conn->broken)
-        return;
-    server->conn = NULL;
-    server->settings_seen = 0;
-    prepared_server_gone(s, conn);
-    backend_conn_close(conn, "a statement left a transaction open");
+    if (target_conn(s)->broken)
+        target_drop(&s->servers[s->target], "a statement left a transaction open");
 }
 
 static void on_done(void *arg, const struct backend_outcome *outcome)
@@ -198,6 +192,7 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
     if (!s->relay.active)
         return;
     s->relay.active = false;
+    backend_resume(target_conn(s)); /* the last packet may have made it pause: the next answer is another's */
     if (s->start_failed) {
         tx_start_failed(s);
         answer_start_failed(s);
@@ -207,17 +202,16 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
     s->relay.on_done(s, outcome);
 }
 
-static const struct backend_sink relay_sink = {.frame = on_frame, .done = on_done};
+static const struct backend_sink relay_sink = {.frame = on_frame, .done = on_done, .lost = target_on_lost};
 
 void relay_on_gone(struct session *s, const char *why)
 {
-    bool was_active = s->relay.active;
     s->relay.active = false;
     s->setup_pending = 0;
     const char *backend = s->world->config->backends[s->target].name;
-    if (!was_active && s->fan.pending)
-        return; /* fanout.c counts it */
-    if (s->target_in_tx && s->tx)
+    if (s->relay.packet_left) /* no error fits into the middle of a row */
+        session_close(s, "lost a server in the middle of a row");
+    else if (s->target_in_tx && s->tx)
         session_answer_error(s, 1402, "XA100",
                              "XA_RBROLLBACK: lost connection to backend '%s' (%s): the transaction can only be rolled back",
                              backend, why);
@@ -230,7 +224,8 @@ void relay_send(struct session *s, enum wire_response_kind kind, const void *pay
                 void (*done_fn)(struct session *s, const struct backend_outcome *outcome))
 {
     s->relay.active = true;
-    s->relay.began = s->relay.columns_open = false;
+    s->relay.columns_open = false;
+    s->relay.packet_left = 0;
     s->relay.prepare = kind == WIRE_RESPONSE_PREPARE;
     s->relay.on_done = done_fn;
     backend_send(target_conn(s), kind, payload, len, &relay_sink, s);

@@ -26,22 +26,41 @@ void session_flush(struct session *s)
         net_conn_flush(s->net);
 }
 
+static void put_ok(struct session *s, uint64_t affected_rows, uint16_t warnings, const char *info)
+{
+    struct wire_ok ok = {.affected_rows = affected_rows,
+                         .status = session_status(s),
+                         .warnings = warnings,
+                         .info = {(const uint8_t *)info, strlen(info)}};
+    if (!s->net)
+        return;
+    wire_ok_packet(&s->net->out, &s->seq, s->caps, &ok);
+    session_flush(s);
+}
+
+void session_put_ok(struct session *s, uint16_t warnings, const char *info)
+{
+    put_ok(s, 0, warnings, info);
+}
+
 void session_answer_ok_with(struct session *s, uint64_t affected_rows, uint16_t warnings, const char *info)
 {
-    if (s->net) {
-        struct wire_ok ok = {.affected_rows = affected_rows,
-                             .status = session_status(s),
-                             .warnings = warnings,
-                             .info = {(const uint8_t *)info, strlen(info)}};
-        wire_ok_packet(&s->net->out, &s->seq, s->caps, &ok);
-        session_flush(s);
-    }
+    put_ok(s, affected_rows, warnings, info);
     session_next(s);
 }
 
 void session_answer_ok(struct session *s)
 {
     session_answer_ok_with(s, 0, 0, "");
+}
+
+void session_put_error(struct session *s, uint16_t code, const char *sqlstate, const char *text)
+{
+    s->more = false;
+    if (!s->net)
+        return;
+    wire_err_packet(&s->net->out, &s->seq, s->caps, code, sqlstate, "%s", text);
+    session_flush(s);
 }
 
 void session_answer_error(struct session *s, uint16_t code, const char *sqlstate, const char *fmt, ...)
@@ -51,11 +70,7 @@ void session_answer_error(struct session *s, uint16_t code, const char *sqlstate
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    s->more = false;
-    if (s->net) {
-        wire_err_packet(&s->net->out, &s->seq, s->caps, code, sqlstate, "%s", text);
-        session_flush(s);
-    }
+    session_put_error(s, code, sqlstate, text);
     session_next(s);
 }
 

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "proxy/session/tx.h"
 
+#define COMMAND_KEPT (64 * 1024) /* of an idle session's memory for its command */
+
 static const char *const phase_texts[] = {
 #define X(name, text) text,
     SESSION_PHASES(X)
@@ -80,13 +82,19 @@ static void on_phase_timeout(void *arg)
 
 /* --- the client's socket --------------------------------------------------------------------------------------- */
 
+/* More than one command may come at once: beyond this they wait in the kernel. */
+static size_t input_limit(const struct session *s)
+{
+    return (size_t)s->world->config->max_packet + 65536;
+}
+
 static void take_command(struct session *s)
 {
     struct slice payload;
     size_t limit = (size_t)s->world->config->max_packet;
     switch (wire_gather(&s->gatherer, &s->net->in, limit, &payload)) {
     case WIRE_MORE:
-        if (s->world->draining && !s->tx && !buf_len(&s->net->in))
+        if (s->world->draining && s->phase == SESSION_IDLE && !s->tx && !buf_len(&s->net->in))
             session_close(s, "shutdown");
         return;
     case WIRE_TOO_BIG:
@@ -111,7 +119,26 @@ static void take_command(struct session *s)
     s->executing = NULL;
     s->more = false;
     s->rest = (struct slice){NULL, 0};
+    s->next_due = false;
     command_run(s);
+}
+
+/* Who does not read answers gets no new ones. */
+static void go_on(struct session *s)
+{
+    if (!s->net || !s->next_due || net_conn_above_water(s->net))
+        return;
+    if (s->more) {
+        s->next_due = false;
+        statement_next(s);
+    } else {
+        take_command(s);
+    }
+}
+
+static void on_next(struct net_deferred *d)
+{
+    go_on(CONTAINER_OF(d, struct session, next));
 }
 
 static void on_read(void *arg)
@@ -119,10 +146,10 @@ static void on_read(void *arg)
     struct session *s = arg;
     if (s->phase == SESSION_LOGIN)
         login_on_read(s);
-    else if (s->phase == SESSION_IDLE)
-        take_command(s);
-    else if (buf_len(&s->net->in) > (size_t)s->world->config->max_packet + 65536)
-        net_conn_pause(s->net); /* pipelined commands wait in the kernel until this one is answered */
+    else
+        go_on(s);
+    if (s->net && buf_len(&s->net->in) > input_limit(s))
+        net_conn_pause(s->net);
 }
 
 static void on_drained(void *arg)
@@ -131,6 +158,7 @@ static void on_drained(void *arg)
     struct backend_conn *conn = s->phase == SESSION_RUNNING && s->target >= 0 ? s->servers[s->target].conn : NULL;
     if (conn)
         backend_resume(conn);
+    go_on(s);
 }
 
 static void on_tls(void *arg)
@@ -153,9 +181,10 @@ static const struct net_conn_ops client_ops = {
 static void free_session(struct net_deferred *d)
 {
     struct session *s = CONTAINER_OF(d, struct session, closing);
-    if (s->tx || !list_empty(&s->ending) || s->redis)
-        return; /* their end defers us again */
+    if (s->tx)
+        return; /* its end defers us again */
     target_release_all(s);
+    list_remove(&s->next.link);
     log_info("session_closed", "session=%llu user=%s peer=%s why=\"%s\"", (unsigned long long)s->id,
              s->user ? s->user->name : "-", s->peer, s->why_closing);
     list_remove(&s->link);
@@ -170,7 +199,6 @@ static void free_session(struct net_deferred *d)
     buf_fini(&s->command);
     net_timer_fini(&s->timer);
     net_timer_fini(&s->retry);
-    free(s->statement_text);
     free(s->servers);
     struct worker *w = s->worker;
     free(s);
@@ -189,9 +217,10 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
     s->autocommit = true;
     s->target = s->last_server = s->pinned_server = -1;
     snprintf(s->peer, sizeof s->peer, "%s", peer);
-    list_init(&s->ending);
     list_init(&s->closing.link);
+    list_init(&s->next.link);
     s->closing.run = free_session;
+    s->next.run = on_next;
     s->servers = calloc(w->world->backends.n ? w->world->backends.n : 1, sizeof *s->servers);
     CHECK(s->servers);
     for (size_t i = 0; i < w->world->backends.n; i++) {
@@ -218,7 +247,7 @@ void session_close(struct session *s, const char *why)
         net_conn_close(s->net, true);
         s->net = NULL;
     }
-    s->why_closing = why;
+    snprintf(s->why_closing, sizeof s->why_closing, "%s", why);
     s->was_ending = s->phase == SESSION_ENDING;
     enum session_phase was = s->phase;
     if (was == SESSION_LOGIN)
@@ -232,22 +261,30 @@ void session_close(struct session *s, const char *why)
     net_defer(s->worker->loop, &s->closing);
 }
 
+static void become_idle(struct session *s)
+{
+    session_enter(s, SESSION_IDLE, "answered");
+    s->gatherer.next_seq = 0;
+    if (s->command.cap > COMMAND_KEPT)
+        buf_fini(&s->command);
+    if (buf_len(&s->net->in) <= input_limit(s))
+        net_conn_resume(s->net);
+}
+
+/* What comes next waits for the end of the turn: who answers may go on with what it has in hand, and a client that sent a
+ * million commands at once costs no stack. */
 void session_next(struct session *s)
 {
     if (s->phase == SESSION_CLOSING) {
         net_defer(s->worker->loop, &s->closing);
         return;
     }
-    free(s->statement_text);
-    s->statement_text = NULL;
-    if (s->more) {
-        statement_next(s);
-        return;
-    }
-    session_enter(s, SESSION_IDLE, "answered");
-    s->gatherer.next_seq = 0;
+    redis_abandon(s);
+    target_idle(s);
+    prepared_drop_unfinished(s);
+    if (!s->more)
+        become_idle(s);
     session_flush(s);
-    net_conn_resume(s->net);
-    if (buf_len(&s->net->in) || s->world->draining)
-        take_command(s);
+    s->next_due = true;
+    net_defer(s->worker->loop, &s->next);
 }

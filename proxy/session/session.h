@@ -43,6 +43,7 @@ struct session_server {
     uint64_t settings_seen;          /* generation of the session's settings in force there */
     int branch;                      /* of the open transaction, or -1 */
     char in_doubt[XA_GTRID_MAX + 1]; /* handed over with a decision: wait for it before the next statement; "" = none */
+    struct xa_bqual in_doubt_bqual;
     bool holds_locks;                /* LOCK TABLES */
 };
 
@@ -70,7 +71,7 @@ struct session {
     struct net_conn *net; /* NULL once the client is gone */
     uint64_t id;
     enum session_phase phase;
-    const char *why_closing;
+    char why_closing[128];
     unsigned listener;
     const struct config_user *user; /* after log-in */
     char peer[64];
@@ -79,7 +80,8 @@ struct session {
     uint16_t charset;
     char schema[SQL_NAME_SIZE];
     struct net_timer timer; /* belongs to the phase */
-    struct net_deferred closing;
+    struct net_deferred closing, next;
+    bool next_due; /* the answer is complete: the next statement or command may begin */
     struct net_timer retry; /* while a statement waits for a server to become fit */
     int64_t since_ms; /* in this phase */
     bool was_ending;  /* when it was closed: the machine decides about its connections */
@@ -92,7 +94,6 @@ struct session {
     struct slice rest;  /* statements of a multi-statement not yet begun */
     bool more;          /* there is at least one of them */
     struct sql_statement statement;
-    char *statement_text; /* where the text does not live in `command` (prepared) */
 
     /* where the statement runs (target.c) */
     int target;               /* backend index, -1 none */
@@ -100,15 +101,17 @@ struct session {
     int64_t target_deadline_ms;
     void (*on_target)(struct session *s);
     unsigned setup_pending;   /* answers of set-up commands still to come */
+    bool target_lost;         /* a command of this statement died with its connection, whose end is about to be told */
     bool setup_failed, start_failed;
     uint16_t setup_error;
     char setup_sqlstate[6], setup_message[256];
 
     /* the answer being passed on (relay.c) */
     struct {
-        bool active, began, columns_open;
+        bool active, columns_open;
         bool prepare;
         unsigned sections_left[2]; /* parameter and column definitions of a PREPARE still to come */
+        uint32_t packet_left;      /* of the packet that is being passed on */
         void (*on_done)(struct session *s, const struct backend_outcome *outcome);
     } relay;
 
@@ -124,13 +127,12 @@ struct session {
     /* the transaction */
     bool autocommit;
     struct session_tx *tx; /* NULL: none open */
-    struct list ending;    /* answered, not yet quite settled */
     enum session_after after;
     void (*after_rollback)(struct session *s);
     enum xa_answer answer; /* to the COMMIT or ROLLBACK under way, once it is known */
     char answer_gtrid[XA_GTRID_MAX + 1];
     char warning[192];     /* of the last COMMIT, for SHOW WARNINGS; "" = none */
-    bool local_commit;
+    bool local_commit;     /* of a local transaction: COMMIT was asked, not ROLLBACK */
     bool chain_read_only, chain_read_write;
     char chain_characteristics[128];
     char one_shot[128];    /* SET TRANSACTION for the next transaction, "" = none */
@@ -143,6 +145,8 @@ struct session {
     char pinned_why[128]; /* state that cannot follow to another server; "" = none */
     int pinned_server;
     bool ansi_quotes, no_backslash_escapes;
+    char *sql_mode;                     /* as the server has it; NULL: never set */
+    struct backend_outcome set_outcome; /* of a SET of it, until it is read back */
 
     struct session_statement **prepared; /* by id - 1; NULL = free */
     unsigned n_prepared;
@@ -171,6 +175,8 @@ void login_free(struct session *s);
 uint16_t session_status(const struct session *s); /* the proxy's own truth, with MORE_RESULTS */
 void session_answer_ok(struct session *s);
 void session_answer_ok_with(struct session *s, uint64_t affected_rows, uint16_t warnings, const char *info);
+void session_put_ok(struct session *s, uint16_t warnings, const char *info); /* does not complete */
+void session_put_error(struct session *s, uint16_t code, const char *sqlstate, const char *text); /* does not complete */
 /* An error drops the rest of a multi-statement. */
 void session_answer_error(struct session *s, uint16_t code, const char *sqlstate, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Begins a result set of ours; rows with wire_resultset_row; session_answer_rows_end completes. */
@@ -202,9 +208,20 @@ int statement_route(struct session *s);
 void target_prepare(struct session *s, int backend, bool in_tx, void (*on_target)(struct session *s));
 /* Queues what must precede the statement in the same write: autocommit, SET TRANSACTION, XA START, savepoints. */
 void target_begin(struct session *s);
+/* The same for what is no transaction of its own (SET, the arguments of a CALL): it runs where it happens to be. */
+void target_begin_aside(struct session *s);
 struct backend_conn *target_conn(struct session *s);
+/* What goes out before the statement, in one write with it; a failure is the statement's. */
+void target_send_first(struct session *s, const char *text);
+void target_send_schema(struct session *s, const char *schema);
 void target_release_all(struct session *s);
 void target_cancel(struct session *s);
+void target_idle(struct session *s); /* the statement is over, whatever it waited for */
+/* The connection is not the session's any more: what was known of it is forgotten. Returns it. */
+struct backend_conn *target_forget(struct session_server *server);
+void target_drop(struct session_server *server, const char *why); /* likewise, and it is closed */
+/* For sinks of commands that the statement under way waits for (arg: the session). */
+void target_on_lost(void *arg, const char *why);
 
 /* --- relay.c --- */
 /* Sends one command to the target and passes its answer to the client; then on_done (after the last frame went to the
@@ -224,19 +241,20 @@ void tx_begin(struct session *s, const struct sql_statement *begin); /* begin ma
 void tx_savepoint(struct session *s);
 void tx_rollback_to(struct session *s);
 void tx_release_savepoint(struct session *s);
-/* A statement of the transaction finished on the target: what did it do to the branch? */
+/* A command finished on the target: what did it do to the branch? `wrote`: it may have written, whatever its tracker says. False:
+ * its error (which the client has) ended the transaction; the session goes on by itself when that is done everywhere. */
+bool tx_note(struct session *s, const struct backend_outcome *outcome, bool wrote);
+/* The same of a statement, whose answer is out; completes it. */
 void tx_statement_done(struct session *s, const struct backend_outcome *outcome);
 /* True where a statement may not run because the transaction has failed; the error has been answered. */
 bool tx_refuses(struct session *s);
 const char *tx_gtrid(const struct session *s); /* "" without a transaction */
 
-/* --- commit.c: the only place where a session performs what xa_step asks --- */
+/* --- ending.c --- */
 void tx_commit(struct session *s, enum session_after after);
 void tx_rollback(struct session *s, enum session_after after);
 void tx_client_gone(struct session *s);
-void tx_event(struct session *s, struct session_tx *tx, const struct xa_event *event);
 void tx_server_gone(struct session *s, struct session_server *server, const char *why);
-void tx_durable(struct session_tx *tx); /* worker: its decision is on disk */
 
 /* --- prepared.c --- */
 void prepared_prepare(struct session *s, struct slice text);
@@ -247,6 +265,7 @@ void prepared_reset(struct session *s);
 void prepared_fetch(struct session *s);
 void prepared_free_all(struct session *s);
 void prepared_server_gone(struct session *s, const struct backend_conn *conn);
+void prepared_drop_unfinished(struct session *s); /* a PREPARE that was given up */
 /* relay.c: the first packet of an answer to PREPARE; returns the client's id for it. */
 uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok);
 /* Instead of a text: EXECUTE of s->executing on the target, which is prepared there first where it is not. */

@@ -128,10 +128,15 @@ static void run_unlock(struct session *s)
     session_answer_ok(s);
 }
 
+static void on_locked(struct session *s, const struct backend_outcome *outcome)
+{
+    s->servers[s->target].holds_locks |= !outcome->error && target_conn(s);
+    session_next(s);
+}
+
 static void send_lock_tables(struct session *s)
 {
-    s->servers[s->target].holds_locks = true;
-    send_statement(s);
+    relay_query(s, s->statement.text, on_locked);
 }
 
 static void run_lock(struct session *s)

@@ -24,19 +24,43 @@ static const struct config_backend *config_of(const struct session *s, int backe
 
 /* --- a connection ----------------------------------------------------------------------------------------------- */
 
+struct backend_conn *target_forget(struct session_server *server)
+{
+    struct session *s = server->session;
+    struct backend_conn *conn = server->conn;
+    server->conn = NULL;
+    server->settings_seen = 0;
+    server->holds_locks = false;
+    if (conn)
+        prepared_server_gone(s, conn);
+    if (s->pinned_server == server - s->servers)
+        s->pinned_server = -1;
+    return conn;
+}
+
+void target_drop(struct session_server *server, const char *why)
+{
+    struct backend_conn *conn = target_forget(server);
+    if (conn)
+        backend_conn_close(conn, why);
+}
+
+void target_on_lost(void *arg, const char *why)
+{
+    struct session *s = arg;
+    (void)why;
+    s->target_lost = true;
+}
+
 static void on_conn_gone(struct backend_conn *conn, const char *why)
 {
     struct session_server *server = conn->owner;
     struct session *s = server->session;
-    int backend = (int)(server - s->servers);
-    server->conn = NULL;
-    server->settings_seen = 0;
-    server->holds_locks = false;
-    prepared_server_gone(s, conn);
-    if (s->pinned_server == backend)
-        s->pinned_server = -1;
+    bool was_asked = s->target_lost;
+    s->target_lost = false;
+    target_forget(server);
     tx_server_gone(s, server, why);
-    if (s->phase == SESSION_RUNNING && s->target == backend)
+    if (was_asked && s->phase == SESSION_RUNNING)
         relay_on_gone(s, why);
 }
 
@@ -86,33 +110,39 @@ void target_release_all(struct session *s)
         if (server->acquiring)
             backend_cancel(&server->request);
         server->acquiring = false;
-        if (server->conn && server->holds_locks)
-            backend_conn_close(server->conn, "held table locks");
-        else if (server->conn)
-            backend_release(s->worker->backends, server->conn);
-        server->conn = NULL;
-        server->settings_seen = 0;
-        server->holds_locks = false;
+        bool locks = server->holds_locks;
+        struct backend_conn *conn = target_forget(server);
+        if (conn && locks)
+            backend_conn_close(conn, "held table locks");
+        else if (conn)
+            backend_release(s->worker->backends, conn);
     }
+}
+
+void target_idle(struct session *s)
+{
+    net_timer_stop(&s->retry);
+}
+
+static void stop_statement(struct session *s, struct session_server *server, const char *why)
+{
+    s->world->resolver->kill_connection(s->world->resolver_arg, (unsigned)(server - s->servers), server->conn->connection_id);
+    struct backend_conn *conn = target_forget(server);
+    tx_server_gone(s, server, why);
+    backend_conn_close(conn, why);
 }
 
 /* The client is gone: what runs for it on a server is stopped with its connection. */
 void target_cancel(struct session *s)
 {
-    net_timer_stop(&s->retry);
+    target_idle(s);
     for (size_t i = 0; i < s->world->backends.n; i++) {
         struct session_server *server = &s->servers[i];
         if (server->acquiring)
             backend_cancel(&server->request);
         server->acquiring = false;
-        if (!server->conn || backend_conn_idle(server->conn) || tx_uses(s, server->conn))
-            continue;
-        s->world->resolver->kill_connection(s->world->resolver_arg, (unsigned)i, server->conn->connection_id);
-        struct backend_conn *conn = server->conn;
-        server->conn = NULL;
-        if (server->branch >= 0)
-            tx_server_gone(s, server, "the client went away while a statement ran");
-        backend_conn_close(conn, "the client went away while a statement ran");
+        if (server->conn && !backend_conn_idle(server->conn) && !tx_ends_on(s, server))
+            stop_statement(s, server, "the client went away while a statement ran");
     }
 }
 
@@ -132,20 +162,18 @@ static void on_setup_done(void *arg, const struct backend_outcome *outcome)
     if (s->setup_failed) {
         /* half set up is worse than none: the next statement begins afresh */
         struct session_server *server = &s->servers[s->target];
-        struct backend_conn *conn = server->conn;
-        if (server->branch < 0) {
-            server->conn = NULL;
-            server->settings_seen = 0;
-            prepared_server_gone(s, conn);
-            backend_conn_close(conn, "session settings were refused");
-        }
+        server->settings_seen = 0;
+        server->conn->charset = 0;
+        server->conn->schema[0] = '\0';
+        if (!tx_is_on(s, s->target))
+            target_drop(server, "session settings were refused");
         session_answer_error(s, s->setup_error, s->setup_sqlstate, "%s", s->setup_message);
         return;
     }
     advance(s);
 }
 
-static const struct backend_sink setup_sink = {.done = on_setup_done};
+static const struct backend_sink setup_sink = {.done = on_setup_done, .lost = target_on_lost};
 
 static void setup_query(struct session *s, struct backend_conn *conn, struct buf *text)
 {
@@ -163,6 +191,12 @@ static bool schema_differs(const struct session *s, const struct backend_conn *c
     return home == s->target;
 }
 
+/* Collations of MySQL 8 (255 and up: utf8mb4_0900_ai_ci, what its drivers ask for) mean nothing to MariaDB. */
+static uint16_t charset_on(const struct backend_conn *conn, uint16_t charset)
+{
+    return conn->mariadb && charset >= 255 ? WIRE_CHARSET_UTF8MB4 : charset;
+}
+
 /* True where something was sent and must be waited for: a statement must not run in the wrong schema or character set. */
 static bool set_up(struct session *s)
 {
@@ -170,12 +204,12 @@ static bool set_up(struct session *s)
     struct backend_conn *conn = server->conn;
     struct buf text = {0};
     s->setup_failed = false;
-    if (conn->charset != s->charset && !variables_names_set(s)) {
-        buf_printf(&text, "SET character_set_client=%u,character_set_results=%u,collation_connection=%u", s->charset, s->charset,
-                   s->charset);
+    uint16_t charset = charset_on(conn, s->charset);
+    if (conn->charset != charset && !variables_names_set(s)) {
+        buf_printf(&text, "SET character_set_client=%u,character_set_results=%u,collation_connection=%u", charset, charset, charset);
         setup_query(s, conn, &text);
     }
-    conn->charset = s->charset;
+    conn->charset = charset;
     if (schema_differs(s, conn)) {
         buf_u8(&text, WIRE_COM_INIT_DB);
         buf_text(&text, s->schema);
@@ -225,7 +259,7 @@ static bool fit_for_branch(struct session *s)
 {
     struct backend *b = &s->world->backends.at[s->target];
     struct session_tx *tx = s->tx;
-    if (s->servers[s->target].branch >= 0 || (tx && tx->local && tx->local_server == s->target))
+    if (tx_is_on(s, s->target))
         return true;
     if (tx && tx->local && tx->local_server >= 0) {
         session_answer_error(s, 1235, "42000",
@@ -262,7 +296,8 @@ static bool settled_there(struct session *s)
     struct session_server *server = &s->servers[s->target];
     if (!*server->in_doubt)
         return true;
-    if (!xa_registry_find(journal_registry(s->world->journal), server->in_doubt, NULL, NULL)) {
+    if (!xa_registry_branch_open(journal_registry(s->world->journal), server->in_doubt, config_of(s, s->target)->name,
+                                 server->in_doubt_bqual.text)) {
         *server->in_doubt = '\0';
         return true;
     }
@@ -303,16 +338,17 @@ void target_prepare(struct session *s, int backend, bool in_tx, void (*on_target
     s->target_in_tx = in_tx;
     s->on_target = on_target;
     s->setup_pending = 0;
+    s->start_failed = false;
     s->target_deadline_ms = net_loop_now_ms(s->worker->loop) + 1000 * config_of(s, backend)->lock_wait_s;
     advance(s);
 }
 
 /* --- what goes out in the same write as the statement -------------------------------------------------------------- */
 
-static void on_begin_done(void *arg, const struct backend_outcome *outcome)
+/* The first error of those that precede a statement is the statement's. */
+void target_note_start_failed(struct session *s, const struct backend_outcome *outcome)
 {
-    struct session *s = arg;
-    if (!outcome->error || s->start_failed)
+    if (s->start_failed)
         return;
     s->start_failed = true;
     s->setup_error = outcome->error;
@@ -320,28 +356,49 @@ static void on_begin_done(void *arg, const struct backend_outcome *outcome)
     snprintf(s->setup_message, sizeof s->setup_message, "%s", outcome->message);
 }
 
+static void on_begin_done(void *arg, const struct backend_outcome *outcome)
+{
+    if (outcome->error)
+        target_note_start_failed(arg, outcome);
+}
+
 static const struct backend_sink begin_sink = {.done = on_begin_done};
+
+void target_send_schema(struct session *s, const char *schema)
+{
+    struct backend_conn *conn = target_conn(s);
+    struct buf payload = {0};
+    buf_u8(&payload, WIRE_COM_INIT_DB);
+    buf_text(&payload, schema);
+    snprintf(conn->schema, sizeof conn->schema, "%s", schema);
+    backend_send(conn, WIRE_RESPONSE_SIMPLE, buf_at(&payload), buf_len(&payload), &begin_sink, s);
+    buf_fini(&payload);
+}
 
 void target_send_first(struct session *s, const char *text)
 {
     backend_send_query(target_conn(s), text, strlen(text), &begin_sink, s);
 }
 
-void target_begin(struct session *s)
+/* Outside a branch autocommit=1 is right for everything: DDL and its like commit by themselves, and what reads a table must not
+ * leave a transaction behind. */
+void target_begin_aside(struct session *s)
 {
     struct backend_conn *conn = target_conn(s);
-    s->start_failed = false;
+    if (conn->autocommit || tx_is_on(s, s->target))
+        return;
+    target_send_first(s, "SET autocommit=1");
+    conn->autocommit = true;
+}
+
+void target_begin(struct session *s)
+{
     if (s->target_in_tx) {
         tx_enter(s);
         return;
     }
-    /* DDL and its like commit by themselves: outside a branch autocommit=1 is right for everything */
-    bool in_branch = s->servers[s->target].branch >= 0 || (s->tx && s->tx->local && s->tx->local_server == s->target);
-    if (!conn->autocommit && !in_branch) {
-        target_send_first(s, "SET autocommit=1");
-        conn->autocommit = true;
-    }
-    if (*s->one_shot && s->autocommit && !in_branch) {
+    target_begin_aside(s);
+    if (*s->one_shot && s->autocommit && !tx_is_on(s, s->target)) {
         target_send_first(s, s->one_shot);
         *s->one_shot = '\0';
     }

@@ -1,5 +1,5 @@
-/* The open transaction of a session: its machine, its branches, its savepoints, its Redis part. Shared by transaction.c, commit.c
- * and redis.c only. */
+/* The open transaction of a session: its machine, its branches, its savepoints, its Redis part. Shared by the files that begin it
+ * (transaction.c, savepoint.c, local.c), write to Redis in it (undo.c) and end it (ending.c, commit.c) only. */
 #ifndef PROXY_SESSION_TX_H
 #define PROXY_SESSION_TX_H
 
@@ -14,20 +14,19 @@ struct session_savepoint {
 
 struct session_branch {
     struct session_tx *tx;
-    unsigned index;           /* in the machine */
+    unsigned index;            /* in the machine */
     unsigned backend;
     struct xa_bqual bqual;
     struct backend_conn *conn; /* NULL once it is gone, or given up */
-    uint64_t connection_id;   /* of the server, for KILL */
+    uint64_t connection_id;    /* of the server, for KILL */
     struct net_timer deadline; /* of PREPARE and COMMIT */
-    bool proof_of_reading;    /* the tracker came with XA START: from now on silence means "only read" */
 };
 
 /* The part of the transaction in one Redis resource. */
 struct session_resource {
     struct session_tx *tx;
     unsigned index;
-    bool used;                /* a write was sent */
+    bool used;                /* a write was asked for */
     struct comp_tx machine;
     struct redis_call call;
     bool calling;             /* `call` is under way */
@@ -36,33 +35,27 @@ struct session_resource {
     int64_t lock_deadline_ms;
     int64_t lock_pause_ms;
     char why[160];            /* the last trouble, for people */
-#ifdef ENABLE_FAILPOINTS
-    struct net_timer sent_timer;
-    bool sent_is_undo;
-#endif
     enum { RESOURCE_IDLE, RESOURCE_VOTING, RESOURCE_ENDING, RESOURCE_PARTIAL } doing;
 };
 
 struct session_tx {
-    struct list link; /* session's `ending`, once it was answered */
     struct session *session;
     struct worker *worker;
     struct xa_gtrid gtrid;
+    struct journal_live live;
     struct xa_tx machine;
-    bool begun;       /* by BEGIN; else by autocommit=0 */
-    bool local;       /* a plain transaction on one server: no XA there, or WITH CONSISTENT SNAPSHOT */
-    bool snapshot;    /* WITH CONSISTENT SNAPSHOT */
+    bool begun;               /* BEGIN was said; else autocommit is off */
     bool read_only, read_write;
     char characteristics[128]; /* SET TRANSACTION before the branches; "" = none */
-    int local_server; /* where the local transaction is; -1 not begun */
+    bool local;               /* one server's own transaction, without XA */
+    int local_server;         /* where it is; -1: it is none */
     bool local_failed;
-    bool reserved;    /* room in the log */
-        struct session_branch *branch[XA_MAX_BRANCHES];
+    size_t reserved;          /* bytes of room in the log */
+    struct session_branch *branch[XA_MAX_BRANCHES];
     struct list savepoints;
     struct session_resource *resources; /* by index; NULL until the first CALL */
-    struct journal_live live;
-    bool live_entered;
-    struct list wait_link; /* worker's waiting list */
+    bool redis_used;
+    struct list wait_link;    /* worker's waiting list */
     wal_pos durable_at;
     void (*on_durable)(struct session_tx *tx);
     int64_t started_ms;
@@ -75,28 +68,57 @@ struct session_tx {
     void (*on_redis_partial)(struct session *s, bool ok);
 };
 
-bool tx_visible(const struct session *s); /* IN_TRANS, as a server would say */
-void tx_enter(struct session *s);        /* queues what begins the transaction on the target */
-void tx_start_failed(struct session *s);
-bool tx_may_be_local(const struct session *s);
-bool tx_uses(const struct session *s, const struct backend_conn *conn); /* an end is under way there */
-void tx_detach(struct session *s, struct session_tx *tx);
-void target_send_first(struct session *s, const char *text);
+/* --- transaction.c --- */
+bool tx_visible(const struct session *s);      /* IN_TRANS, as a server would say */
+bool tx_is_on(const struct session *s, int server); /* it has begun there */
+bool tx_ends_on(const struct session *s, const struct session_server *server); /* its end is under way there */
+bool tx_may_be_local(const struct session *s); /* it has begun nowhere */
 struct session_tx *tx_open(struct session *s); /* makes one if there is none */
-void tx_free(struct session_tx *tx);
-void tx_fail(struct session *s, enum xa_verdict verdict); /* only ROLLBACK is left */
+void tx_free(struct session_tx *tx);           /* the session's only one */
+void tx_enter(struct session *s);              /* queues what begins the transaction on the target */
+void tx_start_failed(struct session *s);
+void tx_fail(struct session *s);               /* only ROLLBACK is left */
+void tx_send_characteristics(struct session *s, const struct session_tx *tx);
+void target_note_start_failed(struct session *s, const struct backend_outcome *outcome);
 
-/* redis.c, for commit.c and transaction.c */
-bool tx_redis_used(const struct session_tx *tx);
-void tx_redis_vote(struct session_tx *tx);
-void tx_redis_end(struct session_tx *tx, bool commit);
-void tx_redis_free(struct session_tx *tx);
-void tx_redis_marks(struct session_tx *tx, uint32_t *marks);
-/* Partial undo of every resource to the marks; then on_done(session, ok). False: nothing to do. */
-bool tx_redis_rollback_to(struct session_tx *tx, const uint32_t *marks, void (*on_done)(struct session *s, bool ok));
-/* commit.c, for redis.c */
-void tx_redis_voted(struct session_tx *tx, bool yes);
-void tx_redis_ended(struct session_tx *tx, bool settled);
+/* --- savepoint.c --- */
+void tx_send_savepoints(struct session *s, struct session_tx *tx);
+void tx_free_savepoints(struct session_tx *tx);
+
+/* --- local.c --- */
+void local_start(struct session *s, struct session_tx *tx);
+void local_take_snapshot(struct session *s); /* for target_prepare: s->statement is the BEGIN */
+void local_statement_done(struct session *s, const struct backend_outcome *outcome);
+void local_end(struct session *s, bool commit);
+void local_client_gone(struct session *s);
+
+/* --- undo.c: one resource --- */
+void undo_write(struct session *s); /* s->redis holds the CALL */
+void undo_feed(struct session_resource *res, const struct comp_event *event);
+void undo_cancel(struct session_resource *res); /* nobody waits for what is under way */
+
+/* --- participant.c: all of them --- */
+struct session_resource *undo_resource(struct session_tx *tx, unsigned index);
+unsigned undo_resources_used(const struct session_tx *tx);
+void undo_counted(struct session_resource *res, bool yes); /* a vote, an end or a partial undo came in */
+void undo_vote(struct session_tx *tx);
+void undo_end(struct session_tx *tx, bool commit);
+void undo_free(struct session_tx *tx);
+void undo_marks(struct session_tx *tx, uint32_t *marks);
+/* Takes back what every resource wrote behind the marks; then on_done(session, ok). False: nothing to do. */
+bool undo_back_to(struct session_tx *tx, const uint32_t *marks, void (*on_done)(struct session *s, bool ok));
+
+/* --- commit.c: the only place where a session performs what xa_step asks --- */
+void tx_event(struct session_tx *tx, const struct xa_event *event);
+void tx_branch_lost(struct session_branch *b);
+
+/* --- ending.c --- */
+/* The transaction has ended: the session is free for the next one, and goes on with `then` when it has one. */
+void tx_answer(struct session_tx *tx, enum xa_answer what);
+void tx_go_on(struct session *s);
+void tx_remember_chain(struct session *s, const struct session_tx *tx);
+
+/* --- worker.c --- */
 void tx_wait_durable(struct session_tx *tx, wal_pos at, void (*on_durable)(struct session_tx *tx));
 
 #endif

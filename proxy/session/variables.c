@@ -13,7 +13,7 @@ struct set_plan {
     struct buf text;        /* what the server is sent, without "SET " */
     int autocommit;         /* -1: not named */
     bool one_shot;          /* SET TRANSACTION, or a transaction_... without scope: for the next transaction */
-    const char *pin;        /* why it cannot follow; NULL: it can */
+    bool mode;              /* sql_mode is named: how statements are read changes */
     bool failed;            /* the error was answered */
 };
 
@@ -30,6 +30,8 @@ void variables_free(struct session *s)
     s->settings = NULL;
     s->n_settings = 0;
     s->settings_generation = 0;
+    free(s->sql_mode);
+    s->sql_mode = NULL;
 }
 
 static void remember(struct session *s, const char *name, const char *text)
@@ -97,13 +99,23 @@ bool variables_charset_unsafe(uint16_t c)
     return c == 1 || c == 84 || c == 13 || c == 88 || c == 28 || c == 87 || c == 95 || c == 96 || (c >= 248 && c <= 250);
 }
 
-static bool names_unsafe(struct slice value)
+/* By name or number; what only the server could evaluate may be one of them. */
+static bool sets_unsafe_charset(const struct sql_set *set)
 {
     static const char *const unsafe[] = {"big5", "sjis", "gbk", "cp932", "gb18030"};
+    char value[128];
+    bool variable = set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT;
+    if (!variable || (strcmp(set->name, "names") && strcmp(set->name, "character set") &&
+                      strcmp(set->name, "character_set_client")))
+        return false;
+    if (set->value.len >= sizeof value)
+        return true;
+    snprintf(value, sizeof value, "%.*s", (int)set->value.len, (const char *)set->value.at);
     for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
-        if (memmem(value.at, value.len, unsafe[i], strlen(unsafe[i])))
+        if (strcasestr(value, unsafe[i]))
             return true;
-    return false;
+    return (!set->literal && !strcmp(set->name, "character_set_client")) ||
+           variables_charset_unsafe((uint16_t)strtoul(value, NULL, 10));
 }
 
 /* --- SET -------------------------------------------------------------------------------------------------------------- */
@@ -119,20 +131,14 @@ static bool same_everywhere(const struct session *s, const struct sql_set *set)
         struct sql_token t = sql_next(&l);
         if (t.kind == SQL_END)
             return true;
-        if (t.kind == SQL_VARIABLE || sql_is_word(&t, "select") || sql_is_word(&t, "now") || sql_is_word(&t, "rand") ||
-            sql_is_word(&t, "uuid"))
-            return false;
+        if (t.kind == SQL_VARIABLE || t.kind == SQL_SYSTEM_VARIABLE || sql_is_punct(&t, '('))
+            return false; /* a value of this server or this moment, or a function of whatever it likes */
     }
 }
 
 static void setting_name(const struct sql_set *set, char *out, size_t size)
 {
     snprintf(out, size, "%s%s", set->scope == SQL_SET_USER ? "@" : "", set->name);
-}
-
-static bool is_form(const char *name)
-{
-    return !strcmp(name, "names") || !strcmp(name, "character set") || !strcmp(name, "role");
 }
 
 static void setting_text(const struct sql_set *set, struct buf *out)
@@ -156,6 +162,11 @@ static bool is_transaction_characteristic(const char *name)
 {
     return !strcmp(name, "transaction_isolation") || !strcmp(name, "tx_isolation") || !strcmp(name, "transaction_read_only") ||
            !strcmp(name, "tx_read_only");
+}
+
+static bool is_sql_mode(const struct sql_set *set)
+{
+    return (set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT) && !strcmp(set->name, "sql_mode");
 }
 
 static void fail(struct session *s, struct set_plan *plan, uint16_t code, const char *sqlstate, const char *text)
@@ -184,7 +195,7 @@ static void plan_one(struct session *s, struct set_plan *plan, const struct sql_
         fail(s, plan, 1235, "42000", "xa_detach_on_prepare belongs to the proxy");
         return;
     }
-    if (is_form(set->name) && names_unsafe(set->value)) {
+    if (sets_unsafe_charset(set)) {
         fail(s, plan, 1115, "42000", "this character set is not supported: its characters hide quotes; use utf8mb4");
         return;
     }
@@ -201,8 +212,7 @@ static void plan_one(struct session *s, struct set_plan *plan, const struct sql_
     if (buf_len(&plan->text))
         buf_text(&plan->text, ", ");
     setting_text(set, &plan->text);
-    if (set->scope != SQL_SET_GLOBAL && !same_everywhere(s, set))
-        plan->pin = "a variable was set from an expression";
+    plan->mode = plan->mode || is_sql_mode(set);
 }
 
 static void make_plan(struct session *s, struct set_plan *plan)
@@ -223,13 +233,15 @@ static void make_plan(struct session *s, struct set_plan *plan)
     }
 }
 
-static void note_sql_mode(struct session *s, const struct sql_set *set)
+/* What the server made of it, since a mode may be a number, an expression, or stand for several others. */
+static void adopt_sql_mode(struct session *s)
 {
-    if (strcmp(set->name, "sql_mode"))
-        return;
-    struct slice v = set->value;
-    s->ansi_quotes = memmem(v.at, v.len, "ANSI", 4) || memmem(v.at, v.len, "ansi", 4);
-    s->no_backslash_escapes = memmem(v.at, v.len, "NO_BACKSLASH_ESCAPES", 20) || memmem(v.at, v.len, "no_backslash_escapes", 20);
+    struct buf text = {0};
+    s->ansi_quotes = strstr(s->sql_mode, "ANSI_QUOTES");
+    s->no_backslash_escapes = strstr(s->sql_mode, "NO_BACKSLASH_ESCAPES");
+    buf_printf(&text, "SESSION sql_mode='%s'", s->sql_mode);
+    remember(s, "sql_mode", buf_cstr(&text));
+    buf_fini(&text);
 }
 
 /* The server has accepted it: from now on it is the session's. */
@@ -247,9 +259,12 @@ static void adopt(struct session *s)
         if (set.scope == SQL_SET_GLOBAL || (set.scope != SQL_SET_USER && ours) ||
             (set.scope == SQL_SET_ONE_SHOT && is_transaction_characteristic(set.name)))
             continue;
+        if (is_sql_mode(&set) && s->sql_mode) {
+            adopt_sql_mode(s);
+            continue;
+        }
         char name[SQL_NAME_SIZE + 1];
         setting_name(&set, name, sizeof name);
-        note_sql_mode(s, &set);
         if (!same_everywhere(s, &set)) {
             s->pinned_server = s->target;
             snprintf(s->pinned_why, sizeof s->pinned_why, "variable %.60s was set from an expression", name);
@@ -277,23 +292,58 @@ static void finish(struct session *s, int autocommit)
 }
 
 /* The answer is kept back until autocommit's part is done too. */
-static void on_set_done(void *arg, const struct backend_outcome *outcome)
+static void complete(struct session *s, const struct backend_outcome *outcome)
 {
-    struct session *s = arg;
-    if (s->phase != SESSION_RUNNING)
+    if (outcome->error)
+        session_put_error(s, outcome->error, outcome->sqlstate, outcome->message);
+    if (!tx_note(s, outcome, false))
         return;
     if (outcome->error) {
-        session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
+        session_next(s);
         return;
     }
-    adopt(s);
     struct set_plan plan;
     make_plan(s, &plan); /* again, for autocommit: nothing was kept over the round trip */
+    adopt(s);
     buf_fini(&plan.text);
     finish(s, plan.autocommit);
 }
 
-static const struct backend_sink set_sink = {.done = on_set_done};
+static void on_set_done(void *arg, const struct backend_outcome *outcome)
+{
+    complete(arg, outcome);
+}
+
+static void on_mode_set(void *arg, const struct backend_outcome *outcome)
+{
+    ((struct session *)arg)->set_outcome = *outcome;
+}
+
+static void on_mode_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
+{
+    struct session *s = arg;
+    struct cursor c = cursor_make(part.at, part.len);
+    if (kind != WIRE_PACKET_ROW || offset || part.len != frame_len)
+        return;
+    struct slice mode = wire_lenenc_str(&c, NULL);
+    free(s->sql_mode);
+    s->sql_mode = c.bad || memchr(mode.at, '\'', mode.len) ? NULL : slice_dup(mode);
+}
+
+static void on_mode_read(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    complete(s, outcome->error ? outcome : &s->set_outcome);
+}
+
+static const struct backend_sink set_sink = {.done = on_set_done, .lost = target_on_lost};
+static const struct backend_sink mode_set_sink = {.done = on_mode_set, .lost = target_on_lost};
+static const struct backend_sink mode_sink = {.frame = on_mode_frame, .done = on_mode_read, .lost = target_on_lost};
+
+static void send_query(struct session *s, const struct buf *text, const struct backend_sink *sink)
+{
+    backend_send_query(target_conn(s), (const char *)buf_at(text), buf_len(text), sink, s);
+}
 
 static void send_set(struct session *s)
 {
@@ -302,7 +352,17 @@ static void send_set(struct session *s)
     struct buf text = {0};
     buf_text(&text, plan.autocommit == -2 ? "" : "SET ");
     buf_append(&text, buf_at(&plan.text), buf_len(&plan.text));
-    backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &set_sink, s);
+    target_begin_aside(s);
+    if (plan.mode) {
+        free(s->sql_mode);
+        s->sql_mode = NULL;
+        send_query(s, &text, &mode_set_sink);
+        buf_clear(&text);
+        buf_text(&text, "SELECT @@sql_mode");
+        send_query(s, &text, &mode_sink);
+    } else {
+        send_query(s, &text, &set_sink);
+    }
     buf_fini(&text);
     buf_fini(&plan.text);
 }

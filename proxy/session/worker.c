@@ -206,17 +206,10 @@ bool workers_each_session(struct world *world, void (*each)(void *arg, struct se
     return all;
 }
 
-static void add_gtrid(struct buf *out, const struct session_tx *tx)
-{
-    buf_append(out, tx->gtrid.text, strlen(tx->gtrid.text) + 1);
-}
-
 static void collect_gtrids(void *arg, struct session *s)
 {
     if (s->tx)
-        add_gtrid(arg, s->tx);
-    LIST_FOR(it, &s->ending)
-        add_gtrid(arg, CONTAINER_OF(it, struct session_tx, link));
+        buf_append(arg, s->tx->gtrid.text, strlen(s->tx->gtrid.text) + 1);
 }
 
 bool workers_live_gtrids(struct world *world, struct buf *out, int timeout_ms)
@@ -247,6 +240,7 @@ void worker_fini(struct worker *w)
     backend_pools_free(w->backends);
     redis_pools_free(w->redis);
     net_wake_fini(&w->durable_wake);
+    mailbox_deliver(net_loop_mailbox(w->loop), w); /* what was posted after the loop had ended */
     net_loop_free(w->loop);
 }
 

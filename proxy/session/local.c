@@ -1,0 +1,103 @@
+/* A transaction that is one server's own, without XA: on a server that takes part in no other, or WITH CONSISTENT SNAPSHOT. From its
+ * beginning to its end; what statements do in it besides is statement.c's. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "proxy/session/tx.h"
+
+/* --- its beginning ------------------------------------------------------------------------------------------------------ */
+
+void local_start(struct session *s, struct session_tx *tx)
+{
+    tx_send_characteristics(s, tx);
+    target_send_first(s, "START TRANSACTION");
+    tx->local = true;
+    tx->local_server = s->target;
+    tx_send_savepoints(s, tx);
+}
+
+static void on_snapshot_taken(struct session *s, const struct backend_outcome *outcome)
+{
+    if (outcome->error && s->tx)
+        tx_free(s->tx);
+    session_next(s);
+}
+
+/* The snapshot is of this moment, so the server is asked at once. */
+void local_take_snapshot(struct session *s)
+{
+    struct session_tx *tx = tx_open(s);
+    tx->begun = true;
+    tx->read_only = s->statement.read_only;
+    tx->read_write = s->statement.read_write;
+    tx_send_characteristics(s, tx);
+    tx->local = true;
+    tx->local_server = s->target;
+    struct buf payload = {0};
+    buf_u8(&payload, WIRE_COM_QUERY);
+    buf_text(&payload, "START TRANSACTION WITH CONSISTENT SNAPSHOT");
+    relay_send(s, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_snapshot_taken);
+    buf_fini(&payload);
+}
+
+/* --- its statements ----------------------------------------------------------------------------------------------------- */
+
+/* As natively, a deadlock ends it. A lock wait that rolled it back must not: its next statement would commit by itself. */
+void local_statement_done(struct session *s, const struct backend_outcome *outcome)
+{
+    if (outcome->error == 1213)
+        tx_free(s->tx);
+    else if (outcome->error == 1205 && s->world->backends.at[s->target].rollback_on_timeout)
+        s->tx->local_failed = true;
+}
+
+/* --- its end ------------------------------------------------------------------------------------------------------------ */
+
+static void on_ended(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    bool failed = s->tx->local_failed;
+    tx_remember_chain(s, s->tx);
+    tx_free(s->tx);
+    if (outcome->error)
+        session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
+    else if (failed && s->local_commit)
+        session_answer_error(s, 1402, "XA100", "%s", xa_answer_text(XA_ANSWER_FAILED));
+    else
+        tx_go_on(s);
+}
+
+static void on_end_lost(void *arg, const char *why)
+{
+    struct session *s = arg;
+    bool failed = s->tx->local_failed;
+    tx_remember_chain(s, s->tx);
+    tx_free(s->tx);
+    if (!s->local_commit)
+        tx_go_on(s);
+    else if (failed)
+        session_answer_error(s, 1402, "XA100", "%s", xa_answer_text(XA_ANSWER_FAILED));
+    else
+        session_answer_error(s, 1105, "HY000", "%s (%s)", xa_answer_text(XA_ANSWER_UNKNOWN), why);
+}
+
+static const struct backend_sink end_sink = {.done = on_ended, .lost = on_end_lost};
+
+void local_end(struct session *s, bool commit)
+{
+    struct backend_conn *conn = s->servers[s->tx->local_server].conn;
+    const char *text = commit && !s->tx->local_failed ? "COMMIT" : "ROLLBACK";
+    s->local_commit = commit;
+    if (conn)
+        backend_send_query(conn, text, strlen(text), &end_sink, s);
+    else
+        on_ended(s, &(struct backend_outcome){0}); /* its connection took it along, and it was failed for that */
+}
+
+/* The server finishes a COMMIT that it has read, and rolls back when the connection closes otherwise. */
+void local_client_gone(struct session *s)
+{
+    target_drop(&s->servers[s->tx->local_server], "the client went away in a transaction");
+    tx_free(s->tx);
+}
