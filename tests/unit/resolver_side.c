@@ -294,7 +294,10 @@ long side_row(int id)
 
 void side_name(struct xa_gtrid *out)
 {
-    journal_next_gtrid(side_journal, out);
+    struct journal_live entry;
+    list_init(&entry.link);
+    journal_begin(side_journal, &entry, out);
+    journal_end(side_journal, &entry);
 }
 
 void side_decide(const struct xa_gtrid *gtrid, const char *bqual, bool slot, int64_t decided_ms)
@@ -309,7 +312,7 @@ void side_decide(const struct xa_gtrid *gtrid, const char *bqual, bool slot, int
         d.n_slots = 1;
         snprintf(d.slot[0].resource, sizeof d.slot[0].resource, "r");
     }
-    CHECK(journal_reserve(side_journal));
+    CHECK(journal_reserve(side_journal, d.n_branches, d.n_slots));
     wal_wait(journal_wal(side_journal), journal_decide(side_journal, &d));
 }
 
