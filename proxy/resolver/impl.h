@@ -78,6 +78,7 @@ struct redis_job {
     bool horizon_moved;
     bool judged;                  /* usable, on this connection */
     int64_t judged_ms, tombs_swept_ms, conflicts_read_ms;
+    int64_t swept_ms;             /* when the last sweep began that came to its end; 0 = none */
     int64_t again_ms;
     char why[256];                /* of the last call that failed */
     struct picture seen;          /* under the resolver's lock, as are the two below */

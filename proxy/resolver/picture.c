@@ -69,6 +69,7 @@ struct picture_row *picture_add(struct picture *p, const struct picture *before,
     picture_name(row->bqual, sizeof row->bqual, bqual);
     const struct picture_row *old = find_from(before, p->n - 1, row->gtrid, row->bqual);
     row->first_seen_ms = old ? old->first_seen_ms : clock_mono_ms();
+    row->absent_ms = old ? old->absent_ms : 0;
     return row;
 }
 

@@ -13,6 +13,7 @@
 struct picture_row {
     char gtrid[PICTURE_NAME_MAX], bqual[PICTURE_NAME_MAX]; /* printable: foreign bytes as X'..' */
     int64_t first_seen_ms;                                 /* monotonic */
+    int64_t absent_ms;                                     /* monotonic: a sweep that began then did not see it; 0 = none did */
     const char *fate;                                      /* a constant */
     char why[200], decision[32], who[96];
     bool foreign;
@@ -24,7 +25,7 @@ struct picture {
 };
 
 void picture_name(char *out, size_t out_size, struct slice bytes);
-/* A new row, zeroed but for names and first_seen_ms, which comes from `before` where that has it. Valid until the next add. */
+/* A new row, zeroed but for names, first_seen_ms and absent_ms, which come from `before` where that has it. Valid until the next add. */
 struct picture_row *picture_add(struct picture *p, const struct picture *before, struct slice gtrid, struct slice bqual);
 const struct picture_row *picture_find(const struct picture *p, const char *gtrid, const char *bqual);
 bool picture_mentions(const struct picture *p, const char *gtrid);

@@ -21,14 +21,17 @@ struct open_slot { /* the log says commit; the resolver's */
 };
 struct sweep {
     struct redis_job *job;
+    int64_t began_ms;
     struct open_slot *open;
     size_t n_open, open_cap;
     struct buf slots;
+    struct buf persons;          /* gtrids that were ended at a person's word, each with its NUL */
     struct live_set live;
     struct picture seen;
     struct xa_gtrid_parts parts; /* what the judgement's slices look into */
-    bool asked;                  /* the workers, in this sweep */
-    bool young, stuck, progress, conflicts, old_left, busy;
+    bool young;                  /* something waits for its second look */
+    bool stuck, progress, conflicts;
+    bool old_left;               /* something of earlier epochs */
 };
 
 static const char *name_of(const struct redis_job *job)
@@ -225,6 +228,8 @@ static void end_slot(struct sweep *s, struct picture_row *row, const struct comp
     (*(fate == COMP_FATE_COMMIT ? &job->resolver->count.committed : &job->resolver->count.rolled_back))++;
     slot_settled(s, row->gtrid, slot, comp_fate_name(fate));
     row->quiet = true;
+    if (!strncmp(row->decision, "person", 6))
+        buf_append(&s->persons, row->gtrid, strlen(row->gtrid) + 1);
 }
 
 static void judge_row(struct sweep *s, const struct redisReply *before, size_t i, const struct comp_scanned *scanned, uint16_t slot)
@@ -233,6 +238,8 @@ static void judge_row(struct sweep *s, const struct redisReply *before, size_t i
     struct picture_row *row = picture_add(&s->seen, &s->job->seen, scanned->gtrid, slice_of_text(""));
     enum comp_fate fate = fate_of(s, scanned, seen_before, row->gtrid);
     bool ours = fate != COMP_FATE_FOREIGN && fate != COMP_FATE_OTHER_LOG;
+    if (!row->absent_ms)
+        row->absent_ms = s->job->swept_ms;
     row->fate = comp_fate_name(fate);
     snprintf(row->bqual, sizeof row->bqual, "slot %u", slot);
     snprintf(row->why, sizeof row->why, "%s", comp_fate_text(fate));
@@ -342,29 +349,33 @@ static void drop_settled(struct picture *p)
     p->n = kept;
 }
 
-static void end_persons(struct resolver *r, const struct picture *old)
+static void end_persons(struct sweep *s)
 {
-    struct xa_person_verdict v;
-    for (size_t i = 0; i < old->n; i++)
-        if (journal_person_said(r->o.journal, old->row[i].gtrid, &v))
-            person_carried_out(r, v.gtrid.text);
+    struct cursor c = cursor_make(buf_at(&s->persons), buf_len(&s->persons));
+    while (cursor_left(&c))
+        person_carried_out(s->job->resolver, (const char *)cursor_until_nul(&c).at);
+}
+
+/* What is still listed was given up, if it was, after a sweep had begun that did not see it: whatever was given up before that is
+ * ended. */
+static int64_t clean_since(const struct sweep *s)
+{
+    int64_t since_ms = s->began_ms;
+    for (size_t i = 0; i < s->seen.n; i++) {
+        const struct picture_row *row = &s->seen.row[i];
+        bool ours = !row->foreign && strcmp(row->fate, "OTHER_LOG") != 0 && strcmp(row->fate, "ORPHAN") != 0;
+        if (ours && row->absent_ms < since_ms)
+            since_ms = row->absent_ms;
+    }
+    return since_ms;
 }
 
 static void show(struct sweep *s)
 {
     struct redis_job *job = s->job;
-    struct picture judged = s->seen;
-    if (judged.n) {
-        judged.row = malloc(judged.n * sizeof *judged.row);
-        CHECK(judged.row);
-        memcpy(judged.row, s->seen.row, judged.n * sizeof *judged.row);
-    } else {
-        judged.row = NULL;
-    }
-    drop_settled(&s->seen);
     publish(job->resolver, &job->seen, &s->seen);
-    end_persons(job->resolver, &judged);
-    free(judged.row);
+    if (buf_len(&s->persons))
+        end_persons(s);
     if (s->conflicts || clock_mono_ms() - job->conflicts_read_ms >= CONFLICTS_MS)
         redis_read_conflicts(job);
 }
@@ -386,12 +397,15 @@ static int pause_after(struct sweep *s, bool good)
 
 int redis_sweep(struct redis_job *job)
 {
-    struct sweep s = {.job = job};
+    struct sweep s = {.job = job, .began_ms = clock_mono_ms()};
     job->resolver->count.sweeps++;
     xa_registry_each(journal_registry(journal_of(&s)), add_open, &s);
     bool good = sweep_slots(&s);
     if (good) {
         move_horizon(&s);
+        drop_settled(&s.seen);
+        journal_undo_swept(journal_of(&s), name_of(job), clean_since(&s));
+        job->swept_ms = s.began_ms;
         show(&s);
         sweep_tombstones(job);
     } else if (job->redis) {
@@ -400,6 +414,7 @@ int redis_sweep(struct redis_job *job)
     int wait_ms = pause_after(&s, good);
     free(s.open);
     buf_fini(&s.slots);
+    buf_fini(&s.persons);
     live_set_fini(&s.live);
     picture_fini(&s.seen);
     return wait_ms;

@@ -68,6 +68,13 @@ static void say_open(const struct walk *w, const struct xa_decision *d, const ch
     w->each(w->arg, &out, false);
 }
 
+/* What was in somebody's hand when it was last looked at may have been handed over since. */
+static bool is_shown(const struct walk *w, const struct picture *p, const char *gtrid, const char *bqual)
+{
+    const struct picture_row *row = picture_find(p, gtrid, bqual);
+    return row && picture_shows(row, w->now_ms);
+}
+
 static void walk_branch(const struct walk *w, const struct xa_decision *d, const struct xa_decision_branch *b)
 {
     int i = config_backend(w->r->o.config, b->backend);
@@ -75,7 +82,7 @@ static void walk_branch(const struct walk *w, const struct xa_decision *d, const
         return;
     if (i < 0)
         say_open(w, d, b->bqual.text, b->backend, false, "no backend of this name is configured any more");
-    else if (!picture_find(&w->r->backends[i].seen, d->gtrid.text, b->bqual.text))
+    else if (!is_shown(w, &w->r->backends[i].seen, d->gtrid.text, b->bqual.text))
         say_open(w, d, b->bqual.text, b->backend, false, "its server was not looked at since");
 }
 
