@@ -1,0 +1,346 @@
+"""What a storm is made of: clients that transfer, the weather that breaks parts, the gauge of what is in doubt meanwhile.
+
+What must be true afterwards is said in test_storm.py.
+"""
+import collections
+import contextlib
+import os
+import random
+import re
+import socket
+import struct
+import sys
+import threading
+import time
+
+import pymysql
+import redis
+import xatest
+
+sys.path.insert(0, os.path.join(xatest.SOURCE, "tests", "support"))
+import line  # noqa: E402
+
+ACCOUNTS, START, BUCKETS = 40, 1000, 20
+TROUBLE = (pymysql.err.MySQLError, OSError)
+
+
+class World(xatest.World):
+    """With a line before each server and Redis."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.lines = line.Lines()
+        self.line = {name: self.lines.add(part.port) for name, part in [*self.server.items(), ("cache", self.cache)]}
+
+    def port_of(self, name):
+        return self.line[name].port
+
+    def wipe(self):
+        super().wipe()
+        self.lines.close()
+
+
+class Ledger:
+    """What the clients were told, by number of the transaction; each number belongs to one kind of transaction."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.kind = {}
+        self.told = {"acked": set(), "refused": set(), "unknown": set()}
+        self.errors = collections.Counter()
+
+    def number(self, kind):
+        with self.lock:
+            number = len(self.kind) + 1
+            self.kind[number] = kind
+            return number
+
+    def tell(self, number, outcome, error=None):
+        with self.lock:
+            self.told[outcome].add(number)
+            if error is not None:
+                self.errors[" ".join([type(error).__name__, *(re.sub(r"[0-9a-f]{2,}|\d", "#", str(a)) if isinstance(a, str) else str(a)
+                                                             for a in error.args)])[:150]] += 1
+
+    def of(self, kind, outcome):
+        return {number for number in self.told[outcome] if self.kind[number] == kind}
+
+    def acked(self):
+        return len(self.told["acked"])
+
+
+class Client(threading.Thread):
+    """One connection's worth of transactions, until told to stop; connects again whenever its connection is gone."""
+
+    def __init__(self, world, ledger, seed, stop):
+        super().__init__(daemon=True)
+        self.world, self.ledger, self.stop = world, ledger, stop
+        self.random = random.Random(seed)
+        self.db = None
+        self.acked = 0
+
+    def run(self):
+        while not self.stop.is_set():
+            if self.db is None and not self.connect():
+                self.stop.wait(0.05)
+                continue
+            kind = self.random.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
+            number = self.ledger.number(kind)
+            self.transact(number, list(KINDS[kind][1](number, self.random)))
+        self.close()
+
+    def connect(self):
+        with contextlib.suppress(*TROUBLE):
+            self.db = self.world.connect(connect_timeout=5)
+        return self.db is not None
+
+    def close(self):
+        if self.db is not None:
+            with contextlib.suppress(*TROUBLE):
+                self.db.close()
+        self.db = None
+
+    def transact(self, number, statements):
+        """The last statement is the one that decides. Some are rolled back instead, some clients just leave."""
+        whim, last = self.random.random(), len(statements) - 1
+        deciding = False
+        try:
+            with self.db.cursor() as cursor:
+                for i, statement in enumerate(statements):
+                    deciding = i == last
+                    if deciding and whim < 0.12 and last:
+                        deciding, statement = False, "ROLLBACK"
+                    elif deciding and whim < 0.15:
+                        return self.leave(number, statement)
+                    elif i == last // 2 and 0.15 < whim < 0.17:
+                        return self.leave(number, None)
+                    cursor.execute(statement)
+            self.tell(number, "acked" if deciding else "refused")
+        except TROUBLE as error:
+            self.tell(number, "unknown" if deciding and xatest.outcome_unknown(error) else "refused", error)
+            self.after(error)
+        return None
+
+    def tell(self, number, outcome, error=None):
+        self.acked += outcome == "acked"
+        self.ledger.tell(number, outcome, error)
+
+    def leave(self, number, statement):
+        """Says at most one more thing and is gone without waiting for the answer, by a reset half of the time."""
+        sock = self.db._sock
+        with contextlib.suppress(*TROUBLE):
+            if statement:
+                self.db._execute_command(pymysql.constants.COMMAND.COM_QUERY, statement)
+            if self.random.random() < 0.5:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.db._force_close()
+        self.db = None
+        self.tell(number, "unknown" if statement else "refused")
+
+    def after(self, error):
+        """An error leaves the transaction open or ended, or the connection gone: ROLLBACK or connect again."""
+        try:
+            if not self.db.open or xatest.outcome_unknown(error):
+                raise OSError("gone")
+            with self.db.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+            self.stop.wait(0.01)
+        except TROUBLE:
+            self.close()
+
+
+def transfer(number, chance):
+    """Over both servers and Redis; the servers in either order, so that some wait for each other in a circle."""
+    amount, left, right = chance.randint(1, 9), chance.randrange(ACCOUNTS), chance.randrange(ACCOUNTS)
+    sides = [[f"UPDATE t1.account SET balance = balance - {amount}, last = {number} WHERE id = {left}",
+              f"INSERT INTO t1.journal VALUES ({number}, {left}, {right}, {amount})",
+              f"CALL cache.HINCRBY('left:{left}', 'balance', {-amount})",
+              f"CALL cache.SET('last:{left}', '{number}')"],
+             [f"UPDATE t2.account SET balance = balance + {amount} WHERE id = {right}",
+              f"INSERT INTO t2.journal VALUES ({number}, {left}, {right}, {amount})",
+              f"CALL cache.HINCRBY('right:{right}', 'balance', {amount})",
+              f"CALL cache.RPUSH('list:{right}', '{number}')"]]
+    if chance.random() < 0.05:
+        sides.reverse()
+    yield "BEGIN"
+    yield from sides[0]
+    if chance.random() < 0.25:
+        yield from detour(left, right, chance)
+    yield from sides[1]
+    yield "COMMIT"
+
+
+def detour(left, right, chance):
+    yield "SAVEPOINT detour"
+    yield f"UPDATE t1.account SET balance = balance + 1000000 WHERE id = {left}"
+    yield f"CALL cache.HINCRBY('left:{left}', 'balance', 1000000)"
+    yield f"CALL cache.DEL('last:{left}')"
+    if chance.random() < 0.5:
+        yield "SAVEPOINT deeper"
+        yield f"UPDATE t2.account SET balance = 0 WHERE id = {right}"
+        yield f"CALL cache.DEL('right:{right}', 'list:{right}')"
+        yield "ROLLBACK TO SAVEPOINT deeper"
+    yield "ROLLBACK TO SAVEPOINT detour"
+    if chance.random() < 0.5:
+        yield "RELEASE SAVEPOINT detour"
+
+
+def solo(number, chance):
+    """Decided by one server alone."""
+    yield "BEGIN"
+    yield f"INSERT INTO t{chance.randint(1, 2)}.solo VALUES ({number})"
+    yield "COMMIT"
+
+
+def mirror(number, chance):
+    """Redis alone, as a transaction."""
+    yield "BEGIN"
+    yield f"CALL cache.HSET('mirror:{chance.randrange(BUCKETS)}', '{number}', '1')"
+    yield f"CALL cache.SADD('mirrors', '{number}')"
+    yield "COMMIT"
+
+
+def auto(number, _chance):
+    """A statement by itself."""
+    yield f"INSERT INTO t2.auto VALUES ({number})"
+
+
+def call(number, chance):
+    """A CALL by itself."""
+    yield f"CALL cache.HSET('call:{chance.randrange(BUCKETS)}', '{number}', '1')"
+
+
+KINDS = {"transfer": (80, transfer), "solo": (6, solo), "mirror": (6, mirror), "auto": (4, auto), "call": (4, call)}
+
+
+class Gauge(threading.Thread):
+    """How long something stays in doubt while its server and the proxy are up, asked past the proxy: every prepared branch, and
+    in Redis the records of a proxy that is dead."""
+
+    def __init__(self, world, stop):
+        super().__init__(daemon=True)
+        self.world, self.stop = world, stop
+        self.lock = threading.Lock()
+        self.up = dict.fromkeys([*world.server, "cache", "proxy"], time.monotonic())  # since when; None = it is not
+        self.since, self.age, self.ages, self.oldest = {}, {}, [], None
+
+    def is_down(self, *names):
+        with self.lock:
+            self.up.update(dict.fromkeys(names))
+
+    def is_up(self, *names):
+        with self.lock:
+            self.up.update(dict.fromkeys(names, time.monotonic()))
+
+    def run(self):
+        while not self.stop.wait(0.2):
+            for name in [*self.world.server, "cache"]:
+                with contextlib.suppress(redis.exceptions.RedisError, *TROUBLE):
+                    if self.up[name]:
+                        self.sample(name, self.left_in_redis() if name == "cache" else self.world.server[name].in_doubt())
+        for key in list(self.since):
+            self.over(key)
+
+    def left_in_redis(self):
+        return [field[1:].rpartition(b":")[0] for field in self.world.cache.open_fields() if field[:1] == b"U"]
+
+    def sample(self, name, listed):
+        now = time.monotonic()
+        with self.lock:
+            up = self.up["proxy"] and self.up[name] and max(self.up["proxy"], self.up[name])
+        for key in [key for key in self.since if key[0] == name and key[1] not in listed]:
+            self.over(key)
+        for xid in listed:
+            key, begun = (name, xid), self.since.setdefault((name, xid), now)
+            if up and (name != "cache" or begun < self.up["proxy"]):
+                self.age[key] = max(self.age.get(key, 0), now - max(begun, up))
+
+    def over(self, key):
+        del self.since[key]
+        age = self.age.pop(key, None)
+        if age is not None:
+            self.oldest = max(self.oldest or (0, None), (age, key))
+            self.ages.append(age)
+
+
+class Weather:
+    """Breaks parts at random and mends them."""
+
+    def __init__(self, world, gauge, seed):
+        self.world, self.gauge, self.random = world, gauge, random.Random(seed)
+        self.parts = {"proxy": world.proxy, **world.server, "cache": world.cache}
+        self.done = collections.Counter()
+
+    def strike(self):
+        """One blow. Now and then it is calm afterwards for longer than anything may be in doubt."""
+        kinds = {self.kill: 8, self.kill_two: 3, self.pause: 2, self.sever: 2, self.cut: 2, self.silence: 2, self.tear: 1}
+        kind = self.random.choices(list(kinds), kinds.values())[0]
+        kind()
+        self.done[kind.__name__] += 1
+        time.sleep(7 if self.random.random() < 0.12 else self.random.uniform(0.3, 2.5))
+
+    def kill(self):
+        self.crash(self.random.choice(["proxy", "proxy", "s1", "s2", "cache"]))
+
+    def kill_two(self):
+        self.crash(*self.random.sample(list(self.parts), 2))
+
+    def crash(self, *names):
+        self.gauge.is_down(*names)
+        for name in names:
+            self.parts[name].crash()
+        time.sleep(self.random.choice([0, 0, 0.3, 1]))
+        for name in self.random.sample(names, len(names)):
+            self.parts[name].start()
+            self.gauge.is_up(name)
+
+    def pause(self):
+        """A part stands still, and somebody else may die meanwhile."""
+        name = self.random.choice(list(self.parts))
+        part = self.parts[name]
+        self.gauge.is_down(name)
+        part.signal(xatest.signal.SIGSTOP)
+        time.sleep(self.random.choice([0.1, 0.5, 2, 4]))
+        if self.random.random() < 0.3:
+            self.crash(self.random.choice([other for other in self.parts if other != name]))
+        part.signal(xatest.signal.SIGCONT)
+        self.gauge.is_up(name)
+
+    def sever(self):
+        """Half of the sessions' connections to a server are killed there."""
+        server = self.world.server[self.random.choice(["s1", "s2"])]
+        with contextlib.closing(server.root()) as db, db.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE user LIKE 'app%'")
+            for (number,) in cursor.fetchall():
+                if self.random.random() < 0.5:
+                    with contextlib.suppress(pymysql.err.MySQLError):
+                        cursor.execute(f"KILL {number}")
+
+    def cut(self):
+        name = self.random.choice(list(self.world.line))
+        self.gauge.is_down(name)
+        self.world.line[name].cut()
+        self.gauge.is_up(name)
+
+    def silence(self):
+        """Nothing passes for a while, and the connections may be cut at its end."""
+        name = self.random.choice(list(self.world.line))
+        self.gauge.is_down(name)
+        self.world.line[name].silence()
+        time.sleep(self.random.choice([0.3, 1, 3, 6]))
+        if self.random.random() < 0.5:
+            self.world.line[name].cut()
+        self.world.line[name].restore()
+        self.gauge.is_up(name)
+
+    def tear(self):
+        """Redis dies in the middle of writing to its file: half a command, never answered, is its end."""
+        self.gauge.is_down("cache")
+        cache = self.world.cache
+        cache.crash()
+        folder = cache.path("appendonlydir")
+        newest = max((name for name in os.listdir(folder) if name.endswith(".incr.aof")), key=lambda name: int(name.split(".")[-3]))
+        with open(os.path.join(folder, newest), "ab") as f:
+            f.write(b"*3\r\n$3\r\nSET\r\n$8\r\nleft:")
+        cache.start()
+        self.gauge.is_up("cache")
