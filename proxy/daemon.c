@@ -17,7 +17,10 @@
 #include "proxy/net/address.h"
 #include "proxy/net/listener.h"
 #include "proxy/resolver/resolver.h"
+#include "proxy/session/callers.h"
 #include "proxy/session/worker.h"
+
+#define COMPLAIN_EVERY_MS 1000
 
 struct daemon {
     const struct config *config;
@@ -37,6 +40,8 @@ struct daemon {
     _Atomic int signals;        /* asked to end so many times */
     char client_name[64];
     bool drained_by_force;
+    unsigned refused;           /* clients, since the log last said so */
+    int64_t complained_ms;
 };
 
 /* --- clients ------------------------------------------------------------------------------------------------------------ */
@@ -48,8 +53,14 @@ static void refuse(struct daemon *d, int fd, const char *why)
     (void)!write(fd, err, sizeof err - 1);
     close(fd);
     d->world.count.clients_refused++;
-    log_warn("client_refused", "why=\"%s\" clients=%u unauthenticated=%u", why, (unsigned)d->world.clients,
-             (unsigned)d->world.unauthenticated);
+    d->refused++;
+    int64_t now_ms = net_loop_now_ms(d->admin->loop);
+    if (d->complained_ms && now_ms - d->complained_ms < COMPLAIN_EVERY_MS)
+        return; /* a flood of clients is not to become one of lines */
+    log_warn("client_refused", "refused=%u why=\"%s\" clients=%u unauthenticated=%u", d->refused, why,
+             (unsigned)d->world.clients, (unsigned)d->world.unauthenticated);
+    d->complained_ms = now_ms;
+    d->refused = 0;
 }
 
 static void on_accept(void *arg, int fd, const char *peer)
@@ -63,6 +74,8 @@ static void on_accept(void *arg, int fd, const char *peer)
         refuse(d, fd, "max_clients");
     else if (d->world.unauthenticated >= (unsigned)d->config->max_unauthenticated)
         refuse(d, fd, "max_unauthenticated");
+    else if (!callers_enter(d->world.callers, peer))
+        refuse(d, fd, "max_unauthenticated, of one address");
     else {
         struct worker *w = l->admin ? d->admin : &d->workers[d->next_worker++ % d->world.n_workers];
         worker_deal(w, fd, a->index, peer);
@@ -81,6 +94,8 @@ static bool open_listeners(struct daemon *d)
             log_error("listener_failed", "listener=%s why=\"%s\"", l->name, why);
             return false;
         }
+        if (l->admin && l->address[0] == '/')
+            chmod(l->address, 0660); /* the accounts are the second door here, not the only one */
         log_info("listening", "listener=%s address=%s port=%u tls=%s", l->name, l->address,
                  net_listener_port(d->listeners[i]), l->tls_required ? "required" : l->tls_cert ? "offered" : "none");
     }
@@ -125,15 +140,15 @@ static void on_signal(void *arg)
 {
     struct daemon *d = arg;
     static pthread_t joiner;
-    int n = d->signals;
-    if (n == 1 && !d->world.draining) {
+    bool again = d->signals > 1; /* perhaps before the first was looked at */
+    if (!d->world.draining) {
         log_info("draining", "clients=%u timeout_ms=%d", (unsigned)d->world.clients, d->config->drain_timeout_ms);
         close_listeners(d);
-        drain(d, false);
+        drain(d, again);
         net_timer_start(&d->drain_timer, d->config->drain_timeout_ms);
         pthread_create(&joiner, NULL, wait_for_workers, d);
         pthread_detach(joiner);
-    } else if (n > 1) {
+    } else if (again) {
         drain(d, true);
     }
 }
@@ -305,6 +320,8 @@ static bool make_world(struct daemon *d)
     w->fast_secrets = must(calloc(c->n_users + 1, sizeof *w->fast_secrets));
     w->user_clients = must(calloc(c->n_users + 1, sizeof *w->user_clients));
     pthread_mutex_init(&w->secrets_lock, NULL);
+    unsigned most = (unsigned)c->max_unauthenticated;
+    w->callers = callers_new(most - most / 4, c->failed_login_delay_ms);
     d->listeners = must(calloc(c->n_listeners + 1, sizeof *d->listeners));
     d->accepting = must(calloc(c->n_listeners + 1, sizeof *d->accepting));
     d->workers = must(calloc(w->n_workers + 1, sizeof *d->workers));
@@ -330,6 +347,7 @@ static void free_world(struct daemon *d)
     free(w->fast_secrets);
     free(w->user_clients);
     pthread_mutex_destroy(&w->secrets_lock);
+    callers_free(w->callers);
     free(d->listeners);
     free(d->accepting);
     free(d->workers);

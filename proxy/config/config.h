@@ -76,8 +76,10 @@ struct config {
     int max_clients;
     int max_packet;       /* bytes, default 16 MiB - 1 */
     int login_timeout_ms; /* default 10000, in total */
-    int max_unauthenticated;
+    int max_unauthenticated;   /* of one address: three quarters */
+    int failed_login_delay_ms; /* longest, default 3000; 0 = none */
     int idle_timeout_s, transaction_timeout_s;
+    int write_timeout_ms; /* default 60000; 0 = none */
     int drain_timeout_ms;                     /* SIGTERM, default 10000 */
     int sweep_interval_ms;                    /* default 1000 */
     int64_t wal_segment_bytes, wal_max_bytes; /* max >= 4 segments */

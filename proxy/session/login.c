@@ -6,6 +6,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proxy/session/callers.h"
 #include "proxy/session/session.h"
 
 /* What we can do. Compression, files, query attributes, session tracking towards clients, MariaDB's extensions: not offered. */
@@ -22,6 +23,7 @@ enum login_step {
     LOGIN_WAIT_TLS,
     LOGIN_WAIT_SWITCHED, /* the proof for the plugin we switched to */
     LOGIN_WAIT_PASSWORD, /* clear text over TLS: the full exchange of caching_sha2_password */
+    LOGIN_DENIED,        /* and the client is to wait for it */
 };
 
 struct session_login {
@@ -58,7 +60,6 @@ void login_begin(struct session *s)
 {
     struct session_login *l = s->login = calloc(1, sizeof *l);
     CHECK(l);
-    s->world->unauthenticated++;
     wire_scramble_make(l->scramble);
     struct wire_greeting g = {.connection_id = (uint32_t)s->id,
                               .caps = OFFERED | (has_tls(s) ? WIRE_CAP_SSL : 0),
@@ -83,6 +84,7 @@ void login_free(struct session *s)
     if (!l)
         return;
     s->world->unauthenticated--;
+    callers_leave(s->world->callers, s->peer);
     free(l->user);
     free(l->schema_text);
     wire_wipe(l, sizeof *l);
@@ -97,14 +99,38 @@ static void refuse(struct session *s, uint16_t code, const char *sqlstate, const
     session_close(s, why);
 }
 
-static void deny(struct session *s)
+static void answer_denied(struct session *s)
 {
-    char text[256], quoted[128];
-    s->world->count.logins_failed++;
-    log_warn("login_denied", "session=%llu user=%s peer=%s", (unsigned long long)s->id,
-             log_quote(quoted, sizeof quoted, s->login->user, strlen(s->login->user)), s->peer);
+    char text[256];
     snprintf(text, sizeof text, "Access denied for user '%.64s'@'%s' (using password: YES)", s->login->user, s->peer);
     refuse(s, 1045, "28000", text, "access denied");
+}
+
+static void deny(struct session *s)
+{
+    char quoted[128];
+    int delay_ms = callers_failed(s->world->callers, s->peer, net_loop_now_ms(s->worker->loop));
+    s->world->count.logins_failed++;
+    log_warn("login_denied", "session=%llu user=%s peer=%s delay_ms=%d", (unsigned long long)s->id,
+             log_quote(quoted, sizeof quoted, s->login->user, strlen(s->login->user)), s->peer, delay_ms);
+    if (!delay_ms) {
+        answer_denied(s);
+        return;
+    }
+    s->world->count.logins_delayed++;
+    s->login->step = LOGIN_DENIED;
+    net_conn_pause(s->net);
+    net_timer_start(&s->timer, delay_ms);
+}
+
+void login_on_timeout(struct session *s)
+{
+    if (s->login->step == LOGIN_DENIED) {
+        answer_denied(s);
+        return;
+    }
+    s->world->count.sessions_timed_out++;
+    session_close(s, "login timeout");
 }
 
 static void welcome(struct session *s)
@@ -265,6 +291,7 @@ static void take_packet(struct session *s, struct slice payload)
         judge_full(s, payload);
         break;
     case LOGIN_WAIT_TLS:
+    case LOGIN_DENIED:
         break;
     }
 }
@@ -291,7 +318,7 @@ static void limit_reading(struct session *s)
 
 void login_on_read(struct session *s)
 {
-    while (s->phase == SESSION_LOGIN && s->login->step != LOGIN_WAIT_TLS) {
+    while (s->phase == SESSION_LOGIN && s->login->step != LOGIN_WAIT_TLS && s->login->step != LOGIN_DENIED) {
         struct slice payload;
         enum wire_gather got = wire_gather(&s->gatherer, &s->net->in, LOGIN_PACKET_MAX, &payload);
         if (got == WIRE_MORE)

@@ -39,14 +39,17 @@ static bool may_enter(enum session_phase from, enum session_phase to)
     return from == SESSION_LOGIN || to != SESSION_LOGIN;
 }
 
-/* How long a phase may last; 0 = for ever. Running statements are bounded by the backend's own limits. */
+/* When a phase is looked at again; 0 = never. Running statements are bounded by the backend's own limits: what is looked at is
+ * whether the client reads. */
 static int64_t phase_limit_ms(const struct session *s, enum session_phase phase)
 {
     const struct config *c = s->world->config;
     if (phase == SESSION_LOGIN)
         return c->login_timeout_ms;
-    if (phase != SESSION_IDLE)
+    if (phase == SESSION_CLOSING)
         return 0;
+    if (phase != SESSION_IDLE)
+        return c->write_timeout_ms;
     int64_t limit_s = s->tx && (!c->idle_timeout_s || c->transaction_timeout_s < c->idle_timeout_s) && c->transaction_timeout_s
                           ? c->transaction_timeout_s
                           : c->idle_timeout_s;
@@ -60,6 +63,8 @@ void session_enter(struct session *s, enum session_phase phase, const char *why)
               phase_texts[s->phase], phase_texts[phase], why);
     s->phase = phase;
     s->since_ms = net_loop_now_ms(s->worker->loop);
+    if (s->net)
+        s->written = s->net->bytes_out;
     int64_t limit = phase_limit_ms(s, phase);
     if (limit)
         net_timer_start(&s->timer, limit);
@@ -67,17 +72,39 @@ void session_enter(struct session *s, enum session_phase phase, const char *why)
         net_timer_stop(&s->timer);
 }
 
-static void on_phase_timeout(void *arg)
+/* Its transaction holds locks, and a server's connection waits in the middle of an answer. */
+static void look_whether_it_reads(struct session *s)
 {
-    struct session *s = arg;
+    if (s->net && buf_len(&s->net->out) && s->net->bytes_out == s->written) {
+        s->world->count.sessions_timed_out++;
+        session_close(s, "client does not read");
+        return;
+    }
+    s->written = s->net ? s->net->bytes_out : 0;
+    net_timer_start(&s->timer, s->world->config->write_timeout_ms);
+}
+
+static void on_idle_timeout(struct session *s)
+{
     s->world->count.sessions_timed_out++;
-    if (s->phase == SESSION_IDLE && s->net) {
+    if (s->net) {
         /* 4031 is what MySQL says before it closes an idle connection */
         s->seq = 0;
         wire_err_packet(&s->net->out, &s->seq, s->caps, 4031, "HY000",
                         "The client was disconnected by the server because of inactivity.");
     }
-    session_close(s, s->phase == SESSION_LOGIN ? "login timeout" : "idle timeout");
+    session_close(s, "idle timeout");
+}
+
+static void on_phase_timeout(void *arg)
+{
+    struct session *s = arg;
+    if (s->phase == SESSION_LOGIN)
+        login_on_timeout(s);
+    else if (s->phase == SESSION_IDLE)
+        on_idle_timeout(s);
+    else
+        look_whether_it_reads(s);
 }
 
 /* --- the client's socket --------------------------------------------------------------------------------------- */

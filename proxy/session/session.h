@@ -84,6 +84,7 @@ struct session {
     bool next_due; /* the answer is complete: the next statement or command may begin */
     struct net_timer retry; /* while a statement waits for a server to become fit */
     int64_t since_ms; /* in this phase */
+    uint64_t written;  /* to the client, when it was last looked at whether it reads */
     bool was_ending;  /* when it was closed: the machine decides about its connections */
 
     /* the command under way */
@@ -169,6 +170,7 @@ const struct config_listener *session_listener(const struct session *s);
 void login_begin(struct session *s);
 void login_on_read(struct session *s);
 void login_on_tls(struct session *s);
+void login_on_timeout(struct session *s);
 void login_free(struct session *s);
 
 /* --- reply.c: our own answers. Each completes the statement (session_next) unless it says otherwise. --- */
@@ -194,6 +196,7 @@ void statement_next(struct session *s);
 /* s->statement was set by prepared.c: runs it with all that precedes a statement. */
 void statement_start_prepared(struct session *s);
 bool statement_is_system_schema(const char *name);
+bool statement_is_call(const struct session *s); /* of a procedure: it answers with any number of results */
 int statement_default_backend(const struct session *s);
 int statement_home(const struct session *s); /* the default schema's server, else the default server */
 /* Runs s->statement, whose implicit commit has been done where it needed one. */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/session/callers.h"
 #include "proxy/session/session.h"
 #include "proxy/session/tx.h"
 
@@ -80,6 +81,8 @@ static void deliver_deal(struct letter *letter, void *receiver)
     struct worker *w = receiver;
     if (w->stopping) {
         close(d->fd);
+        w->world->unauthenticated--;
+        callers_leave(w->world->callers, d->peer);
         w->world->clients--;
         w->world->listener_clients[d->listener]--;
     } else {
@@ -98,6 +101,7 @@ void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer)
     d->listener = listener;
     snprintf(d->peer, sizeof d->peer, "%s", peer);
     w->world->clients++;
+    w->world->unauthenticated++;
     w->world->listener_clients[listener]++;
     mailbox_post(net_loop_mailbox(w->loop), &d->letter);
 }

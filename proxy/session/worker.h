@@ -11,6 +11,7 @@
 #include "proxy/redis/redis.h"
 #include "proxy/wire/auth.h"
 
+struct callers;
 struct session;
 
 /* What sessions ask of the resolver. Any thread; none blocks. */
@@ -25,7 +26,7 @@ struct resolver_ops {
 };
 
 #define WORLD_COUNTERS(X) \
-    X(clients_accepted) X(clients_refused) X(logins_failed) X(statements) X(commits_one_phase) X(commits_two_phase) \
+    X(clients_accepted) X(clients_refused) X(logins_failed) X(logins_delayed) X(statements) X(commits_one_phase) X(commits_two_phase) \
     X(rollbacks) X(commits_refused) X(handed_over) X(outcome_unknown) X(redis_calls) X(redis_in_doubt) X(sessions_timed_out)
 
 struct world {
@@ -44,6 +45,7 @@ struct world {
     struct worker *workers;
     unsigned n_workers;
     _Atomic unsigned clients, unauthenticated;
+    struct callers *callers;
     _Atomic unsigned *user_clients;         /* by user index */
     _Atomic unsigned *listener_clients;     /* by listener index */
     _Atomic uint64_t next_session_id;
@@ -72,7 +74,7 @@ int worker_init(struct worker *w, struct world *world, unsigned index) MUST_USE;
 void worker_fini(struct worker *w);
 void *worker_run(void *worker); /* pthread's shape */
 
-/* Any thread: an accepted client for this worker; counts it. Takes fd. */
+/* Any thread: an accepted client for this worker, which callers_enter has let in; counts it. Takes fd. */
 void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer);
 /* Log thread: the durable position moved. */
 void worker_durable(struct worker *w);

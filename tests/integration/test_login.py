@@ -2,7 +2,6 @@
 import os
 import shutil
 import socket
-import statistics
 import struct
 import subprocess
 import time
@@ -29,6 +28,8 @@ def answer(s):
 
 
 class Login(xatest.Case):
+    world_options = {"proxy_options": "failed_login_delay = 0"}  # what failures cost beyond it is another suite's subject
+
     def login_error(self, **more):
         with self.assertRaises(pymysql.err.MySQLError) as caught:
             self.connect(**more)
@@ -67,15 +68,15 @@ class Login(xatest.Case):
         self.assertEqual((wrong[0], wrong[1].replace("app", "?")), (unknown[0], unknown[1].replace("nobody-here", "?")))
 
     def test_wrong_password_and_unknown_user_cost_the_same(self):
-        def cost(**who):
-            spent = []
-            for _ in range(7):
+        # In turn, so that a busy machine delays both alike; the quickest, since nothing makes a log-in quicker than it is.
+        spent = {"app": [], "nobody-here": []}
+        for _ in range(25):
+            for user, of_user in spent.items():
                 begun = time.monotonic()
-                self.login_error(**who)
-                spent.append(time.monotonic() - begun)
-            return statistics.median(spent)
-        wrong, unknown = cost(user="app", password="not-it"), cost(user="nobody-here", password="not-it")
-        self.assertLess(abs(wrong - unknown), 0.5 * max(wrong, unknown) + 0.01, f"wrong {wrong:.4f} s, unknown {unknown:.4f} s")
+                self.login_error(user=user, password="not-it")
+                of_user.append(time.monotonic() - begun)
+        wrong, unknown = (min(of_user) for of_user in spent.values())
+        self.assertLess(abs(wrong - unknown), 0.3 * max(wrong, unknown), f"wrong {wrong:.4f} s, unknown {unknown:.4f} s")
 
     def test_empty_password_is_refused(self):
         self.assertEqual(self.login_error(user="app", password="")[0], 1045)
