@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "proxy/backend/impl.h"
 #include "proxy/wire/auth.h"
 #include "proxy/wire/handshake.h"
@@ -105,17 +106,26 @@ static void say_encrypted_password(struct backend_conn *c, struct slice key)
 
 /* --- the server's side --- */
 
+/* The server's text names the account there and our address: for the log, not for clients. */
+static void log_refusal(struct backend_conn *c, const struct wire_err *err)
+{
+    char quoted[256];
+    log_warn("backend_login_refused", "backend=%s account=%s code=%u text=%s", c->backend->config->name,
+             c->account->backend_user, err->code, log_quote(quoted, sizeof quoted, err->message.at, err->message.len));
+}
+
 static void refused(struct backend_conn *c, struct slice payload)
 {
     struct wire_err err;
-    if (!wire_err_read(payload, c->caps, &err))
+    if (!wire_err_read(payload, c->caps, &err)) {
         backend_conn_died(c, "not a MySQL answer at log-in");
-    else if (err.code == 1040 || err.code == 1203 || err.code == 1226)
-        backend_conn_failed(c, 1040, "08004", "too many connections (%u %.*s)", err.code,
-                            (int)(err.message.len < 120 ? err.message.len : 120), (const char *)err.message.at);
+        return;
+    }
+    log_refusal(c, &err);
+    if (err.code == 1040 || err.code == 1203 || err.code == 1226)
+        backend_conn_failed(c, 1040, "08004", "too many connections (%u)", err.code);
     else
-        backend_conn_died(c, "log-in refused: %u %.*s", err.code,
-                          (int)(err.message.len < 150 ? err.message.len : 150), (const char *)err.message.at);
+        backend_conn_died(c, "log-in refused (%u); the proxy's log says more", err.code);
 }
 
 static bool take_greeting(struct backend_conn *c, struct slice payload)
@@ -193,8 +203,8 @@ static void on_switch(struct backend_conn *c, struct slice payload)
     l->plugin = wire_plugin_of(s.plugin);
     if (l->plugin == WIRE_PLUGIN_UNKNOWN) {
         backend_conn_died(
-            c, "account '%.32s' logs in by %.*s; caching_sha2_password and mysql_native_password are spoken",
-            c->account->backend_user, (int)(s.plugin.len < 40 ? s.plugin.len : 40), (const char *)s.plugin.at);
+            c, "its account logs in by %.*s; caching_sha2_password and mysql_native_password are spoken",
+            (int)(s.plugin.len < 40 ? s.plugin.len : 40), (const char *)s.plugin.at);
         return;
     }
     memcpy(l->scramble, s.data.at, sizeof l->scramble);
