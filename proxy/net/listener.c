@@ -97,6 +97,9 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents)
 /* A socket file that a dead process left behind refuses connections; a living one's does not. */
 static void remove_stale(const struct sockaddr_storage *at, socklen_t len)
 {
+    struct stat st;
+    if (lstat(((const struct sockaddr_un *)at)->sun_path, &st) || !S_ISSOCK(st.st_mode))
+        return; /* a file refuses connections too, and is somebody's */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
