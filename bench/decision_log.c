@@ -1,5 +1,5 @@
-/* Group commit without a thread of its own: whoever finds nobody syncing syncs for all. Leaves reading it back to nobody: it is
- * here for its cost. */
+/* Group commit without a thread of its own: whoever finds nobody syncing syncs for all. Leaves reading it back to
+ * nobody: it is here for its cost. */
 #include "bench/decision_log.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* The log of a hand-written coordinator, as good as one gets it: zero-filled ahead, one sync for everybody who waits. */
+/* The log of a hand-written coordinator, as good as one gets it: zero-filled ahead, one sync for all who wait. */
 #ifndef BENCH_DECISION_LOG_H
 #define BENCH_DECISION_LOG_H
 

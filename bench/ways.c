@@ -1,5 +1,6 @@
-/* The ways to have the transaction. By hand it is as few trips as the protocol allows: START travels with the statement, END with
- * PREPARE (statements of one packet), both servers are asked at once. Leaves timing to xabench.c. */
+/* The ways to have the transaction. By hand it is as few trips as the protocol allows: START travels with the
+ * statement, END with PREPARE (statements of one packet), both servers are asked at once. Leaves timing to
+ * xabench.c. */
 #include "bench/ways.h"
 
 #include <inttypes.h>

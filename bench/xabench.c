@@ -1,5 +1,6 @@
-/* Drives a transaction over two servers in several ways, slice by slice in turn, so that the machine's moods meet all of them, and
- * prints a line a slice. Leaves the ways to ways.c; starting servers and proxy, and judging the figures, to bench/run. */
+/* Drives a transaction over two servers in several ways, slice by slice in turn, so that the machine's moods meet
+ * all of them, and prints a line a slice. Leaves the ways to ways.c; starting servers and proxy, and judging the
+ * figures, to bench/run. */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -58,7 +59,7 @@ static int64_t now_us(void)
     return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
 }
 
-/* User and system time of a process since its start. Its name may hold blanks: what counts comes behind the last bracket. */
+/* User and system time of a process since its start. Its name may hold blanks: what counts comes behind its bracket. */
 static int64_t cpu_us_of(const char *pid)
 {
     char path[64], text[1024];
@@ -230,8 +231,9 @@ int main(int argc, char **argv)
     if (getenv("MYSQL_PWD"))
         options.password = getenv("MYSQL_PWD");
     if (!options.connections || options.connections > CONNECTIONS_MAX || !options.slice_ms)
-        die("usage", "--ways W,W --tls-port P --plain-port P --server1 P --server2 P --redis P [--server-tls] [--ca FILE] "
-                     "[--user U] [--connections N] [--rounds N] [--slice-ms N] [--log FILE] [--watch PID]; MYSQL_PWD");
+        die("usage", "--ways W,W --tls-port P --plain-port P --server1 P --server2 P --redis P "
+                     "[--server-tls] [--ca FILE] [--user U] [--connections N] [--rounds N] [--slice-ms N] [--log FILE] "
+                     "[--watch PID]; password in MYSQL_PWD");
     decision_log_open(options.log);
     if (mysql_library_init(0, NULL, NULL))
         die("client library", "it does not start");

@@ -1,5 +1,5 @@
-/* Bytes from Redis become the answer to a CALL: whatever they are, the client gets one whole answer of MySQL's protocol, in every
- * shape that a command's reply may have. The session is replaced at link time by a buffer that the answer is written to.
+/* Bytes from Redis become the answer to a CALL: whatever they are, the client gets one whole answer of MySQL's
+ * protocol, in every shape that a command's reply may have. The session is replaced at link time by a buffer.
  *
  * Input: a byte that chooses the shape, one for the protocol's variant, then Redis' bytes. */
 #include <stdarg.h>
@@ -30,7 +30,8 @@ static struct buf answer;
 
 void session_answer_ok_with(struct session *s, uint64_t affected_rows, uint16_t warnings, const char *info)
 {
-    struct wire_ok ok = {.affected_rows = affected_rows, .warnings = warnings, .info = {(const uint8_t *)info, strlen(info)}};
+    struct wire_ok ok = {
+        .affected_rows = affected_rows, .warnings = warnings, .info = {(const uint8_t *)info, strlen(info)}};
     wire_ok_packet(&answer, &s->seq, s->caps, &ok);
 }
 
@@ -60,7 +61,7 @@ void session_answer_rows_end(struct session *s, struct wire_resultset *rs)
 
 /* --- what a client makes of it --- */
 
-/* The answer is one response: frames in sequence, none left over, none missing, as a client's side of the codec reads it. */
+/* One response: frames in sequence, none left over, none missing, as a client's side of the codec reads it. */
 static void read_as_client(uint32_t caps)
 {
     struct cursor c = cursor_make(buf_at(&answer), buf_len(&answer));
