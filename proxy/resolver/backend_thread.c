@@ -84,7 +84,8 @@ static bool in_hurry(const struct backend_job *job)
 
 static bool due_for_verdict(const struct backend_job *job)
 {
-    return !job->judged_ms || in_hurry(job) || clock_mono_ms() - job->judged_ms >= (job->backend->safety == BACKEND_SAFE ? JUDGE_SAFE_MS : JUDGE_UNSAFE_MS);
+    int64_t keep_ms = job->backend->safety == BACKEND_SAFE ? JUDGE_SAFE_MS : JUDGE_UNSAFE_MS;
+    return !job->judged_ms || in_hurry(job) || clock_mono_ms() - job->judged_ms >= keep_ms;
 }
 
 /* Without the lock nothing is settled there. What this process gave up is ended all the same, but not on another server. */

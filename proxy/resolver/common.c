@@ -1,5 +1,5 @@
-/* What the sweeps of servers and of Redis have in common: the question to the workers, people's verdicts, publishing a picture, when
- * to connect again. */
+/* What the sweeps of servers and of Redis have in common: the question to the workers, people's verdicts, publishing a picture,
+ * when to connect again. */
 #include <stdio.h>
 #include <string.h>
 

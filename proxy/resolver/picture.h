@@ -25,7 +25,8 @@ struct picture {
 };
 
 void picture_name(char *out, size_t out_size, struct slice bytes);
-/* A new row, zeroed but for names, first_seen_ms and absent_ms, which come from `before` where that has it. Valid until the next add. */
+/* A new row, zeroed but for names, first_seen_ms and absent_ms, which come from `before` where that has it. Valid until the
+ * next add. */
 struct picture_row *picture_add(struct picture *p, const struct picture *before, struct slice gtrid, struct slice bqual);
 const struct picture_row *picture_find(const struct picture *p, const char *gtrid, const char *bqual);
 bool picture_mentions(const struct picture *p, const char *gtrid);

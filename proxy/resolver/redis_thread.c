@@ -9,7 +9,8 @@
 #include "proxy/redis/reply.h"
 #include "proxy/resolver/impl.h"
 
-#define JUDGE_AGAIN_MS 2000
+#define JUDGE_REFUSED_MS 2000
+#define JUDGE_USABLE_MS 15000 /* a master may become a replica without a word */
 
 static const char *name_of(const struct redis_job *job)
 {
@@ -105,7 +106,7 @@ static bool connect_redis(struct redis_job *job)
 }
 
 /* The fence is on this connection's server: after a failover or a restart it may hold an older state. */
-static bool judge(struct redis_job *job)
+static void judge(struct redis_job *job)
 {
     struct redis_resource_texts before;
     redis_resource_texts(job->resource, &before);
@@ -113,7 +114,7 @@ static bool judge(struct redis_job *job)
     job->judged = redis_judge(job) && redis_fence(job);
     job->judged_ms = clock_mono_ms();
     if (!job->redis)
-        return false;
+        return;
     struct redis_resource_texts now;
     if (job->judged)
         job->resource->usable = 1;
@@ -121,10 +122,14 @@ static bool judge(struct redis_job *job)
     if (usable_before != job->resource->usable || strcmp(before.verdict, now.verdict) != 0)
         log_write(job->judged ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "redis_verdict", "resource=%s usable=%d version=%s verdict=\"%s\"",
                   name_of(job), (int)job->resource->usable, now.version, now.verdict);
-    return true;
 }
 
 /* --- the loop ----------------------------------------------------------------------------------------------------------- */
+
+static bool due_for_verdict(const struct redis_job *job)
+{
+    return !job->judged_ms || clock_mono_ms() - job->judged_ms >= (job->judged ? JUDGE_USABLE_MS : JUDGE_REFUSED_MS);
+}
 
 static int turn(struct redis_job *job)
 {
@@ -132,8 +137,9 @@ static int turn(struct redis_job *job)
         return retry_wait_ms(&job->retry);
     if (!job->redis && !connect_redis(job))
         return retry_wait_ms(&job->retry);
-    bool due = !job->judged && (!job->judged_ms || clock_mono_ms() - job->judged_ms >= JUDGE_AGAIN_MS);
-    int wait_ms = due && !judge(job) ? -1 : JUDGE_AGAIN_MS;
+    if (due_for_verdict(job))
+        judge(job);
+    int wait_ms = JUDGE_REFUSED_MS;
     if (job->redis && job->judged)
         wait_ms = redis_sweep(job);
     if (job->redis)

@@ -1,4 +1,5 @@
-/* Whether a Redis may take part: version, role, eviction, library; and the fence against what processes of dead epochs still send. */
+/* Whether a Redis may take part: version, role, eviction, library; and the fence against what processes of dead epochs still
+ * send. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -54,7 +54,8 @@ static void add_open(void *arg, const struct xa_decision *d, enum xa_owner owner
     list->at[list->n++] = *d;
 }
 
-static void say_open(const struct walk *w, const struct xa_decision *d, const char *bqual, const char *where, bool redis, const char *why)
+static void say_open(const struct walk *w, const struct xa_decision *d, const char *bqual, const char *where, bool redis,
+                     const char *why)
 {
     struct resolver_in_doubt out = {.gtrid = d->gtrid.text,
                                     .bqual = bqual,

@@ -9,18 +9,11 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "proxy/resolver/impl.h"
+#include "proxy/resolver/rows.h"
 #include "xa/recovery.h"
 #include "xa/verdict.h"
 #include "xa/xid.h"
 
-struct row { /* of XA RECOVER; names are heap copies with a NUL behind */
-    uint64_t format_id;
-    struct slice gtrid, bqual;
-};
-struct rows {
-    struct row *at;
-    size_t n, cap;
-};
 struct open_branch { /* the log says commit; the resolver's */
     struct xa_gtrid gtrid;
     struct xa_bqual bqual;
@@ -82,73 +75,12 @@ static void collect_open(struct sweep *s)
 
 /* --- lists ---------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t number_of(struct slice s)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%.*s", (int)s.len, s.at ? (const char *)s.at : "");
-    return strtoull(text, NULL, 10);
-}
-
-static struct slice copy_of(struct slice s)
-{
-    return (struct slice){(const uint8_t *)slice_dup(s), s.len};
-}
-
-/* formatID, gtrid_length, bqual_length, data */
-static void on_row(void *arg, const struct slice *value, unsigned n)
-{
-    struct rows *rows = arg;
-    if (n < 4 || !value[3].at)
-        return;
-    struct cursor data = cursor_make(value[3].at, value[3].len);
-    struct slice gtrid = cursor_bytes(&data, number_of(value[1])), bqual = cursor_bytes(&data, number_of(value[2]));
-    if (!cursor_done(&data))
-        return; /* not a list that we understand: such a row is nobody's we know */
-    if (rows->n == rows->cap) {
-        rows->cap = rows->cap ? 2 * rows->cap : 16;
-        rows->at = realloc(rows->at, rows->cap * sizeof *rows->at);
-        CHECK(rows->at);
-    }
-    rows->at[rows->n++] = (struct row){number_of(value[0]), copy_of(gtrid), copy_of(bqual)};
-}
-
-static int compare(struct slice a, struct slice b)
-{
-    int order = memcmp(a.at, b.at, a.len < b.len ? a.len : b.len);
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static int compare_rows(const void *a, const void *b)
-{
-    const struct row *x = a, *y = b;
-    int order = compare(x->gtrid, y->gtrid);
-    return order ? order : compare(x->bqual, y->bqual);
-}
-
 static bool list(struct sweep *s, struct rows *out)
 {
-    if (server_ask(s->job->server, "XA RECOVER", on_row, out)) {
-        s->lost = server_lost(s->job->server);
-        return false;
-    }
-    if (out->n)
-        qsort(out->at, out->n, sizeof *out->at, compare_rows);
-    return true;
-}
-
-static bool has_row(const struct rows *rows, struct slice gtrid, struct slice bqual)
-{
-    struct row key = {.gtrid = gtrid, .bqual = bqual};
-    return rows->n && bsearch(&key, rows->at, rows->n, sizeof *rows->at, compare_rows);
-}
-
-static void free_rows(struct rows *rows)
-{
-    for (size_t i = 0; i < rows->n; i++) {
-        free((void *)(uintptr_t)rows->at[i].gtrid.at);
-        free((void *)(uintptr_t)rows->at[i].bqual.at);
-    }
-    free(rows->at);
+    if (rows_list(out, s->job->server))
+        return true;
+    s->lost = server_lost(s->job->server);
+    return false;
 }
 
 /* --- settling ------------------------------------------------------------------------------------------------------------- */
@@ -263,7 +195,7 @@ static enum xa_fate fate_of(struct sweep *s, const struct row *r)
                                     .judged = is_judged,
                                     .adopted = is_adopted,
                                     .arg = s,
-                                    .seen_before = has_row(&s->first, r->gtrid, r->bqual)};
+                                    .seen_before = rows_have(&s->first, r->gtrid, r->bqual)};
     enum xa_fate fate = xa_recovery_fate(&view, &(struct xa_recovered){r->format_id, r->gtrid, r->bqual});
     /* Its commit is remembered although it is settled: it came back with a server's crash. */
     if (fate == XA_FATE_ROLLBACK && journal_decided(j, (const char *)r->gtrid.at))
@@ -298,7 +230,7 @@ static void judge_row(struct sweep *s, const struct row *r)
         break;
     case XA_FATE_WAIT:
         row->quiet = true;
-        s->young = s->young || !has_row(&s->first, r->gtrid, r->bqual);
+        s->young = s->young || !rows_have(&s->first, r->gtrid, r->bqual);
         break;
     case XA_FATE_FOREIGN:
         row->foreign = true;
@@ -380,7 +312,7 @@ static bool look(struct sweep *s)
 
 static void judge_open(struct sweep *s, const struct open_branch *o)
 {
-    bool listed = has_row(&s->second, slice_of_text(o->gtrid.text), slice_of_text(o->bqual.text));
+    bool listed = rows_have(&s->second, slice_of_text(o->gtrid.text), slice_of_text(o->bqual.text));
     if (!listed && !is_heuristic(s, o))
         judge_absent(s, o);
 }
@@ -466,8 +398,8 @@ int backend_sweep(struct backend_job *job)
     job->resolver->count.sweeps++;
     int wait_ms = sweep(&s);
     free(s.open);
-    free_rows(&s.first);
-    free_rows(&s.second);
+    rows_fini(&s.first);
+    rows_fini(&s.second);
     live_set_fini(&s.live);
     picture_fini(&s.seen);
     return wait_ms;
