@@ -40,6 +40,12 @@ class World(xatest.World):
         self.lines.close()
 
 
+def kind_of(error):
+    """An error's code and text without what differs from one to the next."""
+    code, text = (*error.args, "")[:2] if error.args else ("", str(error))
+    return f"{code} {re.sub(r'xap1:[^ )]*', 'GTRID', str(text))}"[:150]
+
+
 class Ledger:
     """What the clients were told, by number of the transaction; each number belongs to one kind of transaction."""
 
@@ -59,8 +65,7 @@ class Ledger:
         with self.lock:
             self.told[outcome].add(number)
             if error is not None:
-                self.errors[" ".join([type(error).__name__, *(re.sub(r"[0-9a-f]{2,}|\d", "#", str(a)) if isinstance(a, str) else str(a)
-                                                             for a in error.args)])[:150]] += 1
+                self.errors[kind_of(error)] += 1
 
     def of(self, kind, outcome):
         return {number for number in self.told[outcome] if self.kind[number] == kind}
@@ -222,7 +227,7 @@ class Gauge(threading.Thread):
         self.world, self.stop = world, stop
         self.lock = threading.Lock()
         self.up = dict.fromkeys([*world.server, "cache", "proxy"], time.monotonic())  # since when; None = it is not
-        self.since, self.age, self.ages, self.oldest = {}, {}, [], None
+        self.since, self.age, self.ages, self.oldest = {}, {}, [], (0, None)
 
     def is_down(self, *names):
         with self.lock:
@@ -259,7 +264,7 @@ class Gauge(threading.Thread):
         del self.since[key]
         age = self.age.pop(key, None)
         if age is not None:
-            self.oldest = max(self.oldest or (0, None), (age, key))
+            self.oldest = max(self.oldest, (age, key), key=lambda one: one[0])
             self.ages.append(age)
 
 
@@ -273,6 +278,8 @@ class Weather:
 
     def strike(self):
         """One blow. Now and then it is calm afterwards for longer than anything may be in doubt."""
+        for name, part in self.parts.items():
+            assert part.alive(), f"{name} died by itself:\n{part.log_tail(60)}"
         kinds = {self.kill: 8, self.kill_two: 3, self.pause: 2, self.sever: 2, self.cut: 2, self.silence: 2, self.tear: 1}
         kind = self.random.choices(list(kinds), kinds.values())[0]
         kind()

@@ -152,6 +152,7 @@ class BackendCertificate(unittest.TestCase):
 
     def world_with(self, kind):
         world = xatest.World()
+        world.judged = False
         self.addCleanup(world.wipe)
         world.server["s1"].tls_options = lambda: [f"--ssl-ca={world.certs}/ca.crt", f"--ssl-cert={world.certs}/{kind}.crt",
                                                   f"--ssl-key={world.certs}/{kind}.key"]
