@@ -178,7 +178,12 @@ class SqlServer(Process):
                 f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
                 f"--pid-file={self.path('server.pid')}", "--skip-name-resolve", f"--server-id={self.port}",
                 "--max-connections=400", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=1",
-                "--secure-file-priv=", *self.tls_options(), *self.options]
+                "--secure-file-priv=", self.own_tmpdir(), *self.tls_options(), *self.options]
+
+    def own_tmpdir(self):
+        """A server that starts removes what looks like temporary tables in its tmpdir: it must not be another one's."""
+        os.makedirs(self.path("tmp"), exist_ok=True)
+        return f"--tmpdir={self.path('tmp')}"
 
     def start(self, wait=True):
         """Starts on its data, made from the run's template at the first time; returns when it answers, unless told not to."""
@@ -271,7 +276,7 @@ class MariaDB(SqlServer):
             raise Skip("MariaDB is not installed: apt-get install mariadb-server")
         return ["mariadb-install-db", "--no-defaults", "--user=root" if os.getuid() == 0 else f"--user={os.getuid()}",
                 f"--datadir={self.path('data')}", "--auth-root-authentication-method=normal", "--skip-test-db",
-                "--innodb-log-file-size=16M", "--innodb-use-native-aio=0"]
+                "--innodb-log-file-size=16M", "--innodb-use-native-aio=0", self.own_tmpdir()]
 
     def start(self, wait=True):
         time.sleep(max(0.0, 1.0 - max(0.0, self.crashed_ago_s())))
@@ -312,7 +317,7 @@ class MySQL(SqlServer):
         if not os.path.exists(self.rootfs + "/usr/sbin/mysqld"):
             install_mysql()
         return [*self.base_argv(), "--user=root" if os.getuid() == 0 else f"--user={os.getuid()}",
-                f"--datadir={self.path('data')}", "--innodb-redo-log-capacity=16M", "--initialize-insecure"]
+                f"--datadir={self.path('data')}", "--innodb-redo-log-capacity=16M", self.own_tmpdir(), "--initialize-insecure"]
 
     def resolver_account(self):
         user, password = RESOLVER
