@@ -259,6 +259,7 @@ static void describe(const struct session_tx *tx, struct xa_decision *d)
 
 static void on_decision_durable(struct session_tx *tx)
 {
+    (void)FAILPOINT(decided);
     tx_event(tx, &(struct xa_event){.kind = XA_EVENT_DURABLE, .branch = XA_NO_BRANCH});
 }
 
