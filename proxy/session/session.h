@@ -51,6 +51,7 @@ struct session_server {
 struct session_setting {
     char name[SQL_NAME_SIZE + 1]; /* with the @ of a user variable */
     char *text; /* "SET ..." without the SET */
+    size_t len;
     uint64_t generation;
 };
 
@@ -142,6 +143,7 @@ struct session {
     int last_server;                /* where SHOW WARNINGS, LAST_INSERT_ID() look */
     struct session_setting *settings;
     unsigned n_settings;
+    size_t settings_bytes; /* of their texts */
     uint64_t settings_generation;
     char pinned_why[128]; /* state that cannot follow to another server; "" = none */
     int pinned_server;

@@ -14,12 +14,23 @@ struct set_plan {
     int autocommit;         /* -1: not named */
     bool one_shot;          /* SET TRANSACTION, or a transaction_... without scope: for the next transaction */
     bool mode;              /* sql_mode is named: how statements are read changes */
+    unsigned n;             /* assignments */
     bool failed;            /* the error was answered */
 };
+
+#define SETTINGS_MAX 1024 /* names a session, and assignments a statement: each is compared with each */
 
 static void forget_setting(struct session_setting *setting)
 {
     free(setting->text);
+}
+
+static struct session_setting *find_setting(const struct session *s, const char *name)
+{
+    for (unsigned i = 0; i < s->n_settings; i++)
+        if (!strcmp(s->settings[i].name, name))
+            return &s->settings[i];
+    return NULL;
 }
 
 void variables_free(struct session *s)
@@ -30,16 +41,14 @@ void variables_free(struct session *s)
     s->settings = NULL;
     s->n_settings = 0;
     s->settings_generation = 0;
+    s->settings_bytes = 0;
     free(s->sql_mode);
     s->sql_mode = NULL;
 }
 
 static void remember(struct session *s, const char *name, const char *text)
 {
-    struct session_setting *found = NULL;
-    for (unsigned i = 0; i < s->n_settings && !found; i++)
-        if (!strcmp(s->settings[i].name, name))
-            found = &s->settings[i];
+    struct session_setting *found = find_setting(s, name);
     if (!found) {
         found = realloc(s->settings, (s->n_settings + 1) * sizeof *found);
         CHECK(found);
@@ -48,9 +57,12 @@ static void remember(struct session *s, const char *name, const char *text)
         *found = (struct session_setting){.text = NULL};
         snprintf(found->name, sizeof found->name, "%s", name);
     }
+    s->settings_bytes -= found->len;
     free(found->text);
     found->text = strdup(text);
     CHECK(found->text);
+    found->len = strlen(text);
+    s->settings_bytes += found->len;
     found->generation = ++s->settings_generation;
 }
 
@@ -182,6 +194,17 @@ static void plan_autocommit(struct session *s, struct set_plan *plan, const stru
         fail(s, plan, 1231, "42000", "Variable 'autocommit' can't be set to this value: the proxy takes 0, 1, ON and OFF");
 }
 
+/* What follows the session is kept, looked through at each SET and sent again to each new server. */
+static bool has_room(const struct session *s, struct set_plan *plan, const struct sql_set *set)
+{
+    char name[SQL_NAME_SIZE + 1];
+    setting_name(set, name, sizeof name);
+    const struct session_setting *known = find_setting(s, name);
+    size_t others = s->settings_bytes - (known ? known->len : 0);
+    return plan->n++ < SETTINGS_MAX && (known || s->n_settings < SETTINGS_MAX) &&
+           others + buf_len(&plan->text) + set->value.len <= (size_t)s->world->config->max_packet;
+}
+
 static void plan_one(struct session *s, struct set_plan *plan, const struct sql_set *set)
 {
     bool session_scope = set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT;
@@ -207,6 +230,10 @@ static void plan_one(struct session *s, struct set_plan *plan, const struct sql_
         plan->one_shot = true;
         snprintf(s->one_shot, sizeof s->one_shot, "SET @@%.30s=%.*s", set->name, (int)(set->value.len < 40 ? set->value.len : 40),
                  (const char *)set->value.at);
+        return;
+    }
+    if (!has_room(s, plan, set)) {
+        fail(s, plan, 1235, "42000", "too many variables, or too long ones, to follow the session from server to server");
         return;
     }
     if (buf_len(&plan->text))
