@@ -47,6 +47,13 @@ static uint16_t status_for_client(const struct session *s, uint16_t server_statu
     return (uint16_t)((server_status & passed) | session_status(s));
 }
 
+/* What a server says before it has run on: behind each result of a procedure comes at least its OK. Some clients take MORE_RESULTS from
+ * here only (libmariadb, with servers that are not MariaDB's). */
+static uint16_t status_of_columns(const struct session *s)
+{
+    return session_status(s) | (statement_is_call(s) ? WIRE_STATUS_MORE_RESULTS : 0);
+}
+
 static uint32_t caps_of_target(struct session *s)
 {
     return target_conn(s)->caps;
@@ -163,8 +170,8 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
         relay_column(s, part, offset, frame_len);
         break;
     case WIRE_PACKET_ROW:
-        if (!offset)
-            close_columns(s, session_status(s));
+        if (!offset && s->relay.columns_open)
+            close_columns(s, status_of_columns(s));
         relay_raw(s, part, offset, frame_len);
         break;
     default:

@@ -50,10 +50,13 @@ static int64_t phase_limit_ms(const struct session *s, enum session_phase phase)
         return 0;
     if (phase != SESSION_IDLE)
         return c->write_timeout_ms;
-    int64_t limit_s = s->tx && (!c->idle_timeout_s || c->transaction_timeout_s < c->idle_timeout_s) && c->transaction_timeout_s
-                          ? c->transaction_timeout_s
-                          : c->idle_timeout_s;
-    return limit_s * 1000;
+    int64_t idle_ms = (int64_t)c->idle_timeout_s * 1000;
+    if (!s->tx || !c->transaction_timeout_s)
+        return idle_ms;
+    int64_t left_ms = s->tx->began_ms + (int64_t)c->transaction_timeout_s * 1000 - s->since_ms;
+    if (left_ms < 1)
+        left_ms = 1;
+    return idle_ms && idle_ms < left_ms ? idle_ms : left_ms;
 }
 
 void session_enter(struct session *s, enum session_phase phase, const char *why)

@@ -10,6 +10,13 @@
 
 /* --- routing ---------------------------------------------------------------------------------------------------- */
 
+bool statement_is_call(const struct session *s)
+{
+    struct sql_tokens in;
+    sql_tokens_init(&in, s->statement.text, s->ansi_quotes, s->no_backslash_escapes);
+    return sql_accept_word(&in, "CALL");
+}
+
 static bool is_resource(void *arg, const char *name)
 {
     const struct session *s = arg;

@@ -17,6 +17,7 @@ struct session_tx *tx_open(struct session *s)
     CHECK(tx);
     tx->session = s;
     tx->worker = s->worker;
+    tx->began_ms = net_loop_now_ms(s->worker->loop);
     tx->local_server = -1;
     list_init(&tx->savepoints);
     list_init(&tx->wait_link);

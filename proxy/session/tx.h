@@ -44,6 +44,7 @@ struct session_tx {
     struct xa_gtrid gtrid;
     struct journal_live live;
     struct xa_tx machine;
+    int64_t began_ms;         /* on the loop's clock */
     bool begun;               /* BEGIN was said; else autocommit is off */
     bool read_only, read_write;
     char characteristics[128]; /* SET TRANSACTION before the branches; "" = none */
@@ -58,7 +59,6 @@ struct session_tx {
     struct list wait_link;    /* worker's waiting list */
     wal_pos durable_at;
     void (*on_durable)(struct session_tx *tx);
-    int64_t started_ms;
     struct list events;               /* raised while actions are performed */
     bool stepping;
     void (*then)(struct session *s);  /* the answer, after the step that brought it */

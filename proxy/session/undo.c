@@ -106,13 +106,12 @@ static void on_kill_reply(struct redis_call *call, enum redis_result result, con
     undo_feed(res, &(struct comp_event){.kind = killed ? COMP_EVENT_KILLED : COMP_EVENT_KILL_FAILED});
 }
 
-static void send_call(struct session_resource *res, struct comp_argv *argv)
+static void send_call(struct session_resource *res, const struct comp_argv *argv)
 {
     uint64_t old_client = res->call.client_id;
     res->call = (struct redis_call){.resource = res->index, .on_reply = on_reply, .client_id = old_client};
     res->calling = true;
     redis_send(res->tx->worker->redis, &res->call, argv);
-    comp_argv_fini(argv);
 }
 
 /* Crash points stand behind the kernel's acceptance of the bytes; without them everything leaves at the end of the turn. */
@@ -132,6 +131,7 @@ static void send_do(struct session_resource *res, uint32_t seq)
     origin_of(res, &who);
     comp_call_do(&argv, &who, seq, &limits, &s->redis->args.command, &s->redis->use);
     send_call(res, &argv);
+    comp_argv_fini(&argv);
     SENT(res, redis_sent);
 }
 
@@ -145,13 +145,69 @@ static void send_kill(struct session_resource *res)
     comp_argv_fini(&argv);
 }
 
+/* --- the vote, and what makes it durable --- */
+
+/* WAIT says how many replicas have it; WAITAOF in how many files it is, here and there. */
+static bool is_durable(const struct session_resource *res, const struct redisReply *reply)
+{
+    int64_t wanted = config_of(res)->durability_replicas;
+    if (config_of(res)->durability == CONFIG_DURABILITY_WAIT)
+        return redis_reply_kind(reply) == REDIS_INTEGER && redis_reply_integer(reply) >= wanted;
+    for (size_t i = 0; i < 2 && redis_reply_count(reply) == 2; i++)
+        if (redis_reply_kind(redis_reply_at(reply, i)) != REDIS_INTEGER)
+            return false;
+    return redis_reply_count(reply) == 2 && redis_reply_integer(redis_reply_at(reply, 0)) >= 1 &&
+           redis_reply_integer(redis_reply_at(reply, 1)) >= wanted;
+}
+
+static void on_durable_vote(struct redis_call *call, enum redis_result result, const struct redisReply *reply, const char *why)
+{
+    struct session_resource *res = CONTAINER_OF(call, struct session_resource, call);
+    struct comp_event event = {.kind = result == REDIS_REPLIED ? COMP_EVENT_REPLIED : COMP_EVENT_LOST};
+    res->calling = false;
+    if (result != REDIS_REPLIED)
+        snprintf(res->why, sizeof res->why, "%s", why);
+    else if (redis_reply_kind(call->first) == REDIS_ERROR)
+        event.reply = comp_reply_of_error(redis_reply_bytes(call->first));
+    else if (!is_durable(res, reply))
+        event.reply = COMP_REPLY_NOT_NOW;
+    if (event.reply == COMP_REPLY_NOT_NOW)
+        log_warn("redis_not_durable", "gtrid=%s resource=%s wanted=%d", res->tx->gtrid.text, config_of(res)->name,
+                 config_of(res)->durability_replicas);
+    undo_feed(res, &event);
+}
+
+static void send_durable_vote(struct session_resource *res, const struct comp_argv *vote)
+{
+    const struct config_redis *c = config_of(res);
+    struct comp_argv wait = {0};
+    if (c->durability == CONFIG_DURABILITY_WAITAOF) {
+        comp_argv_text(&wait, "WAITAOF");
+        comp_argv_number(&wait, 1);
+    } else {
+        comp_argv_text(&wait, "WAIT");
+    }
+    comp_argv_number(&wait, c->durability_replicas);
+    comp_argv_number(&wait, c->durability_timeout_ms);
+    int64_t deadline_ms = net_loop_now_ms(res->tx->worker->loop) + c->timeout_ms + c->durability_timeout_ms;
+    res->call = (struct redis_call){.resource = res->index, .deadline_ms = deadline_ms, .on_reply = on_durable_vote};
+    res->calling = true;
+    redis_send_pair(res->tx->worker->redis, &res->call, vote, &wait);
+    comp_argv_fini(&wait);
+}
+
 static void send_vote(struct session_resource *res)
 {
+    bool durable = config_of(res)->durability != CONFIG_DURABILITY_NONE;
     struct comp_origin who;
     struct comp_argv argv = {0};
     origin_of(res, &who);
-    comp_call_vote(&argv, &who, &res->machine.acked, res->machine.last, false);
-    send_call(res, &argv);
+    comp_call_vote(&argv, &who, &res->machine.acked, res->machine.last, durable);
+    if (durable)
+        send_durable_vote(res, &argv);
+    else
+        send_call(res, &argv);
+    comp_argv_fini(&argv);
 }
 
 static void send_end(struct session_resource *res, struct comp_end end)
@@ -162,6 +218,7 @@ static void send_end(struct session_resource *res, struct comp_end end)
     end.force = config_of(res)->dirty == CONFIG_DIRTY_FORCE;
     comp_call_end(&argv, &who, &end);
     send_call(res, &argv);
+    comp_argv_fini(&argv);
     if (end.mode == COMP_END_PARTIAL)
         SENT(res, redis_sent);
     else
