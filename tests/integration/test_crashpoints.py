@@ -112,7 +112,8 @@ RECOVERIES = [lambda: Recovery("all_votes:1:crash", False), lambda: Recovery("co
 SCENARIOS = {
     "accept": [Commit], "auth_ok": [Commit], "xa_start_sent": [Commit], "stmt_sent": [Commit], "touch_before_write": [Commit],
     "touch_durable": [Commit], "redis_sent": [Commit], "redis_replied": [Commit], "end_prepare_sent": [Commit],
-    "vote_in": [Commit], "all_votes": [Commit], "log_appended": [Commit], "log_written": [Commit], "log_synced": [Commit], "decided": [Commit],
+    "vote_in": [Commit], "all_votes": [Commit], "log_appended": [Commit], "log_written": [Commit], "log_synced": [Commit],
+    "decided": [Commit],
     "before_ack": [Commit], "after_ack": [Commit], "commit_sent": [Commit], "commit_in": [Commit], "all_in": [Commit],
     "journal_closed": [Commit], "rollback_sent": [Rollback], "one_phase_sent": [OneServer], "undo_sent": [Commit, Rollback],
     "undo_replied": [Commit, Rollback], "recovery_epoch": RECOVERIES, "recovery_read": RECOVERIES,
