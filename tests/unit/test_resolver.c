@@ -184,9 +184,13 @@ static void test_given_up_connection_is_ended(void)
 
 static void test_strangers_connection_is_spared(void)
 {
-    struct server *s = side_root();
+    struct server *s = side_root(), *later = side_app();
     side_open();
     struct xa_connection c = {.backend = "one", .account = "nobody", .connection_id = server_connection_id(s)};
+    wal_wait(journal_wal(side_journal), journal_connection_opened(side_journal, &c));
+    /* our account too, but the server has begun anew since: its ids begin anew as well */
+    c = (struct xa_connection){
+        .backend = "one", .account = "app", .connection_id = server_connection_id(later), .server_start_s = 1000};
     wal_wait(journal_wal(side_journal), journal_connection_opened(side_journal, &c));
     side_end();
 
@@ -194,8 +198,10 @@ static void test_strangers_connection_is_spared(void)
     side_run();
     CU_ASSERT(SIDE_WAIT(journal_old_connections(side_journal, "one", &c, 1) == 0, 3000));
     CU_ASSERT_EQUAL(side_counters().kills, 0);
-    side_sql(s, "SELECT 1");
+    CU_ASSERT_EQUAL(server_ask(s, "SELECT 1", NULL, NULL), 0);
+    CU_ASSERT_EQUAL(server_ask(later, "SELECT 1", NULL, NULL), 0);
     server_close(s);
+    server_close(later);
     side_end();
 }
 
