@@ -11,7 +11,6 @@
 #include "compensate/journal.h"
 #include "compensate/replay.h"
 #include "compensate/slot.h"
-#include "compensate/touch.h"
 
 static struct slice text(const char *s)
 {
@@ -268,28 +267,6 @@ static void recovery_judges_what_it_finds(void)
     CU_ASSERT_EQUAL(comp_replay_fate(&view, &row), COMP_FATE_NOTHING);
 }
 
-static void count_touched(void *arg, unsigned resource, uint16_t slot)
-{
-    *(unsigned *)arg += resource * 100 + slot + 1;
-}
-
-static void a_slot_is_touched_once_and_waited_for(void)
-{
-    struct comp_touch_set *set = comp_touch_new(2);
-    uint64_t pos;
-    unsigned sum = 0;
-    CU_ASSERT_EQUAL(comp_touch_ask(set, 1, 0, 1000, &pos), COMP_TOUCH_APPEND);
-    comp_touch_appended(set, 1, 0, 500);
-    comp_touch_appended(set, 1, 0, 700);
-    CU_ASSERT_EQUAL(comp_touch_ask(set, 1, 0, 499, &pos), COMP_TOUCH_WAIT);
-    CU_ASSERT_EQUAL(pos, 500);
-    CU_ASSERT_EQUAL(comp_touch_ask(set, 1, 0, 500, &pos), COMP_TOUCH_DURABLE);
-    CU_ASSERT_EQUAL(comp_touch_ask(set, 0, 0, 1000, &pos), COMP_TOUCH_APPEND);
-    comp_touch_each(set, count_touched, &sum);
-    CU_ASSERT_EQUAL(sum, 101);
-    comp_touch_free(set);
-}
-
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -302,7 +279,6 @@ int main(void)
         {"seqs are an exact set", seqs_are_an_exact_set},
         {"records come back as written, and no part of one is taken", records_come_back_as_written_and_no_part_of_one_is_taken},
         {"recovery judges what it finds", recovery_judges_what_it_finds},
-        {"a slot is touched once and waited for", a_slot_is_touched_once_and_waited_for},
         {NULL, NULL},
     };
     return unit_main("comp", tests);
