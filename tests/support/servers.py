@@ -16,6 +16,7 @@ import pymysql
 import redis
 
 PEERS = os.environ.get("XAPROXY_PEERS", "/opt/peers")
+ROOTFS = os.path.join(PEERS, "xaproxy-sid")
 ROOT_PASSWORD = ""
 RESOLVER = ("xap_resolver", "resolver-secret")
 START_LIMIT_S = 90
@@ -296,7 +297,7 @@ class MySQL(SqlServer):
 
     @property
     def rootfs(self):
-        return os.path.join(PEERS, "sid")
+        return ROOTFS
 
     def rootfs_argv(self, program):
         libraries = f"{self.rootfs}/usr/lib/x86_64-linux-gnu"
@@ -344,12 +345,13 @@ def debian_mirror():
 
 def install_mysql():
     """Makes the rootfs that MySQL runs from. Debian has MySQL in sid only, and its libraries are newer than stable's."""
-    target = os.path.join(PEERS, "sid")
+    target, made_of = ROOTFS, ROOTFS + "/etc/made-of"
     os.makedirs(PEERS, exist_ok=True)
     with open(os.path.join(PEERS, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.exists(target + "/usr/sbin/mysqld"):
-            return
+        with contextlib.suppress(FileNotFoundError), open(made_of, encoding="ascii") as f:
+            if f.read() == ROOTFS_PACKAGES:
+                return
         mirror = debian_mirror()
         if not mirror:
             raise Skip("no Debian mirror is configured: no MySQL")
@@ -367,6 +369,8 @@ def install_mysql():
         if os.path.isdir(target):
             shutil.rmtree(target)
         os.rename(target + ".tmp", target)
+        with open(made_of, "w", encoding="ascii") as f:
+            f.write(ROOTFS_PACKAGES)
 
 
 class Redis(Process):
