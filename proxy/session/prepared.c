@@ -5,29 +5,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/session/session.h"
-#include "proxy/session/tx.h"
+#include "proxy/session/prepared.h"
 
 #define PREPARED_MAX 16382 /* as max_prepared_stmt_count of servers */
-
-struct session_statement {
-    uint32_t id; /* the client's */
-    char *text;
-    struct sql_statement parsed; /* its slices point into text */
-    int backend;                 /* -1: the proxy's own */
-    char schema[SQL_NAME_SIZE];  /* the default schema of its PREPARE, which its names are bound to */
-    struct backend_conn *conn;   /* where it is prepared; NULL: nowhere now */
-    uint64_t generation;
-    uint32_t backend_id;
-    bool types_there;            /* the server has the types of the parameters */
-    bool cursor_there;           /* an EXECUTE left a cursor open */
-    unsigned n_params, n_columns;
-    struct buf types;            /* 2 bytes a parameter, of the last EXECUTE that sent them */
-    bool long_sent;              /* SEND_LONG_DATA went to the server since the last EXECUTE */
-    bool long_lost;              /* or to one that did not have the statement any more */
-    struct buf *long_data;       /* the proxy's own statements: by parameter */
-    bool *long_given;
-};
 
 /* --- the table ---------------------------------------------------------------------------------------------------------- */
 
@@ -42,7 +22,7 @@ static void free_statement(struct session_statement *ps)
     free(ps);
 }
 
-static struct session_statement *find(const struct session *s, uint32_t id)
+struct session_statement *prepared_find(const struct session *s, uint32_t id)
 {
     return id && id <= s->n_prepared ? s->prepared[id - 1] : NULL;
 }
@@ -160,7 +140,7 @@ static void on_prepared(struct session *s, const struct backend_outcome *outcome
     session_next(s);
 }
 
-static void prepare_payload(const struct session_statement *ps, struct buf *payload)
+void prepared_payload(const struct session_statement *ps, struct buf *payload)
 {
     buf_u8(payload, WIRE_COM_STMT_PREPARE);
     buf_append(payload, ps->parsed.text.at, ps->parsed.text.len);
@@ -173,7 +153,7 @@ static void send_prepare(struct session *s)
         answer_no_room(s);
         return;
     }
-    prepare_payload(s->preparing, &payload);
+    prepared_payload(s->preparing, &payload);
     relay_send(s, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), on_prepared);
     buf_fini(&payload);
 }
@@ -221,173 +201,25 @@ void prepared_prepare(struct session *s, struct slice text)
     target_prepare(s, backend, false, send_prepare);
 }
 
-/* --- EXECUTE ------------------------------------------------------------------------------------------------------------- */
+/* --- what other commands say of a statement --------------------------------------------------------------------------------- */
 
-static void no_such_statement(struct session *s, uint32_t id, const char *what)
+void prepared_no_such(struct session *s, uint32_t id, const char *what)
 {
     session_answer_error(s, 1243, "HY000", "Unknown prepared statement handler (%u) given to %s", id, what);
 }
 
-static void execute_own(struct session *s, struct session_statement *ps, const struct wire_execute *e)
-{
-    if (ps->parsed.kind != SQL_REDIS_CALL) {
-        statement_start_prepared(s);
-        return;
-    }
-    struct wire_param *params = calloc(ps->n_params + 1, sizeof *params);
-    struct slice *given = calloc(ps->n_params + 1, sizeof *given);
-    struct buf scratch = {0};
-    CHECK(params && given);
-    for (unsigned i = 0; i < ps->n_params; i++)
-        if (ps->long_given[i])
-            given[i] = (struct slice){(const uint8_t *)buf_cstr(&ps->long_data[i]), buf_len(&ps->long_data[i])};
-    struct slice types = {buf_at(&ps->types), buf_len(&ps->types)};
-    if (tx_refuses(s))
-        ;
-    else if (wire_params_read(e, types, given, ps->n_params, params, &scratch))
-        redis_call_begin(s, params, ps->n_params);
-    else
-        session_answer_error(s, 1210, "HY000", "Incorrect arguments to EXECUTE");
-    free(params);
-    free(given);
-    buf_fini(&scratch);
-}
-
-static bool take_types(struct session_statement *ps, const struct wire_execute *e)
-{
-    if (e->types_sent) {
-        buf_clear(&ps->types);
-        buf_append(&ps->types, e->types.at, e->types.len);
-    }
-    return buf_len(&ps->types) == 2 * (size_t)ps->n_params;
-}
-
-void prepared_execute(struct session *s)
-{
-    struct slice payload = {buf_at(&s->command), buf_len(&s->command)};
-    struct cursor c = cursor_make(payload.at, payload.len);
-    cursor_skip(&c, 1);
-    uint32_t id = cursor_u32le(&c);
-    struct session_statement *ps = find(s, id);
-    struct wire_execute e;
-    if (!ps) {
-        no_such_statement(s, id, "mysqld_stmt_execute");
-        return;
-    }
-    if (!wire_execute_read(payload, ps->n_params, &e) || (ps->n_params && !take_types(ps, &e))) {
-        session_answer_error(s, 1210, "HY000", "Incorrect arguments to EXECUTE");
-        return;
-    }
-    s->binary = true;
-    s->statement = ps->parsed;
-    if (ps->backend < 0) {
-        execute_own(s, ps, &e);
-        return;
-    }
-    s->executing = ps;
-    statement_start_prepared(s);
-}
-
-int prepared_backend(const struct session *s)
-{
-    return s->executing->backend;
-}
-
-static void send_execute(struct session *s)
-{
-    struct session_statement *ps = s->executing;
-    struct slice command = {buf_at(&s->command), buf_len(&s->command)};
-    struct wire_execute e;
-    struct buf payload = {0};
-    enum wire_response_kind kind = WIRE_RESPONSE_QUERY;
-    CHECK(wire_execute_read(command, ps->n_params, &e));
-    if (e.flags)
-        kind = WIRE_RESPONSE_CURSOR;
-    if (ps->n_params && !e.types_sent && !ps->types_there) {
-        wire_execute_write(&payload, &e, ps->backend_id, (struct slice){buf_at(&ps->types), buf_len(&ps->types)});
-    } else {
-        buf_append(&payload, command.at, command.len);
-        uint8_t *id = buf_at(&payload) + 1;
-        for (int i = 0; i < 4; i++)
-            id[i] = (uint8_t)(ps->backend_id >> (8 * i));
-    }
-    ps->types_there = true;
-    ps->cursor_there = e.flags;
-    bool first = s->target_in_tx && s->servers[s->target].branch < 0;
-    target_begin(s);
-    relay_send(s, kind, buf_at(&payload), buf_len(&payload), s->execute_done);
-    relay_sent(s, first);
-    buf_fini(&payload);
-}
-
-/* The answer to preparing it again on another connection: only its id is of interest. */
-static void on_again_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
-{
-    struct session *s = arg;
-    struct wire_prepare_ok ok;
-    (void)offset;
-    (void)frame_len;
-    if (kind == WIRE_PACKET_PREPARE_OK && s->executing && wire_prepare_ok_read(part, &ok)) {
-        s->executing->backend_id = ok.statement_id;
-        s->executing->conn = target_conn(s);
-        s->executing->generation = target_conn(s)->statement_generation;
-        s->executing->types_there = false;
-    }
-}
-
-static void on_again_done(void *arg, const struct backend_outcome *outcome)
-{
-    struct session *s = arg;
-    if (outcome->error)
-        session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
-    else
-        send_execute(s);
-}
-
-static const struct backend_sink again_sink = {.frame = on_again_frame, .done = on_again_done, .lost = target_on_lost};
-
-/* Its names are bound as they were, whatever the default schema is now; the next statement finds the schema changed. */
-static void send_again(struct session *s)
-{
-    struct session_statement *ps = s->executing;
-    struct backend_conn *conn = target_conn(s);
-    struct buf payload = {0};
-    if (*ps->schema && strcmp(ps->schema, conn->schema))
-        target_send_schema(s, ps->schema);
-    prepare_payload(ps, &payload);
-    backend_send(conn, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), &again_sink, s);
-    buf_fini(&payload);
-}
-
-static bool is_there(const struct session_statement *ps, const struct backend_conn *conn)
+bool prepared_is_there(const struct session_statement *ps, const struct backend_conn *conn)
 {
     return ps->conn == conn && ps->generation == conn->statement_generation;
 }
 
-void prepared_send(struct session *s, void (*on_done)(struct session *s, const struct backend_outcome *outcome))
+bool prepared_on_its_server(const struct session *s, const struct session_statement *ps)
 {
-    struct session_statement *ps = s->executing;
-    bool there = is_there(ps, target_conn(s)), incomplete = ps->long_lost || (ps->long_sent && !there);
-    s->execute_done = on_done;
-    ps->long_sent = ps->long_lost = false;
-    if (incomplete) /* the values that are missing in the command would be taken from those behind them */
-        session_answer_error(s, 2013, "HY000", "Lost connection to the server that had the long data of this statement: send them again");
-    else if (there)
-        send_execute(s);
-    else
-        send_again(s);
-}
-
-/* --- the small ones ---------------------------------------------------------------------------------------------------------- */
-
-static void on_plain_done(struct session *s, const struct backend_outcome *outcome)
-{
-    if (tx_note(s, outcome, false))
-        session_next(s);
+    return ps->backend >= 0 && s->servers[ps->backend].conn && prepared_is_there(ps, s->servers[ps->backend].conn);
 }
 
 /* The command as the client sent it, with the server's id in the place of ours. */
-static void patched_command(struct session *s, const struct session_statement *ps, struct buf *payload)
+void prepared_patch(struct session *s, const struct session_statement *ps, struct buf *payload)
 {
     buf_append(payload, buf_at(&s->command), buf_len(&s->command));
     uint8_t *id = buf_at(payload) + 1;
@@ -395,29 +227,13 @@ static void patched_command(struct session *s, const struct session_statement *p
         id[i] = (uint8_t)(ps->backend_id >> (8 * i));
 }
 
-static void relay_patched(struct session *s, struct session_statement *ps, enum wire_response_kind kind)
-{
-    struct buf payload = {0};
-    s->target = ps->backend;
-    s->target_in_tx = s->servers[ps->backend].branch >= 0;
-    s->start_failed = false;
-    patched_command(s, ps, &payload);
-    relay_send(s, kind, buf_at(&payload), buf_len(&payload), on_plain_done);
-    buf_fini(&payload);
-}
-
-static struct session_statement *of_command(struct session *s, uint32_t *id, bool *short_command)
+struct session_statement *prepared_of_command(struct session *s, uint32_t *id, bool *short_command)
 {
     struct cursor c = cursor_make(buf_at(&s->command), buf_len(&s->command));
     cursor_skip(&c, 1);
     *id = cursor_u32le(&c);
     *short_command = c.bad;
-    return c.bad ? NULL : find(s, *id);
-}
-
-static bool on_its_server(const struct session *s, const struct session_statement *ps)
-{
-    return ps->backend >= 0 && s->servers[ps->backend].conn && is_there(ps, s->servers[ps->backend].conn);
+    return c.bad ? NULL : prepared_find(s, *id);
 }
 
 static void keep_long_data(struct session *s, struct session_statement *ps)
@@ -435,12 +251,12 @@ void prepared_long_data(struct session *s)
 {
     uint32_t id;
     bool short_command;
-    struct session_statement *ps = of_command(s, &id, &short_command);
+    struct session_statement *ps = prepared_of_command(s, &id, &short_command);
     if (ps && ps->backend < 0)
         keep_long_data(s, ps);
-    else if (ps && on_its_server(s, ps)) {
+    else if (ps && prepared_on_its_server(s, ps)) {
         struct buf payload = {0};
-        patched_command(s, ps, &payload);
+        prepared_patch(s, ps, &payload);
         backend_send_silent(ps->conn, buf_at(&payload), buf_len(&payload));
         buf_fini(&payload);
         ps->long_sent = true;
@@ -452,11 +268,11 @@ void prepared_long_data(struct session *s)
 
 void prepared_close(struct session *s, uint32_t id)
 {
-    struct session_statement *ps = find(s, id);
+    struct session_statement *ps = prepared_find(s, id);
     if (ps) {
-        if (on_its_server(s, ps)) {
+        if (prepared_on_its_server(s, ps)) {
             struct buf payload = {0};
-            patched_command(s, ps, &payload);
+            prepared_patch(s, ps, &payload);
             backend_send_silent(ps->conn, buf_at(&payload), buf_len(&payload));
             buf_fini(&payload);
         }
@@ -479,27 +295,14 @@ void prepared_reset(struct session *s)
 {
     uint32_t id;
     bool short_command;
-    struct session_statement *ps = of_command(s, &id, &short_command);
+    struct session_statement *ps = prepared_of_command(s, &id, &short_command);
     if (!ps)
-        no_such_statement(s, id, "mysqld_stmt_reset");
+        prepared_no_such(s, id, "mysqld_stmt_reset");
     else {
         forget_long_data(ps);
-        if (on_its_server(s, ps))
-            relay_patched(s, ps, WIRE_RESPONSE_SIMPLE);
+        if (prepared_on_its_server(s, ps))
+            prepared_relay(s, ps, WIRE_RESPONSE_SIMPLE);
         else
             session_answer_ok(s);
     }
-}
-
-void prepared_fetch(struct session *s)
-{
-    uint32_t id;
-    bool short_command;
-    struct session_statement *ps = of_command(s, &id, &short_command);
-    if (!ps)
-        no_such_statement(s, id, "mysqld_stmt_fetch");
-    else if (!on_its_server(s, ps) || !ps->cursor_there)
-        session_answer_error(s, 1421, "HY000", "The statement (%u) has no open cursor.", id);
-    else
-        relay_patched(s, ps, WIRE_RESPONSE_FETCH);
 }

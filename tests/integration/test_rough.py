@@ -266,3 +266,27 @@ class Rough(xatest.Case):
         self.world.server["s2"].start()
         self.world.settle()
         self.assertEqual(self.execute(self.prepare("SELECT 1"))._data[:1], b"\x01")
+
+
+class Durable(xatest.Case):
+    """A vote that waits for a replica: without one there is no commit, with one it has what was committed."""
+
+    world_options = {"redis_options": "durability = wait\ndurability_replicas = 1\ndurability_timeout = 300ms"}
+
+    def test_without_and_with_a_replica(self):
+        self.world.server["s1"].script(["CREATE TABLE t1.a (i INT PRIMARY KEY) ENGINE=InnoDB"])
+        db = self.connect()
+        self.run_sql(db, "BEGIN", "INSERT INTO t1.a (i) VALUES (1)", "CALL cache.SET('k', 'lost')")
+        self.refused(1402, db, "COMMIT")
+        self.world.settle()
+        self.assertEqual(self.world.direct("s1", "SELECT i FROM t1.a"), ())
+        self.assertIsNone(self.redis().get("k"))
+
+        replica = xatest.servers.Redis(f"{self.world.directory}/replica")
+        self.addCleanup(replica.crash)
+        replica.start()
+        replica.client().replicaof("127.0.0.1", self.world.cache.port)
+        xatest.until(lambda: replica.client().info("replication").get("master_link_status") == "up", 15, "no replica")
+        self.run_sql(db, "BEGIN", "INSERT INTO t1.a (i) VALUES (2)", "CALL cache.SET('k', 'kept')", "COMMIT")
+        self.assertEqual(self.world.direct("s1", "SELECT i FROM t1.a"), ((2,),))
+        self.assertEqual(replica.client().get("k"), b"kept")
