@@ -259,6 +259,8 @@ static bool fit_for_branch(struct session *s)
 {
     struct backend *b = &s->world->backends.at[s->target];
     struct session_tx *tx = s->tx;
+    if (tx_refuses(s)) /* it may have failed elsewhere while this statement waited for a connection */
+        return false;
     if (tx_is_on(s, s->target))
         return true;
     if (tx && tx->local && tx->local_server >= 0) {

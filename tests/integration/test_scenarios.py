@@ -130,6 +130,12 @@ class Story:
     def do_resume(self):
         self.world.proxy.resume()
 
+    def do_freeze(self, name):
+        self.part(name).signal(xatest.signal.SIGSTOP)
+
+    def do_thaw(self, name):
+        self.part(name).signal(xatest.signal.SIGCONT)
+
     def do_settle(self):
         self.world.settle()
 
