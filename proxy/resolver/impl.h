@@ -77,7 +77,7 @@ struct redis_job {
     struct retry retry;
     bool horizon_moved;
     bool judged;                  /* usable, on this connection */
-    int64_t judged_ms, tombs_swept_ms, conflicts_read_ms;
+    int64_t connected_ms, judged_ms, tombs_swept_ms, conflicts_read_ms;
     int64_t swept_ms;             /* when the last sweep began that came to its end; 0 = none */
     int64_t again_ms;
     char why[256];                /* of the last call that failed */
@@ -142,8 +142,8 @@ struct redisReply *redis_job_call(struct redis_job *job, const struct comp_argv 
 struct redisReply *redis_job_line(struct redis_job *job, const char *first, const char *second, const char *third);
 /* The slots that any start of this log wrote to, as uint16_t. */
 void redis_slots(struct redis_job *job, struct buf *out);
-bool redis_judge(struct redis_job *job); /* false: not usable (said in the verdict), or the connection is lost */
-bool redis_fence(struct redis_job *job); /* what dead epochs may still send; false likewise */
+/* Also fences what dead epochs may still send. False: not usable (said in the verdict), or the connection is lost. */
+bool redis_judge(struct redis_job *job);
 int redis_sweep(struct redis_job *job);  /* how long to wait until the next, or -1: the connection was lost */
 void redis_read_conflicts(struct redis_job *job);
 /* Letters: nothing happens while not connected (a killed client's effects are fenced by its tombstone as well). */

@@ -10,6 +10,8 @@
 #include "proxy/resolver/impl.h"
 
 #define JUDGE_REFUSED_MS 2000
+#define JUDGE_HURRY_MS 50     /* one that was just started is loading its data, mostly for moments: so often at first, */
+#define JUDGE_HURRY_FOR_MS 5000 /* for so long */
 #define JUDGE_USABLE_MS 15000 /* a master may become a replica without a word */
 
 static const char *name_of(const struct redis_job *job)
@@ -101,6 +103,7 @@ static bool connect_redis(struct redis_job *job)
     job->resource->reachable = true;
     job->retry = (struct retry){0};
     job->again_ms = AGAIN_MS;
+    job->connected_ms = clock_mono_ms();
     job->judged = false;
     return true;
 }
@@ -111,13 +114,11 @@ static void judge(struct redis_job *job)
     struct redis_resource_texts before;
     redis_resource_texts(job->resource, &before);
     int usable_before = job->resource->usable;
-    job->judged = redis_judge(job) && redis_fence(job);
+    job->judged = redis_judge(job);
     job->judged_ms = clock_mono_ms();
     if (!job->redis)
         return;
     struct redis_resource_texts now;
-    if (job->judged)
-        job->resource->usable = 1;
     redis_resource_texts(job->resource, &now);
     if (usable_before != job->resource->usable || strcmp(before.verdict, now.verdict) != 0)
         log_write(job->judged ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "redis_verdict", "resource=%s usable=%d version=%s verdict=\"%s\"",
@@ -126,9 +127,16 @@ static void judge(struct redis_job *job)
 
 /* --- the loop ----------------------------------------------------------------------------------------------------------- */
 
+static int judge_again_ms(const struct redis_job *job)
+{
+    if (job->judged)
+        return JUDGE_USABLE_MS;
+    return clock_mono_ms() - job->connected_ms < JUDGE_HURRY_FOR_MS ? JUDGE_HURRY_MS : JUDGE_REFUSED_MS;
+}
+
 static bool due_for_verdict(const struct redis_job *job)
 {
-    return !job->judged_ms || clock_mono_ms() - job->judged_ms >= (job->judged ? JUDGE_USABLE_MS : JUDGE_REFUSED_MS);
+    return !job->judged_ms || clock_mono_ms() - job->judged_ms >= judge_again_ms(job);
 }
 
 static int turn(struct redis_job *job)
@@ -139,9 +147,7 @@ static int turn(struct redis_job *job)
         return retry_wait_ms(&job->retry);
     if (due_for_verdict(job))
         judge(job);
-    int wait_ms = JUDGE_REFUSED_MS;
-    if (job->redis && job->judged)
-        wait_ms = redis_sweep(job);
+    int wait_ms = job->redis && job->judged ? redis_sweep(job) : judge_again_ms(job);
     if (job->redis)
         return wait_ms;
     job->resolver->count.failures++;

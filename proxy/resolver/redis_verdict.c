@@ -99,21 +99,6 @@ static bool refuse(struct redis_job *job, const char *version, const char *why)
     return false;
 }
 
-bool redis_judge(struct redis_job *job)
-{
-    struct facts f = {0};
-    if (!read_facts(job, &f))
-        return refuse(job, NULL, job->why);
-    const char *why = objection(job, &f);
-    if (why)
-        return refuse(job, f.version, why);
-    if (!library_answers(job))
-        return refuse(job, f.version, job->why);
-    redis_resource_set_verdict(job->resource, job->resource->usable, f.version, "%s",
-                               !strcmp(f.aof, "1") ? "good" : "good; appendonly is off: a crash of Redis loses committed writes");
-    return true;
-}
-
 /* --- the fence ---------------------------------------------------------------------------------------------------------- */
 
 static bool raise_epoch(struct redis_job *job, uint16_t slot)
@@ -192,7 +177,7 @@ static bool kill_old_clients(struct redis_job *job)
     return job->redis;
 }
 
-bool redis_fence(struct redis_job *job)
+static bool fence(struct redis_job *job)
 {
     struct buf slots = {0};
     bool good = true;
@@ -202,5 +187,22 @@ bool redis_fence(struct redis_job *job)
         good = raise_epoch(job, slot);
     }
     buf_fini(&slots);
-    return (good && kill_old_clients(job)) || refuse(job, NULL, job->why);
+    return good && kill_old_clients(job);
+}
+
+/* --- the verdict -------------------------------------------------------------------------------------------------------- */
+
+bool redis_judge(struct redis_job *job)
+{
+    struct facts f = {0};
+    if (!read_facts(job, &f))
+        return refuse(job, NULL, job->why);
+    const char *why = objection(job, &f);
+    if (why)
+        return refuse(job, f.version, why);
+    if (!library_answers(job) || !fence(job))
+        return refuse(job, f.version, job->why);
+    redis_resource_set_verdict(job->resource, 1, f.version, "%s",
+                               !strcmp(f.aof, "1") ? "good" : "good; appendonly is off: a crash of Redis loses committed writes");
+    return true;
 }

@@ -115,6 +115,18 @@ class Recovery(xatest.Case):
         self.world.cache.start()
         xatest.until(lambda: self.answers(db, "CALL cache.SET('k', 'v')"), 5, "Redis is not found")
 
+    def test_redis_takes_part_again_as_soon_as_it_has_loaded_its_data(self):
+        cache = self.world.cache
+        with self.redis().pipeline(transaction=False) as many:
+            for i in range(8000):  # it looks at its connections after each 1024
+                many.set("many", i)
+            many.execute()
+        self.addCleanup(cache.options.clear)
+        cache.options[:] = ["--key-load-delay", "200"]  # microseconds
+        cache.crash()
+        cache.start()
+        xatest.until(self.world.works, 0.5, "Redis is not used again")
+
     def test_branches_that_waited_for_a_restart_of_both(self):
         self.world.restart_proxy("commit_sent:1:pause")
         order = self.order()
