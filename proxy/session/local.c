@@ -17,12 +17,32 @@ void local_start(struct session *s, struct session_tx *tx)
     tx_send_savepoints(s, tx);
 }
 
-static void on_snapshot_taken(struct session *s, const struct backend_outcome *outcome)
+/* Without its snapshot nothing has begun. */
+static void on_snapshot_taken(void *arg, const struct backend_outcome *outcome)
 {
-    if (outcome->error && s->tx)
-        tx_free(s->tx);
-    session_next(s);
+    struct session *s = arg;
+    if (!outcome->error && !s->start_failed) {
+        session_answer_ok(s);
+        return;
+    }
+    tx_free(s->tx);
+    if (outcome->error) {
+        session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
+    } else {
+        target_drop(&s->servers[s->target], "a snapshot could not be taken as asked");
+        session_answer_error(s, s->setup_error, s->setup_sqlstate, "%s", s->setup_message);
+    }
 }
+
+static void on_snapshot_lost(void *arg, const char *why)
+{
+    struct session *s = arg;
+    tx_free(s->tx);
+    session_answer_error(s, 2013, "HY000", "Lost connection to backend '%s' (%s): no transaction was begun",
+                         s->world->config->backends[s->target].name, why);
+}
+
+static const struct backend_sink snapshot_sink = {.done = on_snapshot_taken, .lost = on_snapshot_lost};
 
 /* The snapshot is of this moment, so the server is asked at once. */
 void local_take_snapshot(struct session *s)
@@ -34,11 +54,8 @@ void local_take_snapshot(struct session *s)
     tx_send_characteristics(s, tx);
     tx->local = true;
     tx->local_server = s->target;
-    struct buf payload = {0};
-    buf_u8(&payload, WIRE_COM_QUERY);
-    buf_text(&payload, "START TRANSACTION WITH CONSISTENT SNAPSHOT");
-    relay_send(s, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_snapshot_taken);
-    buf_fini(&payload);
+    static const char text[] = "START TRANSACTION WITH CONSISTENT SNAPSHOT";
+    backend_send_query(target_conn(s), text, sizeof text - 1, &snapshot_sink, s);
 }
 
 /* --- its statements ----------------------------------------------------------------------------------------------------- */
