@@ -36,7 +36,7 @@ struct daemon {
     } *accepting;
     struct net_timer drain_timer;
     struct net_wake signal_wake;
-    pthread_t signal_thread;
+    pthread_t signal_thread, joiner;
     _Atomic int signals;        /* asked to end so many times */
     char client_name[64];
     bool drained_by_force;
@@ -139,15 +139,13 @@ static void *wait_for_workers(void *arg)
 static void on_signal(void *arg)
 {
     struct daemon *d = arg;
-    static pthread_t joiner;
     bool again = d->signals > 1; /* perhaps before the first was looked at */
     if (!d->world.draining) {
         log_info("draining", "clients=%u timeout_ms=%d", (unsigned)d->world.clients, d->config->drain_timeout_ms);
         close_listeners(d);
         drain(d, again);
         net_timer_start(&d->drain_timer, d->config->drain_timeout_ms);
-        pthread_create(&joiner, NULL, wait_for_workers, d);
-        pthread_detach(joiner);
+        pthread_create(&d->joiner, NULL, wait_for_workers, d);
     } else if (again) {
         drain(d, true);
     }
@@ -412,6 +410,7 @@ static int serve(struct daemon *d)
 static void take_apart(struct daemon *d)
 {
     close_listeners(d);
+    pthread_join(d->joiner, NULL); /* its last letter ended this thread's loop */
     pthread_kill(d->signal_thread, SIGUSR2);
     pthread_join(d->signal_thread, NULL);
     resolver_stop(d->resolver);
