@@ -4,6 +4,7 @@ What must be true afterwards is said in test_storm.py.
 """
 import collections
 import contextlib
+import datetime
 import os
 import random
 import re
@@ -230,12 +231,20 @@ class Gauge(threading.Thread):
         self.since, self.age, self.ages, self.oldest = {}, {}, [], (0, None)
 
     def is_down(self, *names):
+        self.note("down", *names)
         with self.lock:
             self.up.update(dict.fromkeys(names))
 
     def is_up(self, *names):
+        self.note("up", *names)
         with self.lock:
             self.up.update(dict.fromkeys(names, time.monotonic()))
+
+    def note(self, *words):
+        """For whoever reads the logs beside it."""
+        with open(os.path.join(self.world.directory, "weather"), "a", encoding="ascii") as f:
+            now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+            print(now, *words, file=f)
 
     def run(self):
         while not self.stop.wait(0.2):
@@ -264,6 +273,8 @@ class Gauge(threading.Thread):
         del self.since[key]
         age = self.age.pop(key, None)
         if age is not None:
+            if age > 2:
+                self.note("old", *key, round(age, 1))
             self.oldest = max(self.oldest, (age, key), key=lambda one: one[0])
             self.ages.append(age)
 
@@ -282,6 +293,7 @@ class Weather:
             assert part.alive(), f"{name} died by itself:\n{part.log_tail(60)}"
         kinds = {self.kill: 8, self.kill_two: 3, self.pause: 2, self.sever: 2, self.cut: 2, self.silence: 2, self.tear: 1}
         kind = self.random.choices(list(kinds), kinds.values())[0]
+        self.gauge.note(kind.__name__)
         kind()
         self.done[kind.__name__] += 1
         time.sleep(7 if self.random.random() < 0.12 else self.random.uniform(0.3, 2.5))

@@ -25,7 +25,7 @@ ACKED_PER_S = 3  # fewer are no storm: nothing was shown
 
 class Storm(xatest.Case):
     world_class = storm.World
-    world_options = {"proxy_options": "wal_segment_size = 256K", "backend_options": "lock_wait = 2s"}
+    world_options = {"proxy_options": "wal_segment_size = 256K", "backend_options": "lock_wait = 2s\ncommit_timeout = 3s"}
 
     def prepare(self):
         accounts = ",".join(f"({i},{START},0)" for i in range(ACCOUNTS))
