@@ -9,6 +9,7 @@ import collections
 import contextlib
 import os
 import random
+import re
 import threading
 import time
 
@@ -137,7 +138,8 @@ class Storm(xatest.Case):
         for name, server in self.world.server.items():
             xatest.until(lambda server=server: not server.open_transactions(), 5, f"transactions are open on {name}")
         with open(self.world.proxy.path("log"), encoding="utf-8", errors="replace") as log:
-            self.assertEqual([text for text in log if " heuristic " in text], [])
+            bad = re.compile(" heuristic |check_failed|Sanitizer|runtime error")
+            self.assertEqual([text for text in log if bad.search(text)], [])
         with contextlib.closing(self.world.admin()) as db:
             for statement in ("SHOW IN DOUBT", "SHOW CONFLICTS"):
                 self.assertEqual(self.rows(db, statement), (), statement)
