@@ -18,9 +18,23 @@ class Gone(Exception):
     """The proxy closed the connection."""
 
 
+FRAME_MAX = 0xFFFFFF
+
+
 def frame(seq, payload, length=None):
     """One frame; its length can be a lie."""
     return struct.pack("<I", len(payload) if length is None else length)[:3] + bytes([seq & 255]) + payload
+
+
+def frames(seq, payload):
+    """A packet of any length."""
+    whole = b""
+    while True:
+        part, payload = payload[:FRAME_MAX], payload[FRAME_MAX:]
+        whole += frame(seq, part)
+        seq += 1
+        if len(part) < FRAME_MAX:
+            return whole
 
 
 def login_head(caps=USUAL, charset=UTF8MB4):
@@ -39,9 +53,10 @@ def error_code(payload):
 class Raw:
     """One connection. Every read has a limit, so that a hang is a failure."""
 
-    def __init__(self, port, certs, limit_s=10, receive_buffer=0):
+    def __init__(self, port, certs, limit_s=10, receive_buffer=0, source=""):
         self.certs = certs
         self.s = socket.socket()
+        self.s.bind((source, 0))
         if receive_buffer:
             self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.s.settimeout(limit_s)
@@ -83,7 +98,7 @@ class Raw:
 
     def say(self, payload):
         """The next packet of this exchange."""
-        self.send(frame(self.seq, payload))
+        self.send(frames(self.seq, payload))
         self.seq += 1
 
     def command(self, payload):
