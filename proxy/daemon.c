@@ -21,6 +21,7 @@
 #include "proxy/session/worker.h"
 
 #define COMPLAIN_EVERY_MS 1000
+#define END_WITHIN_MS 5000 /* without waiting for anybody */
 
 struct daemon {
     const struct config *config;
@@ -119,12 +120,23 @@ static void drain(struct daemon *d, bool now)
         worker_drain(&d->workers[i], now);
 }
 
+/* What ends now still rolls back; a commit that waits for a log without room may wait for ever. */
+static void end_now(struct daemon *d)
+{
+    d->drained_by_force = true;
+    drain(d, true);
+    net_timer_start(&d->drain_timer, END_WITHIN_MS);
+}
+
 static void on_drain_timeout(void *arg)
 {
     struct daemon *d = arg;
+    if (d->drained_by_force) {
+        log_error("drain_failed", "clients=%u consequence=\"what is open is settled at the next start\"", (unsigned)d->world.clients);
+        _exit(70);
+    }
     log_warn("drain_timeout", "clients=%u", (unsigned)d->world.clients);
-    d->drained_by_force = true;
-    drain(d, true);
+    end_now(d);
 }
 
 static void *wait_for_workers(void *arg)
@@ -143,11 +155,15 @@ static void on_signal(void *arg)
     if (!d->world.draining) {
         log_info("draining", "clients=%u timeout_ms=%d", (unsigned)d->world.clients, d->config->drain_timeout_ms);
         close_listeners(d);
-        drain(d, again);
-        net_timer_start(&d->drain_timer, d->config->drain_timeout_ms);
+        if (again) {
+            end_now(d);
+        } else {
+            drain(d, false);
+            net_timer_start(&d->drain_timer, d->config->drain_timeout_ms);
+        }
         pthread_create(&d->joiner, NULL, wait_for_workers, d);
-    } else if (again) {
-        drain(d, true);
+    } else if (again && !d->drained_by_force) {
+        end_now(d);
     }
 }
 
