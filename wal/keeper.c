@@ -14,7 +14,7 @@
 /* Larger than the last head asks for, so that the next head may grow. */
 static uint64_t ahead_bytes(const struct wal *wal)
 {
-    uint64_t grown = wal_segment_bytes_for(2 * wal->head_bytes, wal->options.segment_bytes);
+    uint64_t grown = wal_segment_bytes_for(2 * wal->next_head, wal->options.segment_bytes);
     return grown > wal->options.segment_bytes ? grown : wal->options.segment_bytes;
 }
 
@@ -23,10 +23,10 @@ static uint64_t ahead_bytes(const struct wal *wal)
 static uint64_t bytes_to_make(const struct wal *wal)
 {
     uint64_t ahead = ahead_bytes(wal);
-    if (wal->next_ready)
-        return 0;
     if (wal->next_wanted)
         return wal->next_wanted > ahead ? wal->next_wanted : ahead;
+    if (wal->next_ready && wal->next.bytes >= wal_segment_bytes_for(wal->next_head, wal->options.segment_bytes))
+        return 0;
     return wal->current.bytes + ahead <= wal->options.max_bytes ? ahead : 0;
 }
 
@@ -64,6 +64,15 @@ static void tell_room(struct wal *wal, bool there, const char *why)
     wal->no_room = !there;
 }
 
+/* The one made ahead has become too small for its head. */
+static void discard_next(struct wal *wal)
+{
+    wal->next_ready = false;
+    wal->dir.ops->close(wal->next.fd);
+    uint32_t number = wal_segment_number(wal->next.id);
+    wal_dir_remove(&wal->dir, number, number);
+}
+
 static void make_next(struct wal *wal, uint64_t bytes)
 {
     struct wal_segment made;
@@ -73,6 +82,8 @@ static void make_next(struct wal *wal, uint64_t bytes)
     enum wal_status status = wal_segment_make(&made, &wal->dir, number, bytes, &error);
     pthread_mutex_lock(&wal->lock);
     if (status == WAL_OK) {
+        if (wal->next_ready)
+            discard_next(wal);
         wal->next = made;
         wal->next_ready = true;
         wal->stats.segments++;
@@ -80,9 +91,11 @@ static void make_next(struct wal *wal, uint64_t bytes)
         pthread_cond_signal(&wal->made);
         return;
     }
-    if (status != WAL_NO_SPACE || (wal->writer_stops && wal->next_wanted))
+    bool smaller_will_not_do = wal->no_room || !wal->next_ready;
+    if (status != WAL_NO_SPACE || (wal->writer_stops && wal->next_wanted && smaller_will_not_do))
         wal_die(&error);
     tell_room(wal, false, error.text);
+    pthread_cond_signal(&wal->made); /* perhaps the smaller one will do */
     wait_before_retry(wal);
 }
 
@@ -103,25 +116,20 @@ void *wal_keeper_main(void *arg)
     return NULL;
 }
 
-static void discard_next(struct wal *wal)
+/* What is appended and what is promised finds place behind the head. */
+static bool is_enough(const struct wal *wal, uint64_t head_bytes)
 {
-    wal->next_ready = false;
-    wal->dir.ops->close(wal->next.fd);
-    uint32_t number = wal_segment_number(wal->next.id);
-    wal_dir_remove(&wal->dir, number, number);
+    return wal->next.bytes >= head_bytes + (wal->end - wal_durable(wal)) + wal->reserved;
 }
 
-void wal_keeper_take(struct wal *wal, uint64_t bytes, struct wal_segment *out)
+void wal_keeper_take(struct wal *wal, uint64_t head_bytes, struct wal_segment *out)
 {
+    uint64_t bytes = wal_segment_bytes_for(head_bytes, wal->options.segment_bytes);
     pthread_mutex_lock(&wal->lock);
-    if (wal->next_ready && wal->next.bytes < bytes)
-        discard_next(wal);
-    while (!wal->next_ready) {
+    while (!wal->next_ready || (wal->next.bytes < bytes && !(wal->no_room && is_enough(wal, head_bytes)))) {
         wal->next_wanted = bytes;
         pthread_cond_signal(&wal->chores);
         pthread_cond_wait(&wal->made, &wal->lock);
-        if (wal->next_ready && wal->next.bytes < bytes) /* it was under way before we asked */
-            discard_next(wal);
     }
     wal->next_wanted = 0;
     wal->next_ready = false;

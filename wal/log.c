@@ -128,7 +128,8 @@ enum wal_status wal_begin_segment(struct wal *wal, struct wal_segment *segment, 
         return status;
     pthread_mutex_lock(&wal->lock);
     wal->current = *segment;
-    wal->head_bytes = epoch->head_bytes;
+    wal->next_head = epoch->head_bytes;
+    wal->measured_at = epoch->base;
     wal->current_end = epoch->base + segment->bytes - segment->used;
     wal->old_segments = true;
     pthread_cond_signal(&wal->chores);

@@ -2,14 +2,21 @@
  * full disk or limit refuses the new and lets those under way finish. */
 #include "wal/state.h"
 
-/* What is left of the current segment and of the one made ahead, whose head will be about as long as the last. A head
- * that turns out longer is no danger: keeper.c then makes a larger segment before the change. */
+/* What is left of the current segment and of the one made ahead, whose head is as long as it was when it was measured,
+ * and longer by what was appended since. What is promised may have to stand in both: an eighth is kept for that. */
 int64_t wal_room(const struct wal *wal)
 {
     int64_t room = (int64_t)(wal->current_end - wal->end);
-    if (wal->next_ready)
-        room += (int64_t)(wal->next.bytes - wal->head_bytes);
-    return room;
+    int64_t ahead = wal->next_ready ? (int64_t)(wal->next.bytes - wal->options.segment_bytes / 8) : 0;
+    ahead -= (int64_t)(wal->next_head + (wal->end - wal->measured_at));
+    return ahead > 0 ? room + ahead : room;
+}
+
+static void refuse(struct wal *wal)
+{
+    wal->stats.refused++;
+    wal->measure = true;
+    pthread_cond_signal(&wal->work);
 }
 
 bool wal_reserve(struct wal *wal, size_t bytes)
@@ -19,7 +26,7 @@ bool wal_reserve(struct wal *wal, size_t bytes)
     if (fits)
         wal->reserved += bytes;
     else
-        wal->stats.refused++;
+        refuse(wal);
     pthread_mutex_unlock(&wal->lock);
     return fits;
 }

@@ -38,11 +38,14 @@ struct wal {
     struct buf writing;         /* the log thread's own */
     struct wal_segment current; /* its `used` is the log thread's own; the rest changes under the lock */
     wal_pos current_end;        /* position that would just fill the current segment */
-    uint64_t head_bytes;        /* of the current segment's head */
+    uint64_t next_head;         /* bytes of the next segment's head, had it been made at this position: */
+    wal_pos measured_at;        /* what was appended since may have to be copied as well */
+    int64_t measured_ms;        /* monotonic */
+    bool measure;               /* somebody was refused: measure again, something may have ended */
     struct wal_segment next;
     bool next_ready;
     uint64_t next_wanted; /* the log thread waits for a segment of so many bytes; 0 = it does not */
-    bool no_room;         /* the last try to make one found the disk full */
+    bool no_room;         /* the last try to make one (or a larger one) found the disk full */
     bool old_segments;    /* there are some to remove */
     uint32_t last_number; /* of the segment made last */
 
@@ -53,9 +56,10 @@ struct wal {
 /* room.c. How many bytes are sure to find place, with the lock held. May be negative. */
 int64_t wal_room(const struct wal *wal);
 
-/* keeper.c. All for the log thread: gives a made segment of at least `bytes`, waiting where there is none. */
+/* keeper.c. For the log thread: gives a made segment for a head of so many bytes and some records behind it; where the
+ * disk is full, one for the head and what is appended. Waits where there is none. */
 void *wal_keeper_main(void *wal);
-void wal_keeper_take(struct wal *wal, uint64_t bytes, struct wal_segment *out);
+void wal_keeper_take(struct wal *wal, uint64_t head_bytes, struct wal_segment *out);
 
 /* writer.c */
 void *wal_writer_main(void *wal);

@@ -63,25 +63,54 @@ void wal_wait(struct wal *wal, wal_pos pos)
     pthread_mutex_unlock(&wal->lock);
 }
 
+/* How long would the next head be? Asked every sixteenth of a segment, as it may outgrow the segment made ahead, and when
+ * somebody was refused: then at most as often as lazy records are written, and nothing need be appended for it. */
+static bool measure_is_due(const struct wal *wal)
+{
+    return wal->end - wal->measured_at >= wal->current.bytes / 16 ||
+           (wal->measure && clock_mono_ms() >= wal->measured_ms + LAZY_MS);
+}
+
+static void measure_head(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->lock);
+    bool due = measure_is_due(wal);
+    pthread_mutex_unlock(&wal->lock);
+    if (!due)
+        return;
+    wal_pos base = wal_durable(wal); /* of what was appended later, some may be in the snapshot: that counts twice */
+    struct wal_snapshot snapshot = {.base = base};
+    wal->options.on_snapshot(wal->options.arg, &snapshot);
+    pthread_mutex_lock(&wal->lock);
+    wal->next_head = wal_head_bytes(&snapshot);
+    wal->measured_at = base;
+    wal->measured_ms = clock_mono_ms();
+    wal->measure = false;
+    pthread_cond_signal(&wal->chores);
+    pthread_mutex_unlock(&wal->lock);
+    buf_fini(&snapshot.records);
+}
+
 /* Swaps the buffers; false when the log closes and all is written. */
 static bool take_batch(struct wal *wal)
 {
     pthread_mutex_lock(&wal->lock);
-    while (!wal->writer_stops && !(buf_len(&wal->filling) && batch_is_due(wal))) {
-        if (!buf_len(&wal->filling)) {
+    while (!wal->writer_stops && !(buf_len(&wal->filling) && batch_is_due(wal)) && !measure_is_due(wal)) {
+        if (!buf_len(&wal->filling) && !wal->measure) {
             pthread_cond_wait(&wal->work, &wal->lock);
             continue;
         }
-        struct timespec due = {.tv_sec = wal->lazy_due_ms / 1000, .tv_nsec = wal->lazy_due_ms % 1000 * 1000000};
+        int64_t due_ms = buf_len(&wal->filling) ? wal->lazy_due_ms : wal->measured_ms + LAZY_MS;
+        struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
         pthread_cond_timedwait(&wal->work, &wal->lock, &due);
     }
     struct buf empty = wal->writing;
     wal->writing = wal->filling;
     wal->filling = empty;
     wal->hurry = false;
-    bool some = buf_len(&wal->writing);
+    bool goes_on = buf_len(&wal->writing) || !wal->writer_stops;
     pthread_mutex_unlock(&wal->lock);
-    return some;
+    return goes_on;
 }
 
 static void die_at_failpoint(enum failpoint_act act, const char *name)
@@ -132,7 +161,7 @@ static void change_segment(struct wal *wal)
     struct wal_segment segment;
     struct wal_error error;
     wal->options.on_snapshot(wal->options.arg, &snapshot);
-    wal_keeper_take(wal, wal_segment_bytes_for(wal_head_bytes(&snapshot), wal->options.segment_bytes), &segment);
+    wal_keeper_take(wal, wal_head_bytes(&snapshot), &segment);
     int old = wal->current.fd;
     if (wal_begin_segment(wal, &segment, &snapshot, &epoch, base, &error) != WAL_OK)
         wal_die(&error);
@@ -154,6 +183,7 @@ void *wal_writer_main(void *arg)
         }
         if (wal->writing.cap > BUFFER_KEPT)
             buf_shrink(&wal->writing);
+        measure_head(wal);
     }
     return NULL;
 }
