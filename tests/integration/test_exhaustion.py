@@ -1,8 +1,9 @@
-"""Something runs out (descriptors, memory, time before the shutdown): the proxy says so, stays up, and recovers."""
+"""Something runs out (descriptors, memory, disk, time before the shutdown): the proxy says so, stays up, and recovers."""
 import contextlib
 import os
 import resource
 import signal
+import subprocess
 import threading
 import time
 
@@ -157,3 +158,76 @@ class Shutdown(Exhaustion):
         self.assertEqual(self.world.proxy.status, 0)
         self.world.start_all()
         self.agree()
+
+
+class OnSmallDisk(xatest.World):
+    """The log has a file system of its own, of 1 MiB."""
+
+    def start_proxy(self, failpoint=None):
+        where = os.path.join(self.directory, "proxy", "data")
+        if not os.path.ismount(where):
+            os.makedirs(where, exist_ok=True)
+            done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "xaproxy-test", where], check=False,
+                                  capture_output=True)
+            if done.returncode:
+                raise xatest.servers.Skip("mounting a file system needs root")
+        super().start_proxy(failpoint)
+
+    def wipe(self):
+        if self.proxy.alive():
+            self.proxy.crash()
+        subprocess.run(["umount", os.path.join(self.directory, "proxy", "data")], check=False, capture_output=True)
+        super().wipe()
+
+
+class Disk(Exhaustion):
+    world_class = OnSmallDisk
+    world_options = {"proxy_options": "wal_segment_size = 64K\nwal_max_size = 1M\nsweep_interval = 200ms"}
+
+    def fill(self):
+        """Whatever else lives on that disk takes all that is left."""
+        with contextlib.suppress(OSError), open(self.ballast(), "wb", buffering=0) as f:
+            while f.write(b"x" * 4096):
+                pass
+
+    def ballast(self):
+        return os.path.join(self.world.directory, "proxy", "data", "ballast")
+
+    def until_refused(self, number):
+        """Transactions until the first that is refused; how many were not, and what was said."""
+        for n in range(2000):
+            try:
+                with contextlib.closing(self.world.connect()) as db:
+                    self.transaction(db, number + n)
+            except (pymysql.err.MySQLError, OSError) as error:
+                return n, error.args
+        raise AssertionError("the log is never full")
+
+    def commits(self, number):
+        try:
+            with contextlib.closing(self.world.connect()) as db:
+                self.transaction(db, number)
+            return True
+        except pymysql.err.MySQLError as error:
+            self.assertEqual(error.args[0], 1041)
+            return False
+
+    def test_a_full_disk(self):
+        # An open transaction that has written to Redis keeps all of the log behind it, so that its segments grow.
+        xatest.Order.stock_up(self.world, [1])
+        opened = self.connect()
+        self.run_sql(opened, "BEGIN", "CALL cache.SET('opened', 'x')",
+                     "UPDATE stock.stock SET pieces = pieces - 1 WHERE sku = 'sku1'")
+        self.fill()
+        acked, refusal = self.until_refused(1)
+        print(f"# disk full after {acked} transactions: {refusal}")
+        self.assertTrue(self.world.proxy.alive(), self.world.proxy.log_tail())
+        self.assertEqual(refusal[0], 1041, refusal)
+        self.assertFalse(self.commits(4000), "and the next one too")
+        self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM orders.orders")[0][0], acked)
+        self.refused(1041, opened, "COMMIT")
+        os.unlink(self.ballast())
+        xatest.until(lambda: self.commits(5000), 5, "not of use again with room on the disk")
+        self.assertEqual(self.agree(), acked + 1)
+        self.assertIsNone(self.redis().get("opened"))
+        self.assertEqual(self.world.direct("s2", "SELECT pieces FROM stock.stock")[0][0], xatest.Order.PIECES)
