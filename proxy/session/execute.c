@@ -15,6 +15,10 @@ static void execute_own(struct session *s, struct session_statement *ps, const s
         statement_start_prepared(s);
         return;
     }
+    if (ps->long_lost) {
+        session_answer_error(s, 1153, "08S01", "Got a packet bigger than 'max_packet' bytes: the long data of this statement together");
+        return;
+    }
     struct wire_param *params = calloc(ps->n_params + 1, sizeof *params);
     struct slice *given = calloc(ps->n_params + 1, sizeof *given);
     struct buf scratch = {0};

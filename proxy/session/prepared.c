@@ -106,6 +106,11 @@ static void answer_own(struct session *s, struct session_statement *ps)
         session_answer_error(s, 1295, "HY000", "Parameters are not supported in this statement by the proxy: send it as text");
         return;
     }
+    if (ps->n_params > UINT16_MAX) {
+        free_statement(ps);
+        session_answer_error(s, 1390, "HY000", "Prepared statement contains too many placeholders");
+        return;
+    }
     if (!has_room(s)) {
         free_statement(ps);
         answer_no_room(s);
@@ -236,13 +241,25 @@ struct session_statement *prepared_of_command(struct session *s, uint32_t *id, b
     return c.bad ? NULL : prepared_find(s, *id);
 }
 
+/* All parameters together are one command's, which has its limit. */
+static size_t long_data_bytes(const struct session_statement *ps)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < ps->n_params; i++)
+        bytes += buf_len(&ps->long_data[i]);
+    return bytes;
+}
+
 static void keep_long_data(struct session *s, struct session_statement *ps)
 {
     struct wire_long_data d;
     if (!wire_long_data_read((struct slice){buf_at(&s->command), buf_len(&s->command)}, &d) || d.param >= ps->n_params)
         return;
-    if (buf_len(&ps->long_data[d.param]) + d.data.len <= (size_t)s->world->config->max_packet)
-        buf_append(&ps->long_data[d.param], d.data.at, d.data.len);
+    if (long_data_bytes(ps) + d.data.len > (size_t)s->world->config->max_packet) {
+        ps->long_lost = true;
+        return;
+    }
+    buf_append(&ps->long_data[d.param], d.data.at, d.data.len);
     ps->long_given[d.param] = true;
 }
 

@@ -288,6 +288,32 @@ class AfterLogIn(Hostile):
                                + chance.randbytes(chance.choice([0, 1, 8, 30])))
                 self.assertTrue(client.in_step(), text)
 
+    def test_long_data_has_the_limit_of_a_packet(self):
+        client = self.logged_in()
+        number = self.prepare(client, b"CALL cache.RPUSH('long', " + b",".join([b"?"] * 20) + b")")
+        before = self.memory_kib()
+        for param in range(20):
+            client.command(b"\x18" + struct.pack("<IH", number, param) + b"x" * (8 << 20))
+        self.assertTrue(client.in_step())
+        self.assertLess(self.memory_kib() - before, 100 * 1024)
+        client.command(b"\x17" + struct.pack("<IBI", number, 0, 1) + b"\0\0\0\x01" + b"\xfc\0" * 20)
+        self.assertEqual(error_code(client.packet()), 1153)
+        client.command(b"\x16" + b"CALL cache.SADD('k', " + b"?," * 70000 + b"?)")
+        self.assertEqual(error_code(client.packet()), 1390)
+        self.assertTrue(client.in_step())
+
+    def test_what_a_server_says_of_our_account_is_not_for_clients(self):
+        account, password = self.world.account("native", "s1")
+        self.world.direct("s1", f"ALTER USER '{account}'@'%' IDENTIFIED BY 'changed behind our back'")
+        try:
+            text = self.refused(1105, self.connect("native"), "SELECT COUNT(*) FROM orders.orders")
+        finally:
+            self.world.direct("s1", f"ALTER USER '{account}'@'%' IDENTIFIED BY '{password}'")
+        self.assertIn("1045", text)
+        for secret in (account, password, "Access denied", "127.0.0.1", "localhost"):
+            self.assertNotIn(secret, text)
+        self.assertIn("backend_login_refused", self.log())
+
     def test_sequence_numbers(self):
         for wrong in (1, 2, 255):
             client = self.logged_in()
