@@ -47,7 +47,7 @@ struct config_backend { /* [backend NAME] */
     int max_connections; /* per worker and account */
     int connect_timeout_ms;
     int lock_wait_s;          /* default 5 */
-    int commit_timeout_ms;    /* PREPARE and COMMIT deadline, default 10 s */
+    int commit_timeout_ms;    /* PREPARE and COMMIT deadline; below the 5 s that a branch may be in doubt */
 };
 enum config_dirty { CONFIG_DIRTY_SKIP, CONFIG_DIRTY_FORCE };
 enum config_durability { CONFIG_DURABILITY_NONE, CONFIG_DURABILITY_WAIT, CONFIG_DURABILITY_WAITAOF };

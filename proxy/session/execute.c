@@ -33,6 +33,7 @@ static void execute_own(struct session *s, struct session_statement *ps, const s
         redis_call_begin(s, params, ps->n_params);
     else
         session_answer_error(s, 1210, "HY000", "Incorrect arguments to EXECUTE");
+    prepared_forget_long_data(ps); /* as servers do: it was for this EXECUTE */
     free(params);
     free(given);
     buf_fini(&scratch);

@@ -299,7 +299,7 @@ void prepared_close(struct session *s, uint32_t id)
     session_next(s);
 }
 
-static void forget_long_data(struct session_statement *ps)
+void prepared_forget_long_data(struct session_statement *ps)
 {
     ps->long_sent = ps->long_lost = false;
     for (unsigned i = 0; ps->long_data && i < ps->n_params; i++) {
@@ -316,7 +316,7 @@ void prepared_reset(struct session *s)
     if (!ps)
         prepared_no_such(s, id, "mysqld_stmt_reset");
     else {
-        forget_long_data(ps);
+        prepared_forget_long_data(ps);
         if (prepared_on_its_server(s, ps))
             prepared_relay(s, ps, WIRE_RESPONSE_SIMPLE);
         else

@@ -27,6 +27,7 @@ struct session_statement *prepared_find(const struct session *s, uint32_t id); /
 void prepared_no_such(struct session *s, uint32_t id, const char *what); /* answers */
 /* Which statement the command under way names; short_command: not even that. */
 struct session_statement *prepared_of_command(struct session *s, uint32_t *id, bool *short_command);
+void prepared_forget_long_data(struct session_statement *ps); /* RESET, or an EXECUTE has used it */
 bool prepared_is_there(const struct session_statement *ps, const struct backend_conn *conn);
 bool prepared_on_its_server(const struct session *s, const struct session_statement *ps);
 void prepared_payload(const struct session_statement *ps, struct buf *payload); /* of COM_STMT_PREPARE */
