@@ -306,8 +306,7 @@ static bool open_journal(struct daemon *d)
 static void sweep_backend(void *arg, unsigned backend) { resolver_sweep_backend(arg, backend); }
 static void sweep_redis(void *arg, unsigned resource) { resolver_sweep_redis(arg, resource); }
 static void kill_connection(void *arg, unsigned backend, uint64_t id) { resolver_kill_connection(arg, backend, id); }
-static void kill_redis_client(void *arg, unsigned resource, uint64_t id) { resolver_kill_redis_client(arg, resource, id); }
-static const struct resolver_ops resolver_ops = {sweep_backend, sweep_redis, kill_connection, kill_redis_client};
+static const struct resolver_ops resolver_ops = {sweep_backend, sweep_redis, kill_connection};
 
 static bool live_gtrids(void *arg, struct buf *out, int timeout_ms)
 {

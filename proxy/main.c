@@ -30,13 +30,20 @@ static const char usage[] =
     "Signals: TERM and INT drain and end (twice: at once), HUP reopens the log file.\n"
     "See xaproxy(8), xaproxy.conf(5), xactl(1).\n";
 
-static int check_config(const char *path)
+/* What is wrong with it goes to standard error. */
+static struct config *load(const char *path)
 {
     char *errors = NULL;
     struct config *config = config_load(path, &errors);
     if (errors)
         fputs(errors, stderr);
     free(errors);
+    return config;
+}
+
+static int check_config(const char *path)
+{
+    struct config *config = load(path);
     if (!config)
         return 1;
     printf("%s: good: %zu listeners, %zu users, %zu backends, %zu Redis resources\n", path, config->n_listeners, config->n_users,
@@ -79,11 +86,7 @@ static void print_option(void *arg, const char *section, const char *option, con
 
 static int run(const char *path)
 {
-    char *errors = NULL;
-    struct config *config = config_load(path, &errors);
-    if (errors)
-        fputs(errors, stderr);
-    free(errors);
+    struct config *config = load(path);
     if (!config)
         return 2;
     prctl(PR_SET_DUMPABLE, 0); /* secrets are in memory: no core, no tracing by others */

@@ -102,7 +102,6 @@ void resolver_accept_failover(struct resolver *r, unsigned backend)
 
 struct redis_letter {
     struct letter letter;
-    uint64_t client_id;   /* to kill; 0 = none */
     char conflict[64];    /* to settle; "" = none */
     bool force;
 };
@@ -111,36 +110,29 @@ static void deliver_redis(struct letter *letter, void *receiver)
 {
     struct redis_letter *l = CONTAINER_OF(letter, struct redis_letter, letter);
     struct redis_job *job = receiver;
-    if (l->client_id)
-        redis_kill_client(job, l->client_id);
     if (*l->conflict)
         redis_settle_conflict(job, l->conflict, l->force);
     free(l);
 }
 
-static void post_redis(struct resolver *r, unsigned resource, uint64_t client_id, const char *conflict, bool force)
+static void post_redis(struct resolver *r, unsigned resource, const char *conflict, bool force)
 {
     CHECK(resource < r->o.redis->n);
     struct redis_letter *l = malloc(sizeof *l);
     CHECK(l);
-    *l = (struct redis_letter){.letter.deliver = deliver_redis, .client_id = client_id, .force = force};
+    *l = (struct redis_letter){.letter.deliver = deliver_redis, .force = force};
     snprintf(l->conflict, sizeof l->conflict, "%s", conflict);
     mailbox_post(&r->redis[resource].box, &l->letter);
 }
 
 void resolver_sweep_redis(struct resolver *r, unsigned resource)
 {
-    post_redis(r, resource, 0, "", false);
-}
-
-void resolver_kill_redis_client(struct resolver *r, unsigned resource, uint64_t client_id)
-{
-    post_redis(r, resource, client_id, "", false);
+    post_redis(r, resource, "", false);
 }
 
 void resolver_settle_conflict(struct resolver *r, unsigned resource, const char *id, bool force)
 {
-    post_redis(r, resource, 0, id, force);
+    post_redis(r, resource, id, force);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------------ */

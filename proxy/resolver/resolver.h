@@ -37,7 +37,6 @@ void resolver_sweep_backend(struct resolver *r, unsigned backend);
 void resolver_sweep_redis(struct resolver *r, unsigned resource);
 /* The server-side thread of a connection that was given up with a branch open; closed in the journal once it is gone. */
 void resolver_kill_connection(struct resolver *r, unsigned backend, uint64_t connection_id);
-void resolver_kill_redis_client(struct resolver *r, unsigned resource, uint64_t client_id);
 /* A person says: the server behind this name is another one now, and that is right. */
 void resolver_accept_failover(struct resolver *r, unsigned backend);
 /* A person's word on a conflict (its id as listed): take back after all, or forget it. */

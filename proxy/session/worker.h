@@ -21,8 +21,6 @@ struct resolver_ops {
     void (*sweep_redis)(void *arg, unsigned resource);
     /* The server-side thread of a connection we closed while its branch was open. */
     void (*kill_connection)(void *arg, unsigned backend, uint64_t connection_id);
-    /* The old connection of a Redis request in doubt. */
-    void (*kill_redis_client)(void *arg, unsigned resource, uint64_t client_id);
 };
 
 #define WORLD_COUNTERS(X) \

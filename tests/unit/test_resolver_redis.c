@@ -226,20 +226,6 @@ static void test_conflict_is_kept_for_people(void)
     side_end();
 }
 
-static void test_given_up_client_is_ended(void)
-{
-    side_open();
-    open_client("victim");
-    uint64_t id = redis_blocking_client_id(client);
-    side_run();
-    CU_ASSERT(usable());
-    resolver_kill_redis_client(side_resolver, 0, id);
-    CU_ASSERT(SIDE_WAIT(side_counters().kills == 1, 1000));
-    CU_ASSERT_STRING_EQUAL(redis("PING"), "LOST");
-    open_client("test");
-    side_end();
-}
-
 /* --- verdicts -------------------------------------------------------------------------------------------------------------- */
 
 static void test_eviction_of_all_keys_is_refused(void)
@@ -299,7 +285,6 @@ int main(void)
         {"a dead process's writes are ended by the log, its late ones fenced, orphans shown", test_settles_by_the_log},
         {"what lives is left alone, what is handed over is ended", test_living_and_handed_over},
         {"what cannot be taken back is shown, and settled at a person's word", test_conflict_is_kept_for_people},
-        {"a connection that was given up is ended", test_given_up_client_is_ended},
         {"a Redis that evicts any key is refused, and looked at again", test_eviction_of_all_keys_is_refused},
         {"a later epoch of our node means another log", test_later_epoch_is_another_log},
         {"a Redis that comes back with an older state is fenced again", test_redis_returns_with_an_older_state},
