@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 int64_t clock_mono_ms(void);
-int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void); /* since 1970, UTC */
 void clock_sleep_ms(int64_t ms);
 

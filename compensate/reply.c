@@ -47,17 +47,6 @@ enum comp_reply comp_reply_of_error(struct slice text)
     return COMP_REPLY_ERROR;
 }
 
-const char *comp_reply_name(enum comp_reply reply)
-{
-    static const char *const names[] = {
-#define X(name, text) #name,
-        COMP_REPLIES(X)
-#undef X
-    };
-    CHECK((size_t)reply < sizeof names / sizeof names[0]);
-    return names[reply];
-}
-
 unsigned comp_reply_sql(enum comp_reply reply, const char **sqlstate)
 {
     static const struct {

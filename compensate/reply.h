@@ -27,7 +27,6 @@ enum comp_reply {
 #undef X
 };
 enum comp_reply comp_reply_of_error(struct slice text);
-const char *comp_reply_name(enum comp_reply reply);
 /* The MySQL error for it. */
 unsigned comp_reply_sql(enum comp_reply reply, const char **sqlstate);
 /* "XALOCKED owner key": the two words, the key with bytes beyond printable ASCII as \xNN. False: not such a text. */

@@ -479,15 +479,11 @@ void xa_step(struct xa_tx *tx, const struct xa_event *event, struct xa_actions *
 #define X(name, words) words,
 static const char *const tx_state_texts[] = {XA_TX_STATES(X)};
 static const char *const branch_state_texts[] = {XA_BRANCH_STATES(X)};
-static const char *const redis_state_texts[] = {XA_REDIS_STATES(X)};
 #undef X
 #define X(name, words) #name,
-static const char *const event_names[] = {XA_EVENTS(X)};
 static const char *const action_names[] = {XA_ACTIONS(X)};
 #undef X
 
 const char *xa_tx_state_text(enum xa_tx_state state) { return tx_state_texts[state]; }
 const char *xa_branch_state_text(enum xa_branch_state state) { return branch_state_texts[state]; }
-const char *xa_redis_state_text(enum xa_redis_state state) { return redis_state_texts[state]; }
-const char *xa_event_name(enum xa_event_kind kind) { return event_names[kind]; }
 const char *xa_action_name(enum xa_action_kind kind) { return action_names[kind]; }

@@ -182,8 +182,6 @@ bool xa_needs_log(const struct xa_tx *tx);
 
 const char *xa_tx_state_text(enum xa_tx_state state);
 const char *xa_branch_state_text(enum xa_branch_state state);
-const char *xa_redis_state_text(enum xa_redis_state state);
-const char *xa_event_name(enum xa_event_kind kind);
 const char *xa_action_name(enum xa_action_kind kind);
 
 #endif

@@ -65,14 +65,3 @@ const char *backend_safety_name(enum backend_safety s)
     CHECK((size_t)s < sizeof names / sizeof *names);
     return names[s];
 }
-
-const char *backend_safety_text(enum backend_safety s)
-{
-    static const char *const texts[] = {
-#define X(name, text) text,
-        BACKEND_SAFETIES(X)
-#undef X
-    };
-    CHECK((size_t)s < sizeof texts / sizeof *texts);
-    return texts[s];
-}

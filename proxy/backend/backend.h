@@ -54,6 +54,5 @@ void backend_set_identity(struct backend *b, const char *version, const char *id
 void backend_set_verdict(struct backend *b, enum backend_safety safety, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 const char *backend_safety_name(enum backend_safety s); /* "SAFE" */
-const char *backend_safety_text(enum backend_safety s);
 
 #endif
