@@ -34,6 +34,26 @@ struct session_login;
 struct session_statement;
 struct session_redis;
 
+/* Why a session keeps its connection to a server between statements: state that lives there and cannot follow to another connection.
+ * Without any of these, and without a transaction there, the connection may serve somebody else meanwhile. X(name, text) */
+#define SESSION_HOLDS(X) \
+    X(TABLE_LOCKS, "LOCK TABLES") \
+    X(TEMPORARY_TABLE, "a temporary table") \
+    X(USER_LOCK, "GET_LOCK") \
+    X(HANDLER, "HANDLER ... OPEN") \
+    X(CURSOR, "an open cursor") \
+    X(TEXT_PREPARED, "PREPARE as text") \
+    X(SETTING, "a variable that only this server knows") \
+    X(CLIENT_XA, "an XA transaction of the client's own")
+enum session_hold {
+#define X(name, text) SESSION_HOLD_##name##_BIT,
+    SESSION_HOLDS(X)
+#undef X
+#define X(name, text) SESSION_HOLD_##name = 1u << SESSION_HOLD_##name##_BIT,
+    SESSION_HOLDS(X)
+#undef X
+};
+
 /* What a session has on one backend. */
 struct session_server {
     struct session *session;
@@ -44,7 +64,7 @@ struct session_server {
     int branch;                      /* of the open transaction, or -1 */
     char in_doubt[XA_GTRID_MAX + 1]; /* handed over with a decision: wait for it before the next statement; "" = none */
     struct xa_bqual in_doubt_bqual;
-    bool holds_locks;                /* LOCK TABLES */
+    unsigned holds;                  /* enum session_hold, of this connection */
 };
 
 /* A session variable that follows the session to every server. */

@@ -127,8 +127,8 @@ static void run_use(struct session *s)
 static void run_unlock(struct session *s)
 {
     for (size_t i = 0; i < s->world->backends.n; i++)
-        if (s->servers[i].holds_locks) {
-            s->servers[i].holds_locks = false;
+        if (s->servers[i].holds & SESSION_HOLD_TABLE_LOCKS) {
+            s->servers[i].holds &= ~SESSION_HOLD_TABLE_LOCKS;
             target_prepare(s, (int)i, false, send_statement);
             return;
         }
@@ -137,7 +137,8 @@ static void run_unlock(struct session *s)
 
 static void on_locked(struct session *s, const struct backend_outcome *outcome)
 {
-    s->servers[s->target].holds_locks |= !outcome->error && target_conn(s);
+    if (!outcome->error && target_conn(s))
+        s->servers[s->target].holds |= SESSION_HOLD_TABLE_LOCKS;
     session_next(s);
 }
 

@@ -30,7 +30,7 @@ struct backend_conn *target_forget(struct session_server *server)
     struct backend_conn *conn = server->conn;
     server->conn = NULL;
     server->settings_seen = 0;
-    server->holds_locks = false;
+    server->holds = 0;
     if (conn)
         prepared_server_gone(s, conn);
     if (s->pinned_server == server - s->servers)
@@ -110,7 +110,7 @@ void target_release_all(struct session *s)
         if (server->acquiring)
             backend_cancel(&server->request);
         server->acquiring = false;
-        bool locks = server->holds_locks;
+        bool locks = server->holds & SESSION_HOLD_TABLE_LOCKS;
         struct backend_conn *conn = target_forget(server);
         if (conn && locks)
             backend_conn_close(conn, "held table locks");
