@@ -288,13 +288,28 @@ const struct config_account *config_account(const struct config *c, const char *
     return anyone;
 }
 
-int config_backend_of_schema(const struct config *c, const char *schema)
+static int backend_that_lists(const struct config *c, const char *schema)
 {
     for (size_t n = 0; n < c->n_backends; n++)
         for (char **s = c->backends[n].schemas; s && *s; s++)
             if (!strcmp(*s, schema))
                 return (int)n;
     return -1;
+}
+
+int config_backend_of_schema(const struct config *c, const char *schema)
+{
+    int backend = backend_that_lists(c, schema);
+    return backend >= 0 ? backend : backend_that_lists(c, "*");
+}
+
+int config_default_backend(const struct config *c)
+{
+    for (size_t n = 0; n < c->n_backends; n++)
+        if (c->backends[n].is_default)
+            return (int)n;
+    int backend = backend_that_lists(c, "*");
+    return backend >= 0 ? backend : 0;
 }
 
 int config_backend(const struct config *c, const char *name)

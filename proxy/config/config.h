@@ -36,8 +36,8 @@ struct config_backend { /* [backend NAME] */
     char *name;         /* <= 32 bytes of [A-Za-z0-9_-] */
     char *address;      /* host, or /socket */
     int port;
-    char **schemas;  /* NULL-terminated; schemas = a b c */
-    bool is_default; /* statements that name no schema go here; else the first backend */
+    char **schemas;  /* NULL-terminated; schemas = a b c; "*" = all that no other lists */
+    bool is_default; /* statements that name no schema go here */
     bool tls;        /* default on, on a local socket off; verify against tls_ca and the name */
     bool tls_verify;
     char *tls_ca;
@@ -109,7 +109,8 @@ void config_free(struct config *c);
 const struct config_user *config_user(const struct config *c, const char *name, size_t len, bool admin);
 /* Exact row, else the "*" row, else NULL. */
 const struct config_account *config_account(const struct config *c, const char *user, const char *backend);
-int config_backend_of_schema(const struct config *c, const char *schema); /* index or -1 */
+int config_backend_of_schema(const struct config *c, const char *schema); /* that lists it, else that has "*"; index or -1 */
+int config_default_backend(const struct config *c); /* default = on, else that with "*", else the first */
 int config_backend(const struct config *c, const char *name);
 int config_redis(const struct config *c, const char *name); /* schema names compare without case */
 

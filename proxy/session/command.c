@@ -39,9 +39,7 @@ void command_use(struct session *s, struct slice name)
     if (name.len < sizeof s->statement.name && name.len < sizeof s->schema) {
         memcpy(s->statement.name, name.at, name.len);
         s->statement.name[name.len] = '\0';
-        backend = config_backend_of_schema(s->world->config, s->statement.name);
-        if (backend < 0 && statement_is_system_schema(s->statement.name))
-            backend = statement_default_backend(s);
+        backend = statement_backend_of_schema(s, s->statement.name);
     }
     if (backend < 0) {
         session_answer_error(s, 1049, "42000", "Unknown database '%.*s': no backend in the configuration has this schema",

@@ -43,10 +43,7 @@ static bool has_tls(const struct session *s)
 /* The version that drivers judge dialects by: the default server's, where it is known. */
 static void server_version(const struct session *s, char *out, size_t size)
 {
-    struct backend *b = s->world->backends.n ? &s->world->backends.at[0] : NULL;
-    for (size_t i = 0; i < s->world->backends.n; i++)
-        if (s->world->backends.at[i].config->is_default)
-            b = &s->world->backends.at[i];
+    struct backend *b = s->world->backends.n ? &s->world->backends.at[config_default_backend(s->world->config)] : NULL;
     struct backend_texts texts = {.version = ""};
     if (b)
         backend_texts(b, &texts);
@@ -144,7 +141,7 @@ static void welcome(struct session *s)
         return;
     }
     const char *schema = l->schema_text && *l->schema_text ? l->schema_text : l->found->default_schema;
-    if (schema && !l->found->admin && config_backend_of_schema(s->world->config, schema) < 0) {
+    if (schema && !l->found->admin && statement_backend_of_schema(s, schema) < 0) {
         char text[256];
         snprintf(text, sizeof text, "Unknown database '%.64s'", schema);
         refuse(s, 1049, "42000", text, "unknown schema");
@@ -170,6 +167,12 @@ static void send_more(struct session *s, uint8_t word)
     session_flush(s);
 }
 
+/* In clear text the full exchange of caching_sha2_password, which a first log-in needs, is impossible. */
+static bool sends_clear_text(const struct session *s)
+{
+    return !s->net->tls && strcmp(s->peer, "unix");
+}
+
 static void judge_sha2(struct session *s, struct slice proof)
 {
     struct session_login *l = s->login;
@@ -187,7 +190,7 @@ static void judge_sha2(struct session *s, struct slice proof)
         return;
     }
     /* A wrong proof goes the same way as a secret not yet known: the full exchange tells. */
-    if (!s->net->tls && strcmp(s->peer, "unix")) {
+    if (sends_clear_text(s)) {
         refuse(s, 1045, "28000", "Access denied: this log-in needs TLS for its first time; connect with TLS", "no TLS for password");
         return;
     }
@@ -232,11 +235,11 @@ static void judge(struct session *s, struct slice proof)
 }
 
 /* A user with only a native verifier is asked for that plugin; everybody else, known or not, for caching_sha2_password, unless
- * the client came with the native one and the user has a verifier for it. */
+ * the user has a verifier for the native one, and the client came with that or without TLS. */
 static enum wire_plugin plugin_for(const struct session *s, enum wire_plugin offered)
 {
     const struct config_user *u = s->login->found;
-    if (u && u->native_verifier && (!u->password_verifier || offered == WIRE_PLUGIN_NATIVE))
+    if (u && u->native_verifier && (!u->password_verifier || offered == WIRE_PLUGIN_NATIVE || sends_clear_text(s)))
         return WIRE_PLUGIN_NATIVE;
     return WIRE_PLUGIN_SHA2;
 }

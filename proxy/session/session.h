@@ -219,7 +219,8 @@ void statement_next(struct session *s);
 void statement_start_prepared(struct session *s);
 bool statement_is_system_schema(const char *name);
 bool statement_is_call(const struct session *s); /* of a procedure: it answers with any number of results */
-int statement_default_backend(const struct session *s);
+/* Where it can be the default schema (the servers' own: on the default server), or -1. */
+int statement_backend_of_schema(const struct session *s, const char *name);
 int statement_home(const struct session *s); /* the default schema's server, else the default server */
 /* Runs s->statement, whose implicit commit has been done where it needed one. */
 void statement_run(struct session *s);

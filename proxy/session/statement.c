@@ -50,18 +50,16 @@ bool statement_is_system_schema(const char *name)
            !strcasecmp(name, "sys");
 }
 
-int statement_default_backend(const struct session *s)
+int statement_backend_of_schema(const struct session *s, const char *name)
 {
-    for (size_t i = 0; i < s->world->config->n_backends; i++)
-        if (s->world->config->backends[i].is_default)
-            return (int)i;
-    return 0;
+    const struct config *c = s->world->config;
+    return statement_is_system_schema(name) ? config_default_backend(c) : config_backend_of_schema(c, name);
 }
 
 int statement_home(const struct session *s)
 {
-    int by_schema = *s->schema ? config_backend_of_schema(s->world->config, s->schema) : -1;
-    return by_schema >= 0 ? by_schema : statement_default_backend(s);
+    int by_schema = *s->schema ? statement_backend_of_schema(s, s->schema) : -1;
+    return by_schema >= 0 ? by_schema : config_default_backend(s->world->config);
 }
 
 /* A statement that names no table: where the session was last, for SHOW WARNINGS and LAST_INSERT_ID() look there. */

@@ -186,9 +186,7 @@ static bool schema_differs(const struct session *s, const struct backend_conn *c
 {
     if (!*s->schema || !strcmp(s->schema, conn->schema))
         return false;
-    int home = statement_is_system_schema(s->schema) ? statement_default_backend(s)
-                                                     : config_backend_of_schema(s->world->config, s->schema);
-    return home == s->target;
+    return statement_backend_of_schema(s, s->schema) == s->target;
 }
 
 /* Collations of MySQL 8 (255 and up: utf8mb4_0900_ai_ci, what its drivers ask for) mean nothing to MariaDB. */

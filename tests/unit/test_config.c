@@ -174,6 +174,22 @@ static void what_everybody_asks_is_answered(void)
     config_free(c);
 }
 
+static void a_star_takes_the_schemas_that_nobody_lists(void)
+{
+    struct config *c = must_parse(LEAST "[backend two]\nport = 3307\nschemas = account *\nresolver_user = r\n");
+    CU_ASSERT_EQUAL(config_backend_of_schema(c, "stock"), 0);
+    CU_ASSERT_EQUAL(config_backend_of_schema(c, "account"), 1);
+    CU_ASSERT_EQUAL(config_backend_of_schema(c, "anything"), 1);
+    CU_ASSERT_EQUAL(config_default_backend(c), 1);
+    config_free(c);
+    c = must_parse(PROXY LISTENER USER BACKEND "default = on\n[backend two]\nport = 3307\nschemas = *\nresolver_user = r\n");
+    CU_ASSERT_EQUAL(config_default_backend(c), 0);
+    config_free(c);
+    must_say_only(LEAST "[backend a]\nport = 1\nresolver_user = r\nschemas = *\n[backend b]\nport = 2\nresolver_user = r\n"
+                        "schemas = *\n",
+                  "19: schema \"*\" is also on [backend a] (line 15)");
+}
+
 /* --- mistakes --- */
 
 static void unknown_words_get_a_hint(void)
@@ -672,6 +688,7 @@ int main(void)
         {"every type of value is read", every_type_of_value_is_read},
         {"comments may stand behind all but passwords", comments_may_stand_behind_all_but_passwords},
         {"what everybody asks is answered", what_everybody_asks_is_answered},
+        {"a star takes the schemas that nobody lists", a_star_takes_the_schemas_that_nobody_lists},
         {"unknown words get a hint", unknown_words_get_a_hint},
         {"lines that are neither are told", lines_that_are_neither_are_told},
         {"lines and files have a limit", lines_and_files_have_a_limit},

@@ -1,0 +1,99 @@
+"""One server and a proxy before it that lets everything through to it: the stage for test suites that others wrote for a server.
+
+Each suite runs directly and through the proxy, with the same accounts; what it says is compared by its own file. `Door` is a way
+in: a port, and whether TLS is begun there for programs that cannot do so themselves.
+"""
+import atexit
+import contextlib
+import dataclasses
+import os
+import shutil
+import sys
+import tempfile
+
+import xatest
+from xatest import servers
+
+sys.path.insert(0, os.path.join(xatest.SOURCE, "tests", "support"))
+import starttls  # noqa: E402
+
+ROOT = ("root", "root-secret")
+
+
+@dataclasses.dataclass
+class Door:
+    name: str  # direct, direct-tls, proxy, proxy-tls
+    port: int
+    host: str = "127.0.0.1"
+
+
+class Stage:
+    """users: name to password, of the accounts that the suite makes on the server by itself; root is there already."""
+
+    def __init__(self, family=None, server_options=(), users=None, proxy_options=(), listener_options=()):
+        self.family = family or xatest.FAMILY
+        self.directory = tempfile.mkdtemp(prefix=f"xap-stage-{self.family}-")
+        atexit.register(self.wipe)
+        self.certs = xatest.make_certs(self.directory)
+        self.server = servers.KINDS[self.family](os.path.join(self.directory, "server"), self.certs, server_options)
+        self.users = {ROOT[0]: ROOT[1], **(users or {})}
+        self.options = {"proxy": proxy_options, "listener": listener_options}
+        self.config = os.path.join(self.directory, "xaproxy.conf")
+        self.proxy = xatest.Proxy(os.path.join(self.directory, "proxy"), self.config)
+        self.starters = {}
+
+    def start(self):
+        self.server.start()
+        user, password = ROOT
+        self.server.script([f"CREATE USER IF NOT EXISTS '{user}'@'{host}'" for host in ("%", "127.0.0.1")]
+                           + [f"ALTER USER '{user}'@'{host}' IDENTIFIED BY '{password}'" for host in ("%", "127.0.0.1")]
+                           + [f"GRANT ALL ON *.* TO '{user}'@'{host}' WITH GRANT OPTION" for host in ("%", "127.0.0.1")]
+                           + ["CREATE DATABASE IF NOT EXISTS test"])
+        lines = "\n".join(self.config_lines()) + "\n"
+        with open(self.config, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+            f.write(lines)
+        self.proxy.start()
+        self.proxy.wait_judged([("backend", "main")])
+        return self
+
+    def config_lines(self):
+        yield from ("[proxy]", "node = stage", f"data_dir = {self.directory}/proxy/data", "workers = 2",
+                    "failed_login_delay = 0", *self.options["proxy"])
+        yield from ("[listener main]", "address = 127.0.0.1", f"port = {self.proxy.port}", "tls_required = off",
+                    f"tls_cert = {self.certs}/server.crt", f"tls_key = {self.certs}/server.key", *self.options["listener"])
+        yield from ("[backend main]", "address = 127.0.0.1", f"port = {self.server.port}", "schemas = *",
+                    f"tls_ca = {self.certs}/ca.crt", f"resolver_user = {servers.RESOLVER[0]}",
+                    f"resolver_password = {servers.RESOLVER[1]}")
+        for user, password in self.users.items():
+            sha2, native = xatest.verifiers(password)
+            yield from (f"[user {user}]", f"password_verifier = {sha2}", f"native_verifier = {native}",
+                        f"[account {user}@main]", f"password = {password}")
+
+    def door(self, name):
+        """direct or proxy, with -tls for one that begins TLS by itself."""
+        port = (self.proxy if name.startswith("proxy") else self.server).port
+        if name.endswith("-tls"):
+            if name not in self.starters:
+                self.starters[name] = starttls.Starter(port, f"{self.certs}/ca.crt")
+            port = self.starters[name].port
+        return Door(name, port)
+
+    def wipe(self):
+        atexit.unregister(self.wipe)
+        for starter in self.starters.values():
+            starter.close()
+        for part in (self.proxy, self.server):
+            if part.alive():
+                part.crash()
+        if os.environ.get("XAPROXY_KEEP"):
+            print(f"# kept: {self.directory}")
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def clean(self, keep):
+        """Drops the schemas that a suite left behind, directly."""
+        with contextlib.closing(self.server.root()) as db, db.cursor() as cursor:
+            cursor.execute("SHOW DATABASES")
+            for (schema,) in cursor.fetchall():
+                if schema not in keep:
+                    cursor.execute(f"DROP DATABASE `{schema}`")
