@@ -4,7 +4,7 @@ table=$1/proxy/config
 tab=$(printf '\t')
 { echo "proxy$tab[proxy]: the daemon itself; once"; sed -nE 's/^SECTION\(([a-z]+),.*, "(.*)"\)$/\1'"$tab"'\2/p' "$table/sections.def"; } | while IFS=$tab read -r section about; do
     printf '.Ss %s\n%s.\n.Bl -tag -width indent\n' "$section" "$about"
-    sed -nE "s/^OPTION\\($section, ([a-z_]+), [A-Z_]+, [a-z_]+, (\"[^\"]*\"|NONE|REQUIRED), .*, \"([^\"]*)\", \"(.*)\"\\)\$/\\1$tab\\2$tab\\3$tab\\4/p" "$table/options.def" |
+    sed -nE "s/^OPTION\\($section, ([a-z0-9_]+), [A-Z0-9_]+, [a-z0-9_]+, (\"[^\"]*\"|NONE|REQUIRED), .*, \"([^\"]*)\", \"(.*)\"\\)\$/\\1$tab\\2$tab\\3$tab\\4/p" "$table/options.def" |
         while IFS=$tab read -r name default unit help; do
             case $default in NONE) default= ;; REQUIRED) default=' Required.' ;; *) default=" Default: $(echo "$default" | tr -d '"')." ;; esac
             printf '.It Cm %s No = Ar %s\n%s.%s\n' "$name" "$unit" "$help" "$default"

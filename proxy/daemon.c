@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "compensate/calls.h"
 #include "proxy/admin/admin.h"
 #include "proxy/net/address.h"
@@ -333,6 +334,7 @@ static bool make_world(struct daemon *d)
     w->fast_secrets = must(calloc(c->n_users + 1, sizeof *w->fast_secrets));
     w->user_clients = must(calloc(c->n_users + 1, sizeof *w->user_clients));
     pthread_mutex_init(&w->secrets_lock, NULL);
+    random_bytes(w->decoy_key, sizeof w->decoy_key);
     unsigned most = (unsigned)c->max_unauthenticated;
     w->callers = callers_new(most - most / 4, c->failed_login_delay_ms);
     d->listeners = must(calloc(c->n_listeners + 1, sizeof *d->listeners));

@@ -54,7 +54,7 @@ static int check_config(const char *path)
 
 static int make_verifier(void)
 {
-    char password[1024], crypt_text[128], native[64];
+    char password[1024], crypt_text[128], native[64], ed25519[WIRE_ED25519_TEXT + 1];
     if (isatty(STDIN_FILENO))
         fputs("Password: ", stderr);
     if (!fgets(password, sizeof password, stdin)) {
@@ -63,12 +63,13 @@ static int make_verifier(void)
     }
     password[strcspn(password, "\r\n")] = '\0';
     bool made = wire_verifier_make(password, crypt_text, native);
+    wire_verifier_ed25519_make(password, ed25519);
     wire_wipe(password, sizeof password);
     if (!made) {
         fputs("xaproxy: the password is empty or too long\n", stderr);
         return 2;
     }
-    printf("password_verifier = %s\nnative_verifier = %s\n", crypt_text, native);
+    printf("password_verifier = %s\nnative_verifier = %s\ned25519_verifier = %s\n", crypt_text, native, ed25519);
     return 0;
 }
 

@@ -29,8 +29,9 @@ FNR == 1 { here = folder_of(FILENAME); if (!(here in known)) complain("folder " 
     split($0, angled, "[<>]"); target = angled[2]
     if (target == "ev.h" && here != "proxy/net") complain("libev stays in proxy/net")
     if (target ~ /^hiredis/ && here != "proxy/redis") complain("hiredis stays in proxy/redis")
-    if (target ~ /^openssl/ && FILENAME !~ /^proxy\/(net\/tls|wire\/auth)[a-z_]*\.[ch]$/)
+    if (target ~ /^openssl/ && FILENAME !~ /^proxy\/(net\/tls|wire\/auth)[a-z0-9_]*\.[ch]$/)
         complain("OpenSSL stays in proxy/net/tls and proxy/wire/auth")
+    if (target ~ /^sodium/ && FILENAME != "proxy/wire/auth_ed25519.c") complain("libsodium stays in proxy/wire/auth_ed25519")
     if (target ~ /^(mysql\/)?mysql\.h$/ && here != "proxy/resolver" && here != "tools")
         complain("libmysqlclient stays in proxy/resolver and tools: a relay passes bytes on")
 }

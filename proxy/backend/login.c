@@ -1,4 +1,4 @@
-/* Log-in at a server: greeting, TLS, proof of the password by either plugin, a switch between them. TLS that is
+/* Log-in at a server: greeting, TLS, proof of the password by any of three plugins, a switch between them. TLS that is
  * configured and not offered ends the attempt before anything secret was said. Leaves cryptography to wire/auth, time
  * to conn.c. */
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 
 struct backend_login {
     struct wire_gatherer gatherer;
-    uint8_t scramble[WIRE_SCRAMBLE];
+    uint8_t scramble[WIRE_NONCE]; /* a nonce, or the WIRE_SCRAMBLE bytes of the other plugins */
     enum wire_plugin plugin;
     bool greeted;
     bool secure;    /* nobody listens: TLS, or a local socket */
@@ -66,7 +66,7 @@ static void say_login(struct backend_conn *c)
     static const char *const attributes[] = {"program_name", "xaproxy"};
     struct backend_login *l = c->impl->login;
     struct buf payload = {0}, attrs = {0};
-    uint8_t proof[32];
+    uint8_t proof[WIRE_PROOF_MAX];
     for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
         wire_lenenc_str_write(&attrs, attributes[i], strlen(attributes[i]));
     const struct wire_login login = {
@@ -142,14 +142,14 @@ static bool take_greeting(struct backend_conn *c, struct slice payload)
     }
     _Static_assert(sizeof c->version == sizeof g.version, "one is copied to the other");
     memcpy(c->version, g.version, sizeof c->version);
-    memcpy(l->scramble, g.scramble, sizeof l->scramble);
+    memcpy(l->scramble, g.scramble, sizeof g.scramble);
     c->connection_id = g.connection_id;
     c->mariadb = g.mariadb;
     /* LONG_PASSWORD says "no extended capabilities" to MariaDB, which itself does not offer the bit. */
     c->caps = ((CAPS_WANTED | c->impl->client_caps) & g.caps) | WIRE_CAP_LONG_PASSWORD;
     l->plugin = wire_plugin_of(text_slice(g.plugin));
-    if (l->plugin == WIRE_PLUGIN_UNKNOWN)
-        l->plugin = WIRE_PLUGIN_NATIVE; /* the server will ask for what the account has */
+    if (l->plugin == WIRE_PLUGIN_UNKNOWN || l->plugin == WIRE_PLUGIN_ED25519)
+        l->plugin = WIRE_PLUGIN_NATIVE; /* the server will ask for what the account has, with a nonce where it takes one */
     l->greeted = true;
     if (c->impl->tls && !(g.caps & WIRE_CAP_SSL)) {
         backend_conn_died(c, "server offers no TLS, and tls is on");
@@ -196,19 +196,23 @@ static void on_switch(struct backend_conn *c, struct slice payload)
 {
     struct backend_login *l = c->impl->login;
     struct wire_auth_switch s;
-    if (!wire_auth_switch_read(payload, &s) || s.data.len < WIRE_SCRAMBLE) {
+    if (!wire_auth_switch_read(payload, &s)) {
         backend_conn_died(c, "asks for a log-in method that is too old or not understood");
         return;
     }
     l->plugin = wire_plugin_of(s.plugin);
     if (l->plugin == WIRE_PLUGIN_UNKNOWN) {
         backend_conn_died(
-            c, "its account logs in by %.*s; caching_sha2_password and mysql_native_password are spoken",
+            c, "its account logs in by %.*s; caching_sha2_password, mysql_native_password and ed25519 are spoken",
             (int)(s.plugin.len < 40 ? s.plugin.len : 40), (const char *)s.plugin.at);
         return;
     }
-    memcpy(l->scramble, s.data.at, sizeof l->scramble);
-    uint8_t proof[32];
+    if (s.data.len < wire_scramble_size(l->plugin)) {
+        backend_conn_died(c, "asks for a log-in method that is too old or not understood");
+        return;
+    }
+    memcpy(l->scramble, s.data.at, wire_scramble_size(l->plugin));
+    uint8_t proof[WIRE_PROOF_MAX];
     say(c, proof, wire_proof(l->plugin, password(c), l->scramble, proof));
     wire_wipe(proof, sizeof proof);
 }

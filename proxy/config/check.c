@@ -140,6 +140,10 @@ static void check_user(struct config_source *s, const struct config *c, size_t n
     if (!strcmp(u->name, "*"))
         config_complain(s, config_line(s, u->admin ? CONFIG_KIND_admin : CONFIG_KIND_user, n, NULL),
                         "a user has a name; \"*\" stands for anyone in [account *@BACKEND]");
+    if (!u->password_verifier && !u->native_verifier && !u->ed25519_verifier)
+        config_complain(s, config_line(s, u->admin ? CONFIG_KIND_admin : CONFIG_KIND_user, n, NULL),
+                        "[%s %s] needs \"password_verifier\", or another verifier: xaproxy --make-verifier prints them",
+                        u->admin ? "admin" : "user", u->name);
     if (!u->default_schema || config_backend_of_schema(c, u->default_schema) >= 0)
         return;
     for (size_t m = 0; m < c->n_backends; m++)

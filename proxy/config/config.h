@@ -28,7 +28,8 @@ struct config_user { /* [user NAME], [admin NAME] */
     char *name;
     bool admin;
     char *password_verifier; /* $5$... */
-    char *native_verifier;   /* *HEX; may be absent */
+    char *native_verifier;   /* *HEX */
+    char *ed25519_verifier;  /* base64; each of the three may be absent, all of them not */
     char *default_schema;
     int max_connections; /* 0 = no limit of its own */
 };

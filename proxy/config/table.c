@@ -64,7 +64,8 @@ bool config_type_is_heap(enum config_type type)
 
 bool config_type_is_secret(enum config_type type)
 {
-    return type == CONFIG_TYPE_SECRET || type == CONFIG_TYPE_VERIFIER || type == CONFIG_TYPE_NATIVE;
+    return type == CONFIG_TYPE_SECRET || type == CONFIG_TYPE_VERIFIER || type == CONFIG_TYPE_NATIVE ||
+           type == CONFIG_TYPE_ED25519;
 }
 
 size_t config_count(const struct config *c, enum config_kind kind)

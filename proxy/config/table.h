@@ -39,7 +39,8 @@ extern const struct config_section config_sections[CONFIG_KINDS];
     TYPE(SECRET, "secret", true)                                                                                       \
     TYPE(SECRET_FILE, "path", true)                                                                                    \
     TYPE(VERIFIER, "secret", true)                                                                                     \
-    TYPE(NATIVE, "secret", true)
+    TYPE(NATIVE, "secret", true)                                                                                       \
+    TYPE(ED25519, "secret", true)
 
 enum config_type {
 #define CONFIG_TYPE_ENUM(name, called, heap) CONFIG_TYPE_##name,

@@ -97,6 +97,15 @@ static bool read_native(struct reading *r)
     return keep_text(r, r->text);
 }
 
+/* 32 bytes in base64, of whose last character only four bits count. */
+static bool read_ed25519(struct reading *r)
+{
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if (strlen(r->text) != 43 || strspn(r->text, base64) != 43 || !strchr("AEIMQUYcgkosw048", r->text[42]))
+        return wrong(r, "must be the 43 characters that SELECT ed25519_password('...') and xaproxy --make-verifier say");
+    return keep_text(r, r->text);
+}
+
 /* --- words --- */
 
 /* The index of the text among "a|b|c", -1. */
@@ -309,6 +318,8 @@ static bool read_by_type(struct reading *r)
         return read_verifier(r);
     case CONFIG_TYPE_NATIVE:
         return read_native(r);
+    case CONFIG_TYPE_ED25519:
+        return read_ed25519(r);
     }
     return false;
 }

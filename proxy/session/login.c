@@ -1,4 +1,4 @@
-/* Log-in of a client: greeting, TLS where the listener wants it, caching_sha2_password or mysql_native_password against verifiers.
+/* Log-in of a client: greeting, TLS where the listener wants it, a proof by one of three plugins against the user's verifiers.
  * A wrong password and an unknown user look and cost the same. Leaves proofs to wire/auth. */
 #include <stdlib.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ enum login_step {
 
 struct session_login {
     enum login_step step;
-    uint8_t scramble[WIRE_SCRAMBLE];
+    uint8_t scramble[WIRE_NONCE]; /* the greeting's WIRE_SCRAMBLE bytes, or ed25519's nonce */
     char *user;
     const struct config_user *found; /* NULL: unknown, and the client does not learn it */
     enum wire_plugin plugin;
@@ -63,7 +63,7 @@ void login_begin(struct session *s)
                               .charset = WIRE_CHARSET_UTF8MB4,
                               .status = WIRE_STATUS_AUTOCOMMIT};
     server_version(s, g.version, sizeof g.version);
-    memcpy(g.scramble, l->scramble, sizeof l->scramble);
+    memcpy(g.scramble, l->scramble, sizeof g.scramble);
     snprintf(g.plugin, sizeof g.plugin, "%s", wire_plugin_name(WIRE_PLUGIN_SHA2));
     size_t at = wire_packet_begin(&s->net->out);
     wire_greeting_write(&s->net->out, &g);
@@ -219,29 +219,70 @@ static bool is_empty(struct slice proof)
     return !proof.len || (proof.len == 1 && !*proof.at);
 }
 
+/* By a plugin that needs one proof only. */
+static bool proves(const struct session_login *l, struct slice proof)
+{
+    const struct config_user *u = l->found;
+    bool good = l->plugin == WIRE_PLUGIN_ED25519 ? wire_check_ed25519(u ? u->ed25519_verifier : NULL, l->scramble, proof)
+                                                 : wire_check_native(u ? u->native_verifier : NULL, l->scramble, proof);
+    return good && u;
+}
+
 static void judge(struct session *s, struct slice proof)
 {
     struct wire_fast_secret none;
     if (is_empty(proof)) {
         (void)wire_check_full(NULL, (struct slice){(const uint8_t *)"-", 1}, &none);
         deny(s);
-    } else if (s->login->plugin == WIRE_PLUGIN_SHA2)
+    } else if (s->login->plugin == WIRE_PLUGIN_SHA2) {
         judge_sha2(s, proof);
-    else if (wire_check_native(s->login->found ? s->login->found->native_verifier : NULL, s->login->scramble, proof) &&
-             s->login->found)
+    } else if (proves(s->login, proof)) {
         welcome(s);
-    else
+    } else {
         deny(s);
+    }
 }
 
-/* A user with only a native verifier is asked for that plugin; everybody else, known or not, for caching_sha2_password, unless
- * the user has a verifier for the native one, and the client came with that or without TLS. */
-static enum wire_plugin plugin_for(const struct session *s, enum wire_plugin offered)
+/* Whom an unknown user looks like: always the same one, so that the plugin asked for tells nobody who exists. */
+static const struct config_user *decoy(const struct session *s, struct slice name)
 {
-    const struct config_user *u = s->login->found;
-    if (u && u->native_verifier && (!u->password_verifier || offered == WIRE_PLUGIN_NATIVE || sends_clear_text(s)))
-        return WIRE_PLUGIN_NATIVE;
-    return WIRE_PLUGIN_SHA2;
+    const struct config *c = s->world->config;
+    size_t first = wire_decoy(s->world->decoy_key, name) % c->n_users;
+    for (size_t i = 0; i < c->n_users; i++) {
+        const struct config_user *u = &c->users[(first + i) % c->n_users];
+        if (u->admin == session_listener(s)->admin)
+            return u;
+    }
+    CHECK(!"a listener where nobody may log in");
+}
+
+/* What the client came with, where the user has a verifier for it; else what most clients know. In clear text
+ * caching_sha2_password is the last resort. */
+static enum wire_plugin plugin_for(const struct config_user *u, enum wire_plugin offered, bool clear_text)
+{
+    const bool has[] = {[WIRE_PLUGIN_NATIVE] = u->native_verifier,
+                        [WIRE_PLUGIN_SHA2] = u->password_verifier,
+                        [WIRE_PLUGIN_ED25519] = u->ed25519_verifier,
+                        [WIRE_PLUGIN_UNKNOWN] = false};
+    if (has[offered] && !(clear_text && offered == WIRE_PLUGIN_SHA2))
+        return offered;
+    if (has[WIRE_PLUGIN_SHA2] && !clear_text)
+        return WIRE_PLUGIN_SHA2;
+    return has[WIRE_PLUGIN_NATIVE] ? WIRE_PLUGIN_NATIVE : has[WIRE_PLUGIN_ED25519] ? WIRE_PLUGIN_ED25519 : WIRE_PLUGIN_SHA2;
+}
+
+static void ask_for_plugin(struct session *s)
+{
+    struct session_login *l = s->login;
+    if (l->plugin == WIRE_PLUGIN_ED25519)
+        wire_nonce_make(l->scramble);
+    l->step = LOGIN_WAIT_SWITCHED;
+    s->seq = s->gatherer.next_seq;
+    size_t at = wire_packet_begin(&s->net->out);
+    wire_auth_switch_write(&s->net->out, wire_plugin_name(l->plugin), l->scramble, wire_scramble_size(l->plugin));
+    wire_packet_end(&s->net->out, at, &s->seq);
+    s->gatherer.next_seq = s->seq;
+    session_flush(s);
 }
 
 static void take_answer(struct session *s, struct slice payload)
@@ -267,18 +308,11 @@ static void take_answer(struct session *s, struct slice payload)
     if (in.schema.at)
         l->schema_text = slice_dup(in.schema);
     enum wire_plugin offered = in.plugin.at ? wire_plugin_of(in.plugin) : WIRE_PLUGIN_NATIVE;
-    l->plugin = plugin_for(s, offered);
-    if (offered == l->plugin && in.auth.len) {
+    l->plugin = plugin_for(l->found ? l->found : decoy(s, in.user), offered, sends_clear_text(s));
+    if (offered == l->plugin && l->plugin != WIRE_PLUGIN_ED25519 && in.auth.len) /* nobody had a nonce yet */
         judge(s, in.auth);
-        return;
-    }
-    l->step = LOGIN_WAIT_SWITCHED;
-    s->seq = s->gatherer.next_seq;
-    size_t at = wire_packet_begin(&s->net->out);
-    wire_auth_switch_write(&s->net->out, wire_plugin_name(l->plugin), l->scramble);
-    wire_packet_end(&s->net->out, at, &s->seq);
-    s->gatherer.next_seq = s->seq;
-    session_flush(s);
+    else
+        ask_for_plugin(s);
 }
 
 static void take_packet(struct session *s, struct slice payload)

@@ -40,6 +40,7 @@ struct world {
     struct net_tls **listener_tls;          /* by listener index; NULL where it has none */
     struct wire_fast_secret *fast_secrets;  /* by user index; under secrets_lock */
     pthread_mutex_t secrets_lock;
+    uint8_t decoy_key[32];                  /* of this process: which user an unknown one looks like */
     struct worker *workers;
     unsigned n_workers;
     _Atomic unsigned clients, unauthenticated;

@@ -1,5 +1,5 @@
-/* Proofs and verifiers of the two plugins, made with OpenSSL's EVP and libcrypt. Leaves the dialogue to session/login
- * and backend/. */
+/* Proofs and verifiers of the two SHA plugins, made with OpenSSL's EVP and libcrypt. Leaves ed25519 to auth_ed25519.c, the dialogue
+ * to session/login and backend/. */
 #include "proxy/wire/auth.h"
 
 #include <crypt.h>
@@ -215,11 +215,21 @@ bool wire_check_full(const char *crypt, struct slice password, struct wire_fast_
     return right;
 }
 
+uint32_t wire_decoy(const uint8_t key[32], struct slice name)
+{
+    uint8_t out[SHA2_SIZE];
+    uint32_t number;
+    sha2(out, key, 32, name.at, name.len);
+    memcpy(&number, out, sizeof number);
+    return number;
+}
+
 /* --- as a client --- */
 
 static const char *const plugin_names[] = {
     [WIRE_PLUGIN_NATIVE] = "mysql_native_password",
     [WIRE_PLUGIN_SHA2] = "caching_sha2_password",
+    [WIRE_PLUGIN_ED25519] = "client_ed25519",
     [WIRE_PLUGIN_UNKNOWN] = "unknown",
 };
 
@@ -260,9 +270,18 @@ static size_t fast_proof(const char *password, const uint8_t *scramble, uint8_t 
     return SHA2_SIZE;
 }
 
-size_t wire_proof(enum wire_plugin plugin, const char *password, const uint8_t *scramble, uint8_t out[32])
+size_t wire_scramble_size(enum wire_plugin plugin)
+{
+    return plugin == WIRE_PLUGIN_ED25519 ? WIRE_NONCE : WIRE_SCRAMBLE;
+}
+
+size_t wire_proof(enum wire_plugin plugin, const char *password, const uint8_t *scramble, uint8_t out[WIRE_PROOF_MAX])
 {
     CHECK(plugin != WIRE_PLUGIN_UNKNOWN);
+    if (plugin == WIRE_PLUGIN_ED25519) {
+        wire_ed25519_sign(password, scramble, out);
+        return WIRE_ED25519_PROOF;
+    }
     if (!*password)
         return 0;
     return plugin == WIRE_PLUGIN_NATIVE ? native_proof(password, scramble, out) : fast_proof(password, scramble, out);

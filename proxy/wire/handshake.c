@@ -192,17 +192,18 @@ bool wire_auth_switch_read(struct slice payload, struct wire_auth_switch *out)
         return false;
     out->plugin = cursor_until_nul(&c); /* a lone 0xFE asks for the proof of before 4.1: refused here */
     out->data = cursor_rest(&c);
-    if (out->data.len && !out->data.at[out->data.len - 1])
-        out->data.len--;
+    if (out->data.len == WIRE_SCRAMBLE + 1 && !out->data.at[WIRE_SCRAMBLE])
+        out->data.len--; /* ed25519's nonce has no NUL behind it, and may end with one of its own */
     return !c.bad;
 }
 
-void wire_auth_switch_write(struct buf *payload, const char *plugin, const uint8_t *scramble)
+void wire_auth_switch_write(struct buf *payload, const char *plugin, const uint8_t *scramble, size_t n)
 {
     buf_u8(payload, 0xFE);
     buf_append(payload, plugin, strlen(plugin) + 1);
-    buf_append(payload, scramble, WIRE_SCRAMBLE);
-    buf_u8(payload, 0);
+    buf_append(payload, scramble, n);
+    if (n == WIRE_SCRAMBLE)
+        buf_u8(payload, 0);
 }
 
 bool wire_auth_more_read(struct slice payload, struct slice *data)

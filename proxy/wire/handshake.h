@@ -51,7 +51,8 @@ struct wire_auth_switch {
     struct slice plugin, data; /* data: the scramble, without the NUL that servers put after it */
 };
 bool wire_auth_switch_read(struct slice payload, struct wire_auth_switch *out);
-void wire_auth_switch_write(struct buf *payload, const char *plugin, const uint8_t *scramble);
+/* n: WIRE_SCRAMBLE, behind which a NUL is written, or what another plugin takes. */
+void wire_auth_switch_write(struct buf *payload, const char *plugin, const uint8_t *scramble, size_t n);
 /* 0x01 + data. */
 bool wire_auth_more_read(struct slice payload, struct slice *data);
 void wire_auth_more_write(struct buf *payload, const void *data, size_t n);

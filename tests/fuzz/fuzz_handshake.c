@@ -70,15 +70,18 @@ static void proof(struct slice payload)
     const uint8_t *scramble = (const uint8_t *)"abcdefghijklmnopqrst";
     CHECK(!wire_check_native("*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3", scramble, payload));
     CHECK(!wire_check_fast(&secret, scramble, payload));
+    CHECK(!wire_check_ed25519("ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY",
+                              (const uint8_t *)"0123456789abcdef0123456789abcdef", payload));
 }
 
 static void verifier(struct slice payload)
 {
     char *text = slice_dup(payload);
-    uint8_t zeros[20] = {0};
+    uint8_t zeros[WIRE_ED25519_PROOF] = {0};
     if (wire_verifier_crypt_ok(text))
         CHECK(strlen(text) < 128);
-    wire_check_native(text, zeros, (struct slice){zeros, sizeof zeros});
+    wire_check_native(text, zeros, (struct slice){zeros, 20});
+    CHECK(!wire_check_ed25519(text, zeros, (struct slice){zeros, sizeof zeros}));
     free(text);
 }
 

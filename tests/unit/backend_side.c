@@ -101,8 +101,9 @@ static void fill_accounts(void)
     for (unsigned i = 0; i < SIDE_BACKENDS; i++)
         account_rows[i] = (struct config_account){.user = any, .backend = backend_rows[i].name, .backend_user = app,
                                                   .password = secret};
-    static char others[][3][8] = {{"local", "root", ""}, {"plain", "app", "wrong"}, {"plain", "other", "other"},
-                                  {"plain", "few", "few"}, {"plain", "bare", ""}};
+    static char others[][3][12] = {{"local", "root", ""}, {"plain", "app", "wrong"}, {"plain", "other", "other"},
+                                  {"plain", "few", "few"}, {"plain", "bare", ""},
+                                  {"plain", "curve", "on a curve"}};
     for (unsigned i = SIDE_ROOT; i < SIDE_ACCOUNTS; i++)
         account_rows[i] = (struct config_account){.user = any, .backend = others[i - SIDE_ROOT][0],
                                                   .backend_user = others[i - SIDE_ROOT][1],
@@ -117,8 +118,9 @@ void side_make_accounts(void)
         "CREATE USER app@'%' IDENTIFIED BY 'app''s secret'", "GRANT ALL ON *.* TO app@'%'",
         "CREATE USER few@'%' IDENTIFIED BY 'few' WITH MAX_USER_CONNECTIONS 1", "CREATE USER bare@'%' IDENTIFIED BY ''",
         "CREATE PROCEDURE t.two() BEGIN SELECT 1; SELECT v FROM t.n WHERE id = 1; END"};
-    static const char *const mariadb[] = {"INSTALL SONAME 'auth_ed25519'",
-                                          "CREATE USER other@'%' IDENTIFIED VIA ed25519 USING PASSWORD('other')"};
+    static const char *const mariadb[] = {"INSTALL SONAME 'auth_pam'", "CREATE USER other@'%' IDENTIFIED VIA pam",
+                                          "INSTALL SONAME 'auth_ed25519'",
+                                          "CREATE USER curve@'%' IDENTIFIED VIA ed25519 USING PASSWORD('on a curve')"};
     static const char *const mysql[] = {"CREATE USER other@'%' IDENTIFIED WITH sha256_password BY 'other'"};
     side_up();
     struct backend_conn *c = side_get(SIDE_ROOT);

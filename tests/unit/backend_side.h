@@ -25,6 +25,7 @@ enum side_account {
     SIDE_OTHER_PLUGIN,
     SIDE_FEW,                  /* the server allows one connection */
     SIDE_EMPTY,                /* no password */
+    SIDE_CURVE,                /* ed25519; MariaDB only */
     SIDE_ACCOUNTS
 };
 

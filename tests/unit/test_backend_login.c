@@ -1,4 +1,4 @@
-/* Ways in: by socket, plain and TLS, by either plugin; and ways to be refused, each with words for people. */
+/* Ways in: by socket, plain and TLS, by each plugin; and ways to be refused, each with words for people. */
 #include "tests/unit/backend_side.h"
 
 #include <string.h>
@@ -74,6 +74,15 @@ static void sha2_in_full_and_fast(void)
     }
 }
 
+static void ed25519_logs_in(void)
+{
+    side_up();
+    struct backend_conn *c = side_is_mariadb() ? side_get(SIDE_CURVE) : NULL;
+    if (c)
+        side_expect(c, "SELECT USER() LIKE 'curve@%'", "1");
+    side_down();
+}
+
 static void a_wrong_password_is_told(void)
 {
     expect_refusal(SIDE_WRONG_PASSWORD, "1045");
@@ -81,7 +90,7 @@ static void a_wrong_password_is_told(void)
 
 static void a_method_that_is_not_spoken_is_named(void)
 {
-    expect_refusal(SIDE_OTHER_PLUGIN, side_is_mariadb() ? "client_ed25519" : "sha256_password");
+    expect_refusal(SIDE_OTHER_PLUGIN, side_is_mariadb() ? "dialog" : "sha256_password");
 }
 
 static void a_certificate_for_another_name_is_refused(void)
@@ -119,6 +128,7 @@ static void a_dead_port_is_told_and_not_asked_again_at_once(void)
 const struct unit_test backend_login_tests[] = {
     {"logs in by socket, plain and TLS", logs_in_by_socket_plain_and_tls},
     {"the account without password logs in", the_account_without_password_logs_in},
+    {"ed25519 logs in", ed25519_logs_in},
     {"a wrong password is told", a_wrong_password_is_told},
     {"a method that is not spoken is named", a_method_that_is_not_spoken_is_named},
     {"a certificate for another name is refused", a_certificate_for_another_name_is_refused},

@@ -288,6 +288,10 @@ static void bad_values_are_told_with_what_would_be_good(void)
         {"[redis x]", "address = [::1]", "an IPv6 address stands here without brackets, the port in \"port\""},
         {"[redis x]", "address = a b", "an address has no blanks"},
         {"[user x]", "password_verifier = secret", "must be $5$SALT$HASH, as `openssl passwd -5` makes it"},
+        {"[user x]", "ed25519_verifier = ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY=",
+         "must be the 43 characters that SELECT ed25519_password('...') and xaproxy --make-verifier say"},
+        {"[user x]", "ed25519_verifier = ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJZ",
+         "must be the 43 characters that SELECT ed25519_password('...') and xaproxy --make-verifier say"},
         {"[user x]", "password_verifier = $5$short", "must be $5$SALT$HASH, as `openssl passwd -5` makes it"},
         {"[user x]", "native_verifier = *123", "must be * and 40 hex digits"},
         {"[user x]", "native_verifier = *123456789012345678901234567890123456789g", "must be * and 40 hex digits"},
@@ -311,7 +315,7 @@ static void what_is_missing_is_told_at_its_section(void)
     must_say_only(LEAST "[backend two]\n",
                   "12: [backend two] needs \"resolver_user\": account that settles branches in doubt");
     must_say_only(LEAST "[user x]\n",
-                  "12: [user x] needs \"password_verifier\": what a password is checked against: openssl passwd -5");
+                  "12: [user x] needs \"password_verifier\", or another verifier: xaproxy --make-verifier prints them");
     must_say_only(PROXY USER BACKEND, "1: there is no [listener NAME] for clients");
     must_say_only(PROXY LISTENER USER, "1: there is no [backend NAME]");
     must_say_only(PROXY LISTENER BACKEND, "4: nobody could log in at [listener main]: there is no [user NAME]");
@@ -635,8 +639,8 @@ static void the_sample_shows_every_option_with_its_default(void)
         char option[40], value[200];
         if (sscanf(line, "[%19[a-z]", section) == 1)
             continue;
-        bool commented = sscanf(line, "# %39[a-z_] = %199[^\n]", option, value) == 2;
-        if (!commented && sscanf(line, "%39[a-z_] = %199[^\n]", option, value) != 2)
+        bool commented = sscanf(line, "# %39[a-z0-9_] = %199[^\n]", option, value) == 2;
+        if (!commented && sscanf(line, "%39[a-z0-9_] = %199[^\n]", option, value) != 2)
             continue;
         struct row *r = find_row(section, option);
         if (!r)

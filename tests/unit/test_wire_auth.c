@@ -36,7 +36,7 @@ static struct wire_fast_secret secret_of(const char *hex)
 
 static bool proof_is(enum wire_plugin plugin, const char *password, const char *hex)
 {
-    uint8_t out[32];
+    uint8_t out[WIRE_PROOF_MAX];
     struct slice expected = from_hex(hex);
     size_t n = wire_proof(plugin, password, scramble, out);
     bool same = slices_same((struct slice){out, n}, expected);
@@ -187,11 +187,91 @@ static void scrambles_are_fresh_and_travel_well(void)
         CU_ASSERT_EQUAL(seen[ch] > 0, ch > '$' && ch < 127);
 }
 
+/* By PyMySQL, which signs with PyNaCl; the first is also the example of MariaDB's own tests. The nonce: 00 01 02 ... 1f. */
+static const struct {
+    const char *password, *verifier, *signature;
+} ed25519[] = {
+    {"secret", "ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY",
+     "546c3e9311d19ee389d1ae5d945821bfe459423910136f16b3bd2ae89fd7d63b"
+     "449e689f4be812891a85b8f999076446d92adb83d0707215aaa60b5a23220907"},
+    {"p\xc3\xa4ssw\xc3\xb6rd", "3AcJUN7vR2AnAzs/McwNtGs2GDbHzL5YqZoIOPw62V0",
+     "0f3e30293481ff694bfc759a49d40c6a4a858b5128c3e5a61add1406bd6891a7"
+     "7094e185f96e492086ff1fbc514c25c99e4833497a35280b1f63ced28d8acc0e"},
+};
+
+static void nonce_of(uint8_t out[WIRE_NONCE])
+{
+    for (uint8_t i = 0; i < WIRE_NONCE; i++)
+        out[i] = i;
+}
+
+static void ed25519_signs_and_verifies_as_mariadb_does(void)
+{
+    uint8_t nonce[WIRE_NONCE], out[WIRE_PROOF_MAX];
+    char made[WIRE_ED25519_TEXT + 1];
+    nonce_of(nonce);
+    for (size_t i = 0; i < sizeof ed25519 / sizeof *ed25519; i++) {
+        struct slice expected = from_hex(ed25519[i].signature);
+        size_t n = wire_proof(WIRE_PLUGIN_ED25519, ed25519[i].password, nonce, out);
+        CU_ASSERT(slices_same((struct slice){out, n}, expected));
+        CU_ASSERT(wire_check_ed25519(ed25519[i].verifier, nonce, expected));
+        wire_verifier_ed25519_make(ed25519[i].password, made);
+        CU_ASSERT_STRING_EQUAL(made, ed25519[i].verifier);
+        slice_free(expected);
+    }
+    char longest[WIRE_PASSWORD_MAX + 1] = "";
+    memset(longest, 'x', WIRE_PASSWORD_MAX);
+    wire_verifier_ed25519_make(longest, made);
+    CU_ASSERT_STRING_EQUAL(made, "+ulBZfI6B3fotlEn++M4+DmpiCr0ukiY5JkJ8OM1bHg");
+    CU_ASSERT_EQUAL(wire_proof(WIRE_PLUGIN_ED25519, longest, nonce, out), WIRE_ED25519_PROOF);
+    CU_ASSERT(wire_check_ed25519(made, nonce, (struct slice){out, sizeof out}));
+}
+
+static void ed25519_refuses_every_other_signature(void)
+{
+    uint8_t nonce[WIRE_NONCE], signature[WIRE_ED25519_PROOF + 1] = {0};
+    const char *verifier = ed25519[0].verifier;
+    nonce_of(nonce);
+    wire_proof(WIRE_PLUGIN_ED25519, ed25519[0].password, nonce, signature);
+    for (size_t bit = 0; bit < 8 * WIRE_ED25519_PROOF; bit++) {
+        signature[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        CU_ASSERT_FALSE(wire_check_ed25519(verifier, nonce, (struct slice){signature, WIRE_ED25519_PROOF}));
+        signature[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    CU_ASSERT_FALSE(wire_check_ed25519(ed25519[1].verifier, nonce, (struct slice){signature, WIRE_ED25519_PROOF}));
+    CU_ASSERT_FALSE(wire_check_ed25519(NULL, nonce, (struct slice){signature, WIRE_ED25519_PROOF}));
+    CU_ASSERT_FALSE(wire_check_ed25519("", nonce, (struct slice){signature, WIRE_ED25519_PROOF}));
+    CU_ASSERT_FALSE(wire_check_ed25519(verifier, nonce, (struct slice){signature, WIRE_ED25519_PROOF - 1}));
+    CU_ASSERT_FALSE(wire_check_ed25519(verifier, nonce, (struct slice){signature, WIRE_ED25519_PROOF + 1}));
+    CU_ASSERT_FALSE(wire_check_ed25519(verifier, nonce, (struct slice){NULL, 0}));
+    nonce[31]++;
+    CU_ASSERT_FALSE(wire_check_ed25519(verifier, nonce, (struct slice){signature, WIRE_ED25519_PROOF}));
+    CU_ASSERT(wire_verifier_ed25519_ok(verifier));
+    CU_ASSERT_FALSE(wire_verifier_ed25519_ok("ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJ"));
+    CU_ASSERT_FALSE(wire_verifier_ed25519_ok("ZIgUREUg5PVgQ6LskhXmO-eZLS0nC8be6HPjYWR4YJY"));
+}
+
+/* Nobody who does not know the key can tell a decoy from a user: its face never changes, and every face comes up. */
+static void a_decoy_keeps_its_face(void)
+{
+    const uint8_t key[32] = {1}, other[32] = {2};
+    unsigned seen[3] = {0}, differs = 0;
+    for (int i = 0; i < 300; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "u%d", i);
+        seen[wire_decoy(key, text_slice(name)) % 3]++;
+        CU_ASSERT_EQUAL(wire_decoy(key, text_slice(name)), wire_decoy(key, text_slice(name)));
+        differs += wire_decoy(key, text_slice(name)) != wire_decoy(other, text_slice(name));
+    }
+    CU_ASSERT(seen[0] > 50 && seen[1] > 50 && seen[2] > 50 && differs > 290);
+}
+
 static void plugins_are_known_by_name(void)
 {
     CU_ASSERT_EQUAL(wire_plugin_of(text_slice("mysql_native_password")), WIRE_PLUGIN_NATIVE);
     CU_ASSERT_EQUAL(wire_plugin_of(text_slice("caching_sha2_password")), WIRE_PLUGIN_SHA2);
-    CU_ASSERT_EQUAL(wire_plugin_of(text_slice("client_ed25519")), WIRE_PLUGIN_UNKNOWN);
+    CU_ASSERT_EQUAL(wire_plugin_of(text_slice("client_ed25519")), WIRE_PLUGIN_ED25519);
+    CU_ASSERT_EQUAL(wire_plugin_of(text_slice("sha256_password")), WIRE_PLUGIN_UNKNOWN);
     CU_ASSERT_EQUAL(wire_plugin_of(text_slice("")), WIRE_PLUGIN_UNKNOWN);
     CU_ASSERT_STRING_EQUAL(wire_plugin_name(WIRE_PLUGIN_SHA2), "caching_sha2_password");
 }
@@ -270,7 +350,10 @@ int main(void)
         {"made verifiers are fresh and fit", made_verifiers_are_fresh_and_fit},
         {"the form of verifiers is checked", the_form_of_verifiers_is_checked},
         {"scrambles are fresh and travel well", scrambles_are_fresh_and_travel_well},
-        {"plugins are known by name", plugins_are_known_by_name},
+        {"ed25519 signs and verifies as MariaDB does", ed25519_signs_and_verifies_as_mariadb_does},
+    {"ed25519 refuses every other signature", ed25519_refuses_every_other_signature},
+    {"a decoy keeps its face", a_decoy_keeps_its_face},
+    {"plugins are known by name", plugins_are_known_by_name},
         {"a password travels under the server's key", a_password_travels_under_the_servers_key},
         {"what is no RSA key is refused", what_is_no_rsa_key_is_refused},
         {NULL, NULL},

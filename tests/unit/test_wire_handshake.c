@@ -185,13 +185,18 @@ static void switches_and_more_data_come_back(void)
     struct buf b = {0};
     struct wire_auth_switch s;
     struct slice data;
-    wire_auth_switch_write(&b, "mysql_native_password", (const uint8_t *)"abcdefghijklmnopqrst");
+    wire_auth_switch_write(&b, "mysql_native_password", (const uint8_t *)"abcdefghijklmnopqrst", WIRE_SCRAMBLE);
     CU_ASSERT(buf_is_hex(&b, "fe 6d7973716c5f6e61746976655f70617373776f7264 00"
                              "6162636465666768696a6b6c6d6e6f7071727374 00"));
     CU_ASSERT(wire_auth_switch_read((struct slice){buf_at(&b), buf_len(&b)}, &s));
     CU_ASSERT(slice_is(s.plugin, "mysql_native_password") && slice_is(s.data, "abcdefghijklmnopqrst"));
     CU_ASSERT_FALSE(wire_auth_switch_read((struct slice){buf_at(&b), 1}, &s)); /* the proof of before 4.1 */
     CU_ASSERT_FALSE(wire_auth_switch_read((struct slice){buf_at(&b), 10}, &s));
+    buf_clear(&b);
+    const uint8_t nonce[32] = {7}; /* ends with a NUL of its own, and none is put behind it */
+    wire_auth_switch_write(&b, "client_ed25519", nonce, sizeof nonce);
+    CU_ASSERT_EQUAL(buf_len(&b), 1 + sizeof "client_ed25519" + sizeof nonce);
+    CU_ASSERT(wire_auth_switch_read((struct slice){buf_at(&b), buf_len(&b)}, &s) && s.data.len == sizeof nonce);
     buf_clear(&b);
     wire_auth_more_write(&b, "\4", 1);
     CU_ASSERT(buf_is_hex(&b, "0104"));
