@@ -32,6 +32,8 @@ FNR == 1 { here = folder_of(FILENAME); if (!(here in known)) complain("folder " 
     if (target ~ /^openssl/ && FILENAME !~ /^proxy\/(net\/tls|wire\/auth)[a-z0-9_]*\.[ch]$/)
         complain("OpenSSL stays in proxy/net/tls and proxy/wire/auth")
     if (target ~ /^sodium/ && FILENAME != "proxy/wire/auth_ed25519.c") complain("libsodium stays in proxy/wire/auth_ed25519")
+    if (target ~ /^z(lib|std)\.h$/ && FILENAME != "proxy/net/decoder.c")
+        complain("zlib and zstd stay in proxy/net/decoder.c")
     if (target ~ /^(mysql\/)?mysql\.h$/ && here != "proxy/resolver" && here != "tools")
         complain("libmysqlclient stays in proxy/resolver and tools: a relay passes bytes on")
 }

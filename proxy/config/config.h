@@ -16,6 +16,7 @@ struct config_listener { /* [listener NAME] */
     bool admin;                        /* speaks to the DBA: the accounts are the [admin NAME] sections */
     bool tls_required;                 /* default on, on a local socket off */
     char *tls_cert, *tls_key, *tls_ca; /* ca: client certificates are asked for */
+    bool compression;                  /* offered */
     int max_clients;                   /* 0 = no limit of its own */
 };
 struct config_account { /* [account USER@BACKEND]: what a proxy user is on a backend */

@@ -198,6 +198,7 @@ void net_conn_free(struct net_conn_impl *i)
     if (i->pub.tls)
         net_tls_stream_shutdown(i->stream);
     net_tls_stream_free(i->stream);
+    net_compression_free(i->compression);
     close(i->fd);
     buf_fini(&i->pub.in);
     buf_fini(&i->pub.out);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "proxy/net/compression.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/tls.h"
 
@@ -30,7 +31,7 @@ struct net_conn {
     struct net_loop *loop;
     const struct net_conn_ops *ops;
     void *arg;
-    uint64_t bytes_in, bytes_out; /* of the owner's bytes: TLS adds its own */
+    uint64_t bytes_in, bytes_out; /* of the owner's bytes, as compressed: TLS adds its own */
     uint64_t writes;              /* write calls that moved bytes: the count of trips for benchmarks and tests */
     char peer[64];                /* address as text, without port; "unix" for a local socket */
     uint16_t peer_port;
@@ -73,6 +74,13 @@ void net_conn_tls_server(struct net_conn *c, struct net_tls *tls);
 void net_conn_tls_client(struct net_conn *c, struct net_tls *tls, const char *host);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" into `out`, "" where there is no TLS. Returns `out`. */
 const char *net_conn_tls_text(const struct net_conn *c, char *out, size_t out_size);
+
+/* From now on bytes go in compressed packets, both ways, within TLS where there is TLS; `in` and `out` stay what the owner sees and
+ * says. What is in `out` now still goes as it is. Once a connection; level as in net_compression_new. */
+void net_conn_compress(struct net_conn *c, enum net_compression_method method, int level);
+/* What is appended to `out` from now on answers what was read last, so that compressed packets are numbered anew. Without
+ * compression nothing. */
+void net_conn_answer(struct net_conn *c);
 
 /* Closes at the end of this turn; no callback comes after this call. With `after_flush` what is in `out` goes out
  * first, and what the peer still sends is read away so that its kernel does not drop our last words for a reset (both

@@ -1,5 +1,5 @@
 /* A connection from inside: its phase, its watcher, its places on the loop's lists. conn.c holds life and death,
- * conn_io.c the bytes, conn_tls.c the change to TLS. */
+ * conn_io.c the bytes, conn_tls.c the change to TLS and to compression. */
 #ifndef PROXY_NET_CONN_IMPL_H
 #define PROXY_NET_CONN_IMPL_H
 
@@ -33,6 +33,7 @@ struct net_conn_impl {
     struct list dirty;   /* net_loop.dirty */
     struct list state;   /* net_loop.failed or .dead */
     struct net_tls_stream *stream;
+    struct net_compression *compression; /* between `in`, `out` and what moves; NULL: there is none */
     size_t plain_left; /* STARTTLS: bytes at the head of out that go before the handshake */
     int read_event;    /* what reading waits for: EV_READ, with TLS sometimes EV_WRITE */
     int write_event;   /* what writing or the handshake waits for, 0 = nothing */

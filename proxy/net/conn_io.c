@@ -7,6 +7,7 @@ enum {
     READ_SIZE_MIN = 4096,
     READ_TURN_MAX = 64 * 1024, /* a turn's share of one connection: nobody starves the others */
     KEEP_IDLE = 16 * 1024,     /* an empty buffer larger than this is given back */
+    UNPACK_TURN_MAX = 4 * READ_TURN_MAX, /* the same, where a few bytes unpack to many */
 };
 
 static bool may_read(const struct net_conn_impl *i)
@@ -48,9 +49,14 @@ void net_conn_watch(struct net_conn_impl *i)
 
 /* --- reading --- */
 
+static struct buf *incoming(struct net_conn_impl *i)
+{
+    return i->compression ? &i->compression->in : &i->pub.in;
+}
+
 static enum net_io take(struct net_conn_impl *i, size_t room, size_t *got)
 {
-    uint8_t *to = buf_reserve(&i->pub.in, room);
+    uint8_t *to = buf_reserve(incoming(i), room);
     return i->stream ? net_tls_stream_read(i->stream, to, room, got, i->why)
                      : net_socket_recv(i->fd, to, room, got, i->why);
 }
@@ -64,7 +70,7 @@ static void adapt_read_size(struct net_conn_impl *i, size_t got, size_t room)
         i->read_size /= 2;
 }
 
-size_t net_conn_fill(struct net_conn_impl *i, enum net_io *end)
+static size_t receive(struct net_conn_impl *i, enum net_io *end)
 {
     size_t got, left = READ_TURN_MAX;
     if (i->limited && i->limit_left < left)
@@ -78,7 +84,7 @@ size_t net_conn_fill(struct net_conn_impl *i, enum net_io *end)
         *end = take(i, room, &got);
         if (*end != NET_IO_DONE)
             break;
-        buf_added(&i->pub.in, got);
+        buf_added(incoming(i), got);
         left -= got;
         adapt_read_size(i, got, room);
         if (!i->stream && got < room)
@@ -90,12 +96,39 @@ size_t net_conn_fill(struct net_conn_impl *i, enum net_io *end)
     return all - left;
 }
 
-/* What TLS has taken out of the kernel causes no event: ask for another turn. */
+/* What was received is unpacked before more is: an end of the connection is reported behind it. */
+static size_t receive_packed(struct net_conn_impl *i, enum net_io *end)
+{
+    struct net_compression *c = i->compression;
+    size_t had = buf_len(&i->pub.in);
+    *end = NET_IO_DONE;
+    if (!c->pending)
+        receive(i, end);
+    if (!net_compression_unpack(c, &i->pub.in, UNPACK_TURN_MAX, i->why, sizeof i->why))
+        *end = NET_IO_DEAD;
+    else if (c->pending)
+        *end = NET_IO_DONE;
+    if (!buf_len(&c->in) && c->in.cap > KEEP_IDLE)
+        buf_fini(&c->in);
+    return buf_len(&i->pub.in) - had;
+}
+
+size_t net_conn_fill(struct net_conn_impl *i, enum net_io *end)
+{
+    return i->compression ? receive_packed(i, end) : receive(i, end);
+}
+
+/* What is out of the kernel and not yet given to the owner causes no event. */
+static bool holds_back(const struct net_conn_impl *i)
+{
+    return (i->stream && net_tls_stream_has_pending(i->stream)) || (i->compression && i->compression->pending);
+}
+
 static void read_soon(struct net_conn_impl *i)
 {
     struct net_loop *loop = i->pub.loop;
-    if (!may_read(i) || !i->stream || !net_tls_stream_has_pending(i->stream) || !list_empty(&i->again))
-        return;
+    if (!may_read(i) || !holds_back(i) || !list_empty(&i->again))
+        return; /* else ask for another turn */
     list_push_back(&loop->again, &i->again);
     ev_idle_start(loop->ev, &loop->again_soon);
 }
@@ -164,31 +197,42 @@ static bool may_write(const struct net_conn_impl *i)
     return i->phase == NET_OPEN || i->phase == NET_STARTTLS || i->phase == NET_FLUSHING;
 }
 
-static enum net_io give(struct net_conn_impl *i, size_t n, size_t *moved)
+/* What goes to the socket next; packets are made as it takes them. */
+static struct buf *outgoing(struct net_conn_impl *i)
+{
+    if (!i->compression)
+        return &i->pub.out;
+    if (!buf_len(&i->compression->out))
+        net_compression_pack(i->compression, &i->pub.out);
+    return &i->compression->out;
+}
+
+static enum net_io give(struct net_conn_impl *i, const struct buf *out, size_t n, size_t *moved)
 {
     if (i->stream && i->phase != NET_STARTTLS)
-        return net_tls_stream_write(i->stream, buf_at(&i->pub.out), n, moved, i->why);
-    enum net_io end = net_socket_send(i->fd, buf_at(&i->pub.out), n, moved, i->why);
+        return net_tls_stream_write(i->stream, buf_at(out), n, moved, i->why);
+    enum net_io end = net_socket_send(i->fd, buf_at(out), n, moved, i->why);
     if (end == NET_IO_DONE)
         i->pub.writes++;
     return end;
 }
 
-static size_t unsent(const struct net_conn_impl *i)
+static size_t unsent(struct net_conn_impl *i)
 {
-    return i->phase == NET_STARTTLS ? i->plain_left : buf_len(&i->pub.out);
+    return i->phase == NET_STARTTLS ? i->plain_left : buf_len(outgoing(i));
 }
 
 /* Until all is out or the socket is full. False: it died. */
 static bool push(struct net_conn_impl *i)
 {
-    size_t moved;
+    size_t moved, n;
     if (buf_len(&i->pub.out) > i->high_water)
         i->above_high = true;
-    while (unsent(i) && !i->write_event) {
-        switch (give(i, unsent(i), &moved)) {
+    while (!i->write_event && (n = unsent(i))) {
+        struct buf *out = outgoing(i);
+        switch (give(i, out, n, &moved)) {
         case NET_IO_DONE:
-            buf_consume(&i->pub.out, moved);
+            buf_consume(out, moved);
             i->pub.bytes_out += moved;
             if (i->phase == NET_STARTTLS)
                 i->plain_left -= moved;
@@ -212,7 +256,7 @@ static void after_push(struct net_conn_impl *i)
 {
     if (i->phase == NET_STARTTLS && !i->plain_left) {
         net_conn_start_handshake(i);
-    } else if (i->phase == NET_FLUSHING && !buf_len(&i->pub.out)) {
+    } else if (i->phase == NET_FLUSHING && !unsent(i)) {
         net_conn_linger(i);
     } else if (i->phase == NET_OPEN && i->above_high && buf_len(&i->pub.out) <= i->low_water) {
         i->above_high = false;
@@ -221,6 +265,8 @@ static void after_push(struct net_conn_impl *i)
     }
     if (i->pub.out.cap > KEEP_IDLE)
         buf_shrink(&i->pub.out);
+    if (i->compression)
+        buf_shrink(&i->compression->out);
 }
 
 /* A second time in a turn (a callback at the end of the turn wrote again) means: in the next one. */

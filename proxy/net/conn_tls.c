@@ -1,4 +1,4 @@
-/* The change of a connection from plain to TLS. Leaves bytes afterwards to conn_io. */
+/* The change of a connection from plain to TLS, and to compressed packets. Leaves bytes afterwards to conn_io. */
 #include "base/check.h"
 #include "proxy/net/conn_impl.h"
 
@@ -76,4 +76,26 @@ const char *net_conn_tls_text(const struct net_conn *c, char *out, size_t out_si
     CHECK(out_size);
     *out = '\0';
     return c->tls ? net_tls_stream_text(c->impl->stream, out, out_size) : out;
+}
+
+/* What was said before goes first; what came already belongs to the packets. */
+void net_conn_compress(struct net_conn *c, enum net_compression_method method, int level)
+{
+    struct net_conn_impl *i = c->impl;
+    CHECK(!i->compression);
+    i->compression = net_compression_new(method, level);
+    buf_append(&i->compression->out, buf_at(&c->out), buf_len(&c->out));
+    buf_append(&i->compression->in, buf_at(&c->in), buf_len(&c->in));
+    buf_clear(&c->out);
+    buf_clear(&c->in);
+}
+
+void net_conn_answer(struct net_conn *c)
+{
+    struct net_compression *compression = c->impl->compression;
+    if (!compression)
+        return;
+    while (buf_len(&c->out))
+        net_compression_pack(compression, &c->out);
+    net_compression_answer(compression);
 }

@@ -9,12 +9,13 @@
 #include "proxy/session/callers.h"
 #include "proxy/session/session.h"
 
-/* What we can do. Compression, files, query attributes, session tracking towards clients, MariaDB's extensions: not offered. */
+/* What we can do. Files, query attributes, session tracking towards clients, MariaDB's extensions: not offered. */
 #define OFFERED                                                                                                              \
     (WIRE_CAP_LONG_PASSWORD | WIRE_CAP_FOUND_ROWS | WIRE_CAP_LONG_FLAG | WIRE_CAP_CONNECT_WITH_DB | WIRE_CAP_IGNORE_SPACE |    \
      WIRE_CAP_PROTOCOL_41 | WIRE_CAP_INTERACTIVE | WIRE_CAP_IGNORE_SIGPIPE | WIRE_CAP_TRANSACTIONS |                           \
      WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_MULTI_STATEMENTS | WIRE_CAP_MULTI_RESULTS | WIRE_CAP_PS_MULTI_RESULTS |             \
      WIRE_CAP_PLUGIN_AUTH | WIRE_CAP_CONNECT_ATTRS | WIRE_CAP_PLUGIN_AUTH_LENENC | WIRE_CAP_DEPRECATE_EOF)
+#define COMPRESSED (WIRE_CAP_COMPRESS | WIRE_CAP_ZSTD)
 
 #define LOGIN_PACKET_MAX 16384
 
@@ -33,7 +34,13 @@ struct session_login {
     const struct config_user *found; /* NULL: unknown, and the client does not learn it */
     enum wire_plugin plugin;
     char *schema_text;
+    uint8_t zstd_level;
 };
+
+static uint32_t offered(const struct session *s)
+{
+    return OFFERED | (s->world->listener_tls[s->listener] ? WIRE_CAP_SSL : 0) | (session_listener(s)->compression ? COMPRESSED : 0);
+}
 
 static bool has_tls(const struct session *s)
 {
@@ -59,7 +66,7 @@ void login_begin(struct session *s)
     CHECK(l);
     wire_scramble_make(l->scramble);
     struct wire_greeting g = {.connection_id = (uint32_t)s->id,
-                              .caps = OFFERED | (has_tls(s) ? WIRE_CAP_SSL : 0),
+                              .caps = offered(s),
                               .charset = WIRE_CHARSET_UTF8MB4,
                               .status = WIRE_STATUS_AUTOCOMMIT};
     server_version(s, g.version, sizeof g.version);
@@ -130,6 +137,15 @@ void login_on_timeout(struct session *s)
     session_close(s, "login timeout");
 }
 
+/* Behind the OK; where a client asks for both, it gets what every client knows, as servers do. */
+static void compress(struct session *s, uint8_t zstd_level)
+{
+    if (!(s->caps & COMPRESSED))
+        return;
+    s->gatherer.any_seq = true;
+    net_conn_compress(s->net, s->caps & WIRE_CAP_COMPRESS ? NET_COMPRESSION_ZLIB : NET_COMPRESSION_ZSTD, zstd_level);
+}
+
 static void welcome(struct session *s)
 {
     struct session_login *l = s->login;
@@ -152,9 +168,11 @@ static void welcome(struct session *s)
     log_info("login", "session=%llu user=%s peer=%s tls=%d", (unsigned long long)s->id, s->user->name, s->peer, s->net->tls);
     net_conn_read_limit(s->net, 0);
     s->seq = s->gatherer.next_seq;
+    uint8_t zstd_level = l->zstd_level;
     login_free(s);
     (void)FAILPOINT(auth_ok);
     session_answer_ok(s);
+    compress(s, zstd_level);
 }
 
 static void send_more(struct session *s, uint8_t word)
@@ -297,7 +315,12 @@ static void take_answer(struct session *s, struct slice payload)
         refuse(s, 3159, "HY000", "Connections using insecure transport are prohibited: connect with TLS", "no TLS");
         return;
     }
-    s->caps = in.caps & (OFFERED | WIRE_CAP_SSL);
+    s->caps = in.caps & offered(s);
+    l->zstd_level = in.zstd_level;
+    if ((s->caps & COMPRESSED) == WIRE_CAP_ZSTD && (in.zstd_level < 1 || in.zstd_level > NET_COMPRESSION_LEVEL_MAX)) {
+        refuse(s, 1043, "08S01", "Bad handshake: zstd knows levels 1 to 22", "bad zstd level");
+        return;
+    }
     s->charset = in.charset ? in.charset : WIRE_CHARSET_UTF8MB4;
     if (variables_charset_unsafe(s->charset)) {
         refuse(s, 1115, "42000", "This character set is not supported: its characters hide quotes; use utf8mb4", "character set");
@@ -307,9 +330,9 @@ static void take_answer(struct session *s, struct slice payload)
     l->found = config_user(s->world->config, (const char *)in.user.at, in.user.len, session_listener(s)->admin);
     if (in.schema.at)
         l->schema_text = slice_dup(in.schema);
-    enum wire_plugin offered = in.plugin.at ? wire_plugin_of(in.plugin) : WIRE_PLUGIN_NATIVE;
-    l->plugin = plugin_for(l->found ? l->found : decoy(s, in.user), offered, sends_clear_text(s));
-    if (offered == l->plugin && l->plugin != WIRE_PLUGIN_ED25519 && in.auth.len) /* nobody had a nonce yet */
+    enum wire_plugin wanted = in.plugin.at ? wire_plugin_of(in.plugin) : WIRE_PLUGIN_NATIVE;
+    l->plugin = plugin_for(l->found ? l->found : decoy(s, in.user), wanted, sends_clear_text(s));
+    if (wanted == l->plugin && l->plugin != WIRE_PLUGIN_ED25519 && in.auth.len) /* nobody had a nonce yet */
         judge(s, in.auth);
     else
         ask_for_plugin(s);

@@ -122,7 +122,10 @@ static void take_command(struct session *s)
 {
     struct slice payload;
     size_t limit = (size_t)s->world->config->max_packet;
-    switch (wire_gather(&s->gatherer, &s->net->in, limit, &payload)) {
+    enum wire_gather got = wire_gather(&s->gatherer, &s->net->in, limit, &payload);
+    if (got != WIRE_MORE)
+        net_conn_answer(s->net);
+    switch (got) {
     case WIRE_MORE:
         if (s->world->draining && s->phase == SESSION_IDLE && !s->tx && !buf_len(&s->net->in))
             session_close(s, "shutdown");

@@ -131,7 +131,8 @@ bool wire_login_read(struct slice payload, struct wire_login *out)
     if (out->caps & WIRE_CAP_PLUGIN_AUTH)
         out->plugin = cursor_until_nul(&c);
     out->attributes = attributes_read(&c, out->caps);
-    /* A compression level may follow; compression is never offered. */
+    if (out->caps & WIRE_CAP_ZSTD)
+        out->zstd_level = cursor_u8(&c);
     return !c.bad && (out->caps & WIRE_CAP_PROTOCOL_41);
 }
 
@@ -174,6 +175,8 @@ void wire_login_write(struct buf *payload, const struct wire_login *l)
         nul_text_write(payload, l->plugin);
     if (l->caps & WIRE_CAP_CONNECT_ATTRS)
         wire_lenenc_str_write(payload, l->attributes.at, l->attributes.len);
+    if (l->caps & WIRE_CAP_ZSTD)
+        buf_u8(payload, l->zstd_level);
 }
 
 void wire_tls_request_write(struct buf *payload, uint32_t caps, uint32_t max_packet, uint8_t charset)

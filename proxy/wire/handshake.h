@@ -36,6 +36,7 @@ struct wire_login {
     uint32_t max_packet;
     uint16_t charset; /* one byte at log-in, two in COM_CHANGE_USER */
     struct slice user, auth, schema, plugin, attributes;
+    uint8_t zstd_level; /* with ZSTD only */
 };
 bool wire_login_is_tls_request(struct slice payload);
 /* false: cut short, a length beyond the packet, or not protocol 4.1. What a client asks for beyond our greeting is in

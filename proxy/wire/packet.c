@@ -68,7 +68,8 @@ enum wire_gather wire_gather(struct wire_gatherer *g, struct buf *in, size_t max
     while (buf_len(in) >= WIRE_HEADER) {
         struct cursor c = cursor_make(buf_at(in), WIRE_HEADER);
         size_t len = cursor_u24le(&c);
-        if (cursor_u8(&c) != g->next_seq)
+        uint8_t seq = cursor_u8(&c);
+        if (seq != g->next_seq && !g->any_seq)
             return WIRE_BAD_SEQUENCE;
         if (buf_len(&g->joined) + len > max)
             return WIRE_TOO_BIG;

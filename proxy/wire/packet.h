@@ -31,6 +31,7 @@ enum wire_gather {
 struct wire_gatherer {
     struct buf joined; /* used only when a payload spans frames */
     size_t in_place;   /* bytes of `in` that the payload handed out still occupies, its header included */
+    bool any_seq;      /* inside compressed packets, whose own numbers count, clients are not exact about these */
     uint8_t next_seq;  /* expected: 0 before each command, set by the caller; after WIRE_GATHERED the reply's first */
 };
 /* On WIRE_GATHERED *payload is valid until `in` grows or wire_gather_done, which must be called before the next

@@ -28,11 +28,11 @@ enum {
     WIRE_CAP_EXPIRED_PASSWORDS = 1u << 22,
     WIRE_CAP_SESSION_TRACK = 1u << 23,
     WIRE_CAP_DEPRECATE_EOF = 1u << 24,
+    WIRE_CAP_ZSTD = 1u << 26,
 };
 /* What changes the layout of packets in ways that this folder does not speak, and so must never be offered nor asked
- * for: compression (5, 26), files (7), optional metadata (25), query attributes (27), several factors (28), later bits
- * (29 .. 31). */
-#define WIRE_CAPS_FORBIDDEN 0xFE0000A0u
+ * for: optional metadata (25), query attributes (27), several factors (28), later bits (29 .. 31). */
+#define WIRE_CAPS_FORBIDDEN 0xFA000000u
 
 enum wire_command {
     WIRE_COM_QUIT = 0x01, WIRE_COM_INIT_DB = 0x02, WIRE_COM_QUERY = 0x03, WIRE_COM_FIELD_LIST = 0x04,

@@ -4,10 +4,12 @@ import socket
 import ssl
 import struct
 
+import squeezed
 import xatest
 
 LONG_PASSWORD, FOUND_ROWS, LONG_FLAG, WITH_DB, COMPRESS, LOCAL_FILES = 1, 2, 4, 8, 0x20, 0x80
 PROTOCOL_41, SSL, TRANSACTIONS, SECURE = 0x200, 0x800, 0x2000, 0x8000
+SESSION_TRACK, ZSTD = 1 << 23, 1 << 26
 MULTI_STATEMENTS, MULTI_RESULTS, PLUGIN_AUTH, ATTRIBUTES, LENENC, DEPRECATE_EOF = 1 << 16, 1 << 17, 1 << 19, 1 << 20, 1 << 21, 1 << 24
 USUAL = (LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE | MULTI_STATEMENTS | MULTI_RESULTS | PLUGIN_AUTH
          | DEPRECATE_EOF)
@@ -103,6 +105,8 @@ class Raw:
 
     def command(self, payload):
         self.seq = 0
+        if isinstance(self.s, squeezed.Socket):
+            self.s.new_command()
         self.say(payload)
 
     def query(self, text):
@@ -131,6 +135,13 @@ class Raw:
         if answer[:2] == b"\x01\x04":
             self.say((xatest.PASSWORDS.get(user, "") if password is None else password).encode() + b"\0")
             answer = self.packet()
+        return answer
+
+    def squeezed_login(self, method=squeezed.ZLIB, level=3, caps=USUAL | SSL, **more):
+        """The same, and from then on in compressed packets."""
+        asked = caps | (COMPRESS if method == squeezed.ZLIB else ZSTD)
+        answer = self.login(caps=asked, more=bytes([level]) if method == squeezed.ZSTD else b"", **more)
+        self.s = squeezed.Socket(self.s, method)
         return answer
 
     # --- answers ---

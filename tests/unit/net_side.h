@@ -116,7 +116,7 @@ static bool turns_are_over(void)
     return turns_left-- <= 0;
 }
 /* Time for what should not happen. */
-static void run_some_turns(int n)
+static inline void run_some_turns(int n)
 {
     turns_left = n;
     run_until(turns_are_over);

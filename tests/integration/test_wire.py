@@ -1,0 +1,225 @@
+"""What goes over the wire besides statements: compressed packets, as clients of both families speak them and as liars do."""
+import os
+import random
+import shutil
+import struct
+import subprocess
+import threading
+import time
+
+import pymysql
+import squeezed
+import xatest
+from pymysql.constants import CLIENT
+from xatest import servers
+from rawclient import COMPRESS, SSL, USUAL, ZSTD, Gone, Raw, error_code, frame, frames
+
+os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:" + os.environ.get("ASAN_OPTIONS", "")  # freed memory is free: we measure it
+MIB = 1 << 20
+
+
+class Wire(xatest.Case):
+    world_options = {"proxy_options": "max_packet = 40M"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name in ("s1", "s2"):
+            cls.world.direct(name, f"SET GLOBAL max_allowed_packet = {64 * MIB}")
+
+    def raw(self, **more):
+        client = Raw(self.world.proxy.port, self.world.certs, **more)
+        self.addCleanup(client.close)
+        return client
+
+    def memory_kib(self):
+        with open(f"/proc/{self.world.proxy.pid}/status", encoding="ascii") as status:
+            return int(next(line for line in status if line.startswith("VmRSS")).split()[1])
+
+
+class Compressed(Wire):
+    """A statement, an answer, and what lies between."""
+
+    def squeezed(self, method=squeezed.ZLIB, **more):
+        client = self.raw(limit_s=30)
+        self.assertEqual(client.squeezed_login(method, **more)[:1], b"\x00")
+        return client
+
+    def one_row(self, client, text):
+        """The value of a one-column result of one row, of any size."""
+        client.query(text)
+        self.assertEqual(client.packet(), b"\x01")
+        client.packet()
+        row = b""
+        while True:
+            part = client.packet()
+            row += part
+            if len(part) < 0xFFFFFF:
+                break
+        self.assertEqual(client.packet()[:1], b"\xfe")
+        size = {0xFC: 2, 0xFD: 3, 0xFE: 8}.get(row[0], 0)
+        return row[1 + size:]
+
+    def test_both_methods_answer_small_and_big(self):
+        for method in (squeezed.ZLIB, squeezed.ZSTD):
+            with self.subTest(method):
+                client = self.squeezed(method)
+                self.assertEqual(self.one_row(client, "SELECT 1"), b"1")
+                self.assertEqual(self.one_row(client, "SELECT REPEAT('ab', 1000000)"), b"ab" * 1000000)
+                self.assertLess(client.s.received, 300000)
+                noise = random.Random(1).randbytes(300000).hex()
+                self.assertEqual(self.one_row(client, f"SELECT '{noise}'"), noise.encode())
+                client.query("SELECT nonsense FROM nowhere.at_all")
+                self.assertEqual(client.packet()[:1], b"\xff")
+                self.assertTrue(client.in_step())
+
+    def test_packets_beyond_16_mib(self):
+        for method in (squeezed.ZLIB, squeezed.ZSTD):
+            for size in (0xFFFFFF - 9, 0xFFFFFF, 0xFFFFFF + 100, 2 * 0xFFFFFF - 9):
+                with self.subTest(f"{method} {size}"):
+                    client = self.squeezed(method)
+                    self.assertEqual(self.one_row(client, "SELECT '" + "x" * size + "'"), b"x" * size)
+                    self.assertTrue(client.in_step())
+
+    def test_commands_sent_at_once_are_answered_in_order(self):
+        client = self.squeezed()
+        whole = b"".join(squeezed.packet(0, frame(0, b"\x03SELECT " + str(n).encode()), 0) for n in range(50))
+        client.s.sock.sendall(whole)
+        for n in range(50):
+            client.s.number = 1
+            self.assertEqual([client.packet() for _ in range(4)][2], bytes([len(str(n))]) + str(n).encode())
+        together = b"".join(frame(0, b"\x03SELECT 1") for _ in range(20))
+        client.s.new_command()
+        client.s.sendall(together)
+        for _ in range(20):
+            client.s.number = 1
+            self.assertEqual([client.packet() for _ in range(4)][2], b"\x011")
+
+    def test_who_asks_for_both_gets_zlib_and_a_level_must_exist(self):
+        client = self.raw()
+        self.assertEqual(client.login(caps=USUAL | SSL | COMPRESS | ZSTD, more=b"\x03")[:1], b"\x00")
+        client.s = squeezed.Socket(client.s)
+        self.assertTrue(client.in_step())
+        for level, fine in ((1, True), (22, True), (0, False), (23, False), (255, False)):
+            client = self.raw()
+            answer = client.login(caps=USUAL | SSL | ZSTD, more=bytes([level]))
+            self.assertEqual(answer[:1] == b"\x00", fine, level)
+
+    def test_only_clients_that_ask_are_answered_so_and_a_listener_may_offer_none(self):
+        self.assertEqual(self.rows(self.connect(), "SELECT REPEAT('a', 1000)"), (("a" * 1000,),))
+        with Raw(self.world.proxy.port, self.world.certs) as client:
+            greeting = client.packet()
+        at = greeting.index(b"\0") + 1 + 4 + 8 + 1
+        offered = struct.unpack_from("<H", greeting, at)[0] | struct.unpack_from("<H", greeting, at + 5)[0] << 16
+        self.assertEqual(offered & (COMPRESS | ZSTD), COMPRESS | ZSTD)
+
+    def test_liars(self):
+        query = frame(0, b"\x03SELECT '" + b"x" * 200 + b"'")
+        for method in (squeezed.ZLIB, squeezed.ZSTD):
+            packed = squeezed.Socket(None, method).compress(query)
+            lies = {
+                "a length too small": squeezed.packet(0, packed, len(query) - 1),
+                "a length too big": squeezed.packet(0, packed, len(query) + 1),
+                "an end too early": squeezed.packet(0, packed[:-1], len(query)),
+                "an end too late": squeezed.packet(0, packed + b"\0", len(query)),
+                "no compression": squeezed.packet(0, query, len(query)),
+                "nothing": squeezed.packet(0, b"", len(query)),
+                "a wrong number": squeezed.packet(3, packed, len(query)),
+                "16 MiB of nothing": squeezed.packet(0, squeezed.Socket(None, method).compress(b"\0" * 0xFFFFFF), 0xFFFFFF)[:500],
+            }
+            for what, lie in lies.items():
+                with self.subTest(f"{method}: {what}"):
+                    client = self.squeezed(method)
+                    client.s.sock.sendall(lie)
+                    if what == "16 MiB of nothing":  # cut in the middle, and silent: nobody waits for more than itself
+                        client.close()
+                        continue
+                    with self.assertRaises(Gone):
+                        client.packet()
+        self.assertTrue(self.squeezed().in_step())
+        self.assertIn("damaged", self.world.proxy.log_of_this_life())
+
+    def test_bombs_cost_their_senders_own_limit_and_no_more(self):
+        before = self.memory_kib()
+        header = struct.pack("<I", 0xFFFFFF)[:3] + b"\0\x03"
+        for method in (squeezed.ZLIB, squeezed.ZSTD):
+            bomb = squeezed.Socket(None, method).compress(header + b" " * (0xFFFFFF - len(header)))
+            clients = [self.squeezed(method) for _ in range(2)]
+            for client in clients:
+                for number in range(60):  # a GiB each, which would be one statement
+                    try:
+                        client.s.sock.sendall(squeezed.packet(number, bomb, 0xFFFFFF))
+                    except OSError:
+                        break
+            for client in clients:
+                with self.assertRaises((Gone, AssertionError)):
+                    self.assertEqual(error_code(client.packet()), 1153)
+                    client.packet()
+        self.assertLess(self.memory_kib() - before, 300 * 1024, "4 GiB were sent")
+        self.assertTrue(self.squeezed().in_step())
+
+    def test_memory_only_for_who_uses_it(self):
+        before = self.memory_kib()
+        clients = [self.squeezed() for _ in range(100)]
+        for client in clients:
+            self.assertTrue(client.in_step())
+        plain = self.memory_kib() - before
+        self.assertLess(plain, 100 * 200, "a quiet client keeps what zlib needs")
+
+
+class Clients(Wire):
+    """What people have installed."""
+
+    BIG = "SELECT REPEAT('abcdefgh', 500000) AS x, @@version_comment"
+
+    def client(self, argv, *more):
+        done = subprocess.run([*argv, "--host=127.0.0.1", f"--port={self.world.proxy.port}", "--user=app", f"--password={xatest.PASSWORDS['app']}",
+                               "--batch", "--skip-column-names", *more],
+                              capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def check(self, argv, *more):
+        out = self.client(argv, *more, "-e", f"{self.BIG}; SHOW STATUS LIKE 'Compression'; SELECT 'over'")
+        self.assertEqual(out.splitlines()[0].split("\t")[0], "abcdefgh" * 500000)
+        self.assertEqual(out.splitlines()[-1], "over")
+        script = "\n".join(f"SELECT {n}, REPEAT('x', {n} * 37);" for n in range(500))
+        done = subprocess.run([*argv, "--host=127.0.0.1", f"--port={self.world.proxy.port}", "--user=app", f"--password={xatest.PASSWORDS['app']}",
+                               "--batch", "--skip-column-names", *more], input=script, capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(done.stdout, "".join(f"{n}\t{'x' * (37 * n)}\n" for n in range(500)), done.stderr)
+
+    def test_mariadb_client(self):
+        self.check(["mariadb", "--no-defaults"], f"--ssl-ca={self.world.certs}/ca.crt", "--compress")
+
+    def test_mysql_client(self):
+        if not os.path.exists(servers.ROOTFS):
+            raise xatest.unittest.SkipTest("no rootfs of MySQL")
+        argv = [*servers.MySQL(self.world.directory + "/none", self.world.certs).rootfs_argv("/usr/bin/mysql"), "--no-defaults",
+                f"--character-sets-dir={servers.ROOTFS}/usr/share/mysql/charsets", f"--ssl-ca={self.world.certs}/ca.crt", "--ssl-mode=VERIFY_CA"]
+        for more in (["--compression-algorithms=zlib"], ["--compression-algorithms=zstd"],
+                     ["--compression-algorithms=zstd", "--zstd-compression-level=22"], ["--compression-algorithms=uncompressed"]):
+            with self.subTest(more):
+                self.check(argv, *more)
+
+    def test_php(self):
+        if not shutil.which("php"):
+            raise xatest.unittest.SkipTest("no PHP")
+        script = """
+            mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
+            $db = mysqli_init();
+            $db->ssl_set(null, null, $argv[2], null, null);
+            $db->real_connect('127.0.0.1', 'app', $argv[3], 't1', (int)$argv[1], null, MYSQLI_CLIENT_COMPRESS | MYSQLI_CLIENT_SSL);
+            for ($i = 0; $i < 200; $i++) {
+                $row = $db->query("SELECT $i, REPEAT('x', $i * 1000)")->fetch_row();
+                if ($row[0] != $i || strlen($row[1]) != $i * 1000) die("wrong at $i");
+            }
+            $stmt = $db->prepare('SELECT ?');
+            $big = str_repeat('abc', 1000000);
+            $stmt->bind_param('s', $big);
+            $stmt->execute();
+            $stmt->bind_result($got);
+            $stmt->fetch();
+            echo $got === $big ? 'fine' : 'wrong';"""
+        done = subprocess.run(["php", "-r", script, "--", str(self.world.proxy.port), f"{self.world.certs}/ca.crt", xatest.PASSWORDS["app"]],
+                              capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(done.stdout, "fine", done.stderr)
