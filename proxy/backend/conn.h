@@ -23,6 +23,7 @@ struct backend_outcome {
     bool has_tracker;      /* a type 5 tracker was seen anywhere in the response */
     char tracker[9];       /* the last one */
     bool saw_write;        /* a w or W in any of them */
+    bool schema_changed;   /* the connection's `schema` is what the server said last */
 };
 
 /* One command's answer, as it comes. `frame`: a packet's payload or a part of it (`offset` counts, the last part has
@@ -54,7 +55,7 @@ struct backend_conn {
     /* Tracked state of the server-side session. Whoever sends what changes it, writes it here. Set by us after log-in
      * and after each reset: autocommit as the server says, charset utf8mb4_general_ci; the schema outlives a reset. */
     bool autocommit;
-    char schema[193];               /* "" = none; 64 characters of 3 bytes */
+    char schema[193];               /* "" = none; 64 characters of 3 bytes; what the server says of it is written by itself */
     uint16_t charset;               /* collation id in force */
     enum backend_xa xa;
     bool dirty;                     /* holds session state: reset before another session uses it */

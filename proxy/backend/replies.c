@@ -27,8 +27,9 @@ static void begin_answer(struct backend_conn *c, const struct backend_command *c
 
 /* --- the outcome --- */
 
-static bool note_trackers(struct backend_outcome *o, struct slice session)
+static bool note_trackers(struct backend_conn *c, struct slice session)
 {
+    struct backend_outcome *o = &c->impl->outcome;
     struct wire_tracked tracked = {0};
     if (!session.len)
         return true;
@@ -38,6 +39,11 @@ static bool note_trackers(struct backend_outcome *o, struct slice session)
         o->has_tracker = true;
         memcpy(o->tracker, tracked.transaction, sizeof o->tracker);
         o->saw_write |= strpbrk(o->tracker, "wW") != NULL;
+    }
+    if (tracked.schema.at && tracked.schema.len < sizeof c->schema) { /* DROP DATABASE of the default one leaves none */
+        o->schema_changed = true;
+        memcpy(c->schema, tracked.schema.at, tracked.schema.len);
+        c->schema[tracked.schema.len] = '\0';
     }
     return true;
 }
@@ -50,7 +56,7 @@ static bool note_ok(struct backend_conn *c, const struct wire_ok *ok)
     o->affected_rows = ok->affected_rows;
     o->last_insert_id = ok->last_insert_id;
     c->impl->status = ok->status;
-    return note_trackers(o, ok->session);
+    return note_trackers(c, ok->session);
 }
 
 static bool note_err(struct backend_conn *c, struct slice payload)

@@ -1,5 +1,6 @@
 /* Passes a server's answer to the client as it comes: rows undecoded, OK, EOF and ERR rewritten to the proxy's own truth and to what the
  * client can read. Stops the server while the client does not read. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/failpoint.h"
@@ -205,6 +206,8 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
         answer_start_failed(s);
         return;
     }
+    if (outcome->schema_changed)
+        snprintf(s->schema, sizeof s->schema, "%s", target_conn(s)->schema);
     drop_if_broken(s);
     s->relay.on_done(s, outcome);
 }

@@ -2,8 +2,10 @@
 import os
 import struct
 import subprocess
+import unittest
 
 import pymysql
+import stage
 import xatest
 from pymysql.constants import CLIENT
 
@@ -261,3 +263,46 @@ class Prepared(xatest.Case):
 
     def test_columns_are_told_at_prepare(self):
         self.scenario("columns")
+
+
+class MainServer(unittest.TestCase):
+    """A backend that takes every schema, as one main server does."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stage = stage.Stage().start()
+        cls.addClassCleanup(cls.stage.wipe)
+
+    def connect(self, **more):
+        db = pymysql.connect(host="127.0.0.1", port=self.stage.proxy.port, user=stage.ROOT[0], password=stage.ROOT[1],
+                             autocommit=True, **more)
+        self.addCleanup(lambda: db.open and db.close())
+        return db
+
+    @staticmethod
+    def rows(db, sql):
+        with db.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def test_a_schema_that_no_backend_lists(self):
+        db = self.connect()
+        for sql in ("DROP DATABASE IF EXISTS young", "CREATE DATABASE young", "CREATE TABLE young.t (i INT)", "USE young"):
+            self.rows(db, sql)
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM t"), ((0,),))
+        self.assertEqual(self.rows(self.connect(database="young"), "SELECT DATABASE(), COUNT(*) FROM t"), (("young", 0),))
+
+    def test_a_schema_of_the_server_itself_at_log_in(self):
+        self.assertEqual(self.rows(self.connect(database="information_schema"), "SELECT COUNT(*) FROM schemata WHERE schema_name = 'test'"),
+                         ((1,),))
+
+    def test_a_default_schema_that_was_dropped(self):
+        db = self.connect()
+        for sql in ("DROP DATABASE IF EXISTS old", "CREATE DATABASE old", "USE old", "DROP DATABASE old"):
+            self.rows(db, sql)
+        self.assertEqual(self.rows(db, "SELECT DATABASE()"), ((None,),))
+        self.rows(db, "CREATE DATABASE old")
+        db.close()  # its connection to the server, which has no default schema any more, goes to the next client
+        db = self.connect(database="old")
+        self.rows(db, "CREATE TABLE t (i INT)")
+        self.assertEqual(self.rows(db, "SELECT DATABASE(), COUNT(*) FROM t"), (("old", 0),))
