@@ -146,13 +146,14 @@ class World:
     """Everything that one test process needs. Made once; its parts are killed and restarted."""
 
     judged = True  # a start returns only when the proxy has looked at every server
+    schemas, tables = SCHEMAS, TABLES
 
     def __init__(self, family=None, proxy_options="", backend_options="", redis_options="", more=""):
         self.family = family or FAMILY
         self.directory = tempfile.mkdtemp(prefix=f"xap-{self.family}-")
         atexit.register(self.wipe)
         self.certs = make_certs(self.directory)
-        self.server = {name: servers.KINDS[self.family](os.path.join(self.directory, name), self.certs) for name in SCHEMAS}
+        self.server = {name: servers.KINDS[self.family](os.path.join(self.directory, name), self.certs) for name in self.schemas}
         self.cache = servers.Redis(os.path.join(self.directory, "cache"))
         self.options = {"proxy": proxy_options, "backend": backend_options, "redis": redis_options, "more": more}
         self.config = os.path.join(self.directory, "xaproxy.conf")
@@ -172,12 +173,12 @@ class World:
         return self
 
     def server_script(self, name):
-        yield from (f"CREATE DATABASE IF NOT EXISTS {schema}" for schema in SCHEMAS[name])
-        yield from TABLES[name]
+        yield from (f"CREATE DATABASE IF NOT EXISTS {schema}" for schema in self.schemas[name])
+        yield from self.tables.get(name, [])
         for user in ("app", "native"):
             account, password = self.account(user, name)
             yield f"CREATE USER IF NOT EXISTS '{account}'@'%' IDENTIFIED BY '{password}'"
-            for schema in SCHEMAS[name]:
+            for schema in self.schemas[name]:
                 yield f"GRANT ALL ON {schema}.* TO '{account}'@'%'"
 
     @staticmethod
@@ -207,7 +208,7 @@ class World:
         yield from ("[admin dba]", f"password_verifier = {sha2}")
         for name, one in self.server.items():
             yield from (f"[backend {name}]", "address = 127.0.0.1", f"port = {self.port_of(name)}",
-                        f"schemas = {' '.join(SCHEMAS[name])}", f"tls_ca = {self.certs}/ca.crt",
+                        f"schemas = {' '.join(self.schemas[name])}", f"tls_ca = {self.certs}/ca.crt",
                         f"resolver_user = {servers.RESOLVER[0]}", f"resolver_password = {servers.RESOLVER[1]}",
                         self.options["backend"])
             for user in ("app", "native"):

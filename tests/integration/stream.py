@@ -1,0 +1,281 @@
+"""What a session of the differential test says: commands made from a seed by the grammar in stream.txt, so that a seed and a
+number tell the same again.
+
+Nothing here depends on what is answered: errors are as welcome as results. A stream comes in episodes; one that keeps a
+connection to itself on the way (a transaction, locks, a cursor) says so, since only so many may do that at once.
+"""
+import os
+import random
+import re
+import struct
+
+import speaker
+
+BLOB_SIZES = [0, 1, 250, 251, 252, 65535, 65536, 300_000, 1 << 20, 3 << 20]
+LONG_DATA = [b"", b"part", "Ä".encode(), b"x" * 1000, b"\0\xff", b"9" * 70_000]
+
+
+def read_grammar(family):
+    grammar, ways = {}, []
+    with open(os.path.join(os.path.dirname(__file__), "stream.txt"), encoding="utf-8") as f:
+        for line in f.read().splitlines():
+            if line.startswith("["):
+                name = line[1:-1]
+                base, _, only = name.rpartition(" ")
+                if only in ("mariadb", "mysql"):
+                    ways = grammar.setdefault(base, []) if only == family else []
+                else:
+                    ways = grammar.setdefault(name, [])
+            elif line and not line.startswith("# "):
+                ways.append("" if line == "<empty>" else line)
+    return grammar
+
+
+class Episode(list):
+    """Commands in a row; `holds` is whether a connection is kept on the way."""
+
+    def __init__(self, commands, holds=False):
+        super().__init__(commands)
+        self.holds = holds
+
+
+def query(text):
+    return "query", text
+
+
+class Stream:
+    """The episodes of one session."""
+
+    def __init__(self, seed, session, family, across=False, without=()):
+        self.random = random.Random(f"{seed}/{session}")
+        self.grammar = read_grammar(family)
+        self.across = across
+        self.schema, self.other = f"d{session:02}", f"e{session:02}"
+        self.made = {"schema": lambda: self.schema, "other": lambda: self.other, "id": lambda: str(self.random.randint(1, 12)),
+                     "count": lambda: str(self.random.randint(0, 2)), "key": lambda: self.pick("ABCD"),
+                     "lock": lambda: f"'lock {self.schema} {self.random.randint(0, 2)}'"}
+        self.slots = 0
+        names = [name for name in EPISODES if name not in without and (across or name != "other_server")]
+        self.names, self.weights = names, [EPISODES[name] for name in names]
+
+    def caps(self):
+        caps = speaker.CAPS
+        for optional in (speaker.DEPRECATE_EOF, speaker.PS_MULTI_RESULTS):
+            if self.random.random() < 0.3:
+                caps &= ~optional
+        return caps | (speaker.FOUND_ROWS if self.random.random() < 0.3 else 0)
+
+    def first(self):
+        there = [f"USE {self.other}", *self.grammar["schema elsewhere"], f"USE {self.schema}"] if self.across else []
+        return Episode([query(text) for text in [*self.grammar["schema"], *there]])
+
+    def episode(self):
+        name = self.random.choices(self.names, self.weights)[0]
+        return getattr(self, name)()
+
+    # --- the grammar ---
+
+    def pick(self, what):
+        return self.random.choice(what)
+
+    def often(self, chance):
+        return self.random.random() < chance
+
+    def say(self, name):
+        """One of the ways to say this."""
+        return re.sub(r"\{(\{|\w[\w ]*\})", lambda m: "{" if m[1] == "{" else self.blank(m[1][:-1]), self.pick(self.grammar[name]))
+
+    def blank(self, name):
+        return self.made[name]() if name in self.made else self.say(name)
+
+    def queries(self, name, most=1):
+        return [query(self.say(name)) for _ in range(self.random.randint(1, most))]
+
+    def weighted(self, **weights):
+        return self.random.choices(list(weights), list(weights.values()))[0]
+
+    def statement(self):
+        return self.say(self.weighted(select=8, write=8, error=2, information=6, probe=2))
+
+    def command(self):
+        kind = self.weighted(query=40, ping=1, init_db=1, field_list=1)
+        return {"query": query(self.statement()), "ping": ("ping",), "init_db": ("init_db", self.schema),
+                "field_list": ("field_list", "t")}[kind]
+
+    def commands(self, least, most):
+        return [self.command() for _ in range(self.random.randint(least, most))]
+
+    def mixed(self, least, most, name, chance):
+        """Commands of any kind, by chance one of these."""
+        return [query(self.say(name)) if self.often(chance) else self.command() for _ in range(self.random.randint(least, most))]
+
+    # --- episodes ---
+
+    def statements(self):
+        return Episode(self.commands(1, 12))
+
+    def set_variables(self):
+        return Episode(self.queries("setting", 3) + self.queries("probe", 3))
+
+    def multi(self):
+        texts = [self.statement() for _ in range(self.random.randint(2, 5))]
+        return Episode([query(self.pick(["; ", ";", " ;\n"]).join(texts) + self.pick(["", ";", "; "])), *self.queries("information", 2)])
+
+    def compound(self):
+        return Episode(self.queries("compound") + self.queries("information"))
+
+    def transaction(self):
+        before = self.queries("one shot") if self.often(0.3) else []
+        body = self.mixed(0, 10, "within", 0.3)
+        return Episode([*before, *self.queries("begin"), *body, *self.queries("end"), query("COMMIT"), *self.queries("information")], holds=True)
+
+    def without_autocommit(self):
+        return Episode([*self.queries("autocommit off"), *self.mixed(1, 10, "within", 0.3), *self.queries("autocommit on"),
+                        query("SELECT @@autocommit"), query("COMMIT")], holds=True)
+
+    def ddl(self):
+        return Episode(self.queries("ddl", 3) + self.queries("probe"))
+
+    def procedures(self):
+        return Episode(self.queries("call", 3) + self.queries("information"))
+
+    def temporary_table(self):
+        return Episode([query("CREATE TEMPORARY TABLE tmp (id INT PRIMARY KEY AUTO_INCREMENT, n INT)"), *self.queries("temporary", 6),
+                        query("DROP TEMPORARY TABLE tmp")], holds=True)
+
+    def user_locks(self):
+        return Episode([*self.queries("user lock", 5), query("SELECT RELEASE_ALL_LOCKS()")], holds=True)
+
+    def locked_tables(self):
+        return Episode([*self.queries("lock tables"), *self.commands(1, 3), query(self.pick(["BEGIN", "COMMIT", "SELECT 1"])),
+                        query("UNLOCK TABLES"), query("UNLOCK TABLES"), query("COMMIT"), query("SELECT COUNT(*) FROM t")], holds=True)
+
+    def handler(self):
+        return Episode([query("HANDLER t OPEN"), *self.queries("handler", 4), query("HANDLER t CLOSE"), query("HANDLER t CLOSE")], holds=True)
+
+    def big(self):
+        size = self.pick(BLOB_SIZES)
+        return Episode([query(f"INSERT INTO kinds (bl) VALUES (REPEAT('z', {size}))"),
+                        query("SELECT bl, LENGTH(bl) FROM kinds ORDER BY id DESC LIMIT 1"),
+                        query(f"INSERT INTO kinds (tx) VALUES ('{'y' * size}')"), query("DELETE FROM kinds ORDER BY id DESC LIMIT 2"),
+                        query("SELECT MD5(tx), LENGTH(bl) FROM kinds ORDER BY id LIMIT 5")])
+
+    def lock_wait(self):
+        """Somebody else has the row: the statement waits for a second and fails."""
+        begin = [query("BEGIN")] if self.often(0.5) else []
+        return Episode([query("SET innodb_lock_wait_timeout = 1, lock_wait_timeout = 1"), ("block", "SELECT * FROM t WHERE id = 1 FOR UPDATE"),
+                        *begin, query("UPDATE t SET n = 9 WHERE id = 1"), query("SHOW WARNINGS"), *self.queries("select"), ("unblock",),
+                        query("UPDATE t SET n = 10 WHERE id = 1"), query("COMMIT")], holds=True)
+
+    def text_prepare(self):
+        texts = self.grammar["text prepared"]
+        begin = self.random.randrange(len(texts) - 4)
+        return Episode([*map(query, texts[begin:begin + self.random.randint(3, 8)]), *self.queries("text prepared", 3), query("COMMIT"),
+                        *[query(f"DEALLOCATE PREPARE {name}") for name in "swbqcu"]], holds=True)
+
+    def default_schema(self):
+        there = self.pick(["information_schema", "nosuchschema", self.schema])
+        back = self.pick([("init_db", self.schema), query(f"USE {self.schema}")])
+        return Episode([self.pick([("init_db", there), query(f"USE {there}"), query(f"USE `{there}`")]), query("SELECT DATABASE()"),
+                        query("SELECT COUNT(*) FROM t"), query(f"SELECT id FROM {self.schema}.t ORDER BY id"), back, query("SELECT DATABASE()")])
+
+    def other_server(self):
+        body = self.mixed(2, 8, "other server", 0.7) + self.queries("information") + self.queries("probe")
+        self.random.shuffle(body)
+        back = query(f"USE {self.schema}")
+        if self.often(0.5):
+            return Episode([query("BEGIN"), *body, query(self.pick(["COMMIT", "ROLLBACK"])), back], holds=True)
+        return Episode([*body, back])
+
+    # --- prepared statements ---
+
+    def prepare(self, name):
+        """A new statement: its slot, how many parameters it has, and the command."""
+        self.slots += 1
+        text = self.say(name)
+        return self.slots, text.count("?"), ("prepare", self.slots, text)
+
+    def parameter(self):
+        pack = struct.pack
+        number = self.random.randint(-300, 300)
+        data = self.pick(["", "abc", "Äsa", "7", "2024-01-02", "x" * 300]).encode()
+        day = pack("<HBB", 2024, self.random.randint(1, 12), self.random.randint(1, 28))
+        text = speaker.lenenc_bytes(data)
+        return self.pick([
+            (1, pack("<b", number % 128)), (2, pack("<h", number)), (3, pack("<i", number)), (8, pack("<q", number)),
+            (8 | speaker.UNSIGNED, pack("<Q", abs(number))), (4, pack("<f", number / 8)), (5, pack("<d", number / 8)),
+            (10, b"\x04" + day), (12, b"\x07" + day + bytes([1, 2, 3])), (12, b"\x0b" + day + bytes([1, 2, 3]) + pack("<I", 456789)),
+            (11, b"\x08" + pack("<BIBBB", number < 0, 1, 2, 3, 4)), (246, speaker.lenenc_bytes(b"%d.25" % number)),
+            (253, text), (254, text), (252, speaker.lenenc_bytes(data + b"\0\xff")), (6, None), (3, None), (253, None)])
+
+    def parameters(self, n):
+        return [self.parameter() for _ in range(n)]
+
+    def prepared_statement(self):
+        slot, n, prepare = self.prepare("prepared")
+        commands, bound = [prepare], None
+        for _ in range(self.random.randint(0, 5)):
+            kind = self.weighted(execute=5, again=2, long=1, reset=1, between=2)
+            if kind == "again" and bound:
+                commands.append(("execute", slot, bound, False, 0))
+            elif kind == "long" and n:
+                commands += self.long_data(slot, n)
+                bound = None
+            elif kind == "reset":
+                commands.append(("reset", slot))
+            elif kind == "between":
+                commands.append(self.command())
+            else:
+                bound = self.parameters(n)
+                commands.append(("execute", slot, bound, True, 0))
+        commands += [("close", slot), ("init_db", self.schema)]
+        if self.often(0.2):
+            commands.append(("execute", slot, [], True, 0))
+        return Episode(commands)
+
+    def long_data(self, slot, n):
+        where = self.random.randrange(n)
+        params = self.parameters(n)
+        params[where] = None
+        pieces = [("long", slot, where, self.pick(LONG_DATA)) for _ in range(self.random.randint(1, 3))]
+        return [*pieces, ("execute", slot, params, True, 0)]
+
+    def several_prepared(self):
+        """Statements that live for a while, others of this session in between."""
+        statements = [self.prepare("kept prepared") for _ in range(4)]
+        body = []
+        for _ in range(self.random.randint(3, 10)):
+            slot, n, _ = self.pick(statements)
+            body += [("execute", slot, self.parameters(n), True, 0), *[self.command()] * self.often(0.4)]
+        return Episode([*(prepare for _, _, prepare in statements), *body, *(("close", slot) for slot, _, _ in statements)])
+
+    def cursor(self):
+        slot, _, prepare = self.prepare("cursor")
+        body = []
+        for _ in range(self.random.randint(1, 6)):
+            kind = self.weighted(fetch=8, command=2, execute=1, reset=1)
+            body.append({"fetch": ("fetch", slot, self.pick([1, 2, 5, 100])), "command": self.command(),
+                         "execute": ("execute", slot, [], True, 1), "reset": ("reset", slot)}[kind])
+        return Episode([prepare, ("execute", slot, [], True, 1), *body, ("close", slot)], holds=True)
+
+    # --- the session as a whole ---
+
+    def reset_connection(self):
+        return Episode([query("SET @u1 = 'gone after reset', sql_mode = 'ANSI'"), ("reset_connection",),
+                        query("SELECT @u1, @@sql_mode, DATABASE(), LAST_INSERT_ID()"), *self.queries("probe", 2)])
+
+    def change_user(self):
+        return Episode([query("SET @u1 = 'gone after change', sql_mode = 'ANSI'"), ("change_user", self.schema),
+                        query("SELECT @u1, @@sql_mode, DATABASE()"), *self.queries("probe", 2)])
+
+    def reconnect(self):
+        end = self.pick([("quit",), query("COMMIT RELEASE"), query("ROLLBACK RELEASE")])
+        return Episode([query("BEGIN"), query("INSERT INTO log (what) VALUES ('left open')"), end, ("connect",),
+                        query("SELECT COUNT(*) FROM log"), *self.queries("probe", 2)], holds=True)
+
+
+# How often each kind of episode comes.
+EPISODES = {"statements": 30, "set_variables": 20, "multi": 6, "compound": 1, "transaction": 20, "without_autocommit": 5, "ddl": 3,
+            "procedures": 5, "temporary_table": 3, "user_locks": 2, "locked_tables": 2, "handler": 1, "big": 1, "lock_wait": 0.2,
+            "text_prepare": 5, "default_schema": 4, "prepared_statement": 25, "cursor": 3, "several_prepared": 5,
+            "reset_connection": 2, "change_user": 1, "reconnect": 1, "other_server": 25}
