@@ -132,6 +132,37 @@ static void check_account(struct config_source *s, const struct config *c, size_
         config_complain(s, line, "[account *@%s] needs \"user\": the account that anyone uses there", a->backend);
 }
 
+static bool asks_for_certificates(const struct config *c, bool admin)
+{
+    for (size_t n = 0; n < c->n_listeners; n++)
+        if (c->listeners[n].admin == admin && c->listeners[n].tls_ca)
+            return true;
+    return false;
+}
+
+static bool has_listener(const struct config *c, const char *name)
+{
+    for (size_t n = 0; n < c->n_listeners; n++)
+        if (!c->listeners[n].admin && !strcmp(c->listeners[n].name, name))
+            return true;
+    return false;
+}
+
+static void check_rights(struct config_source *s, const struct config *c, size_t n)
+{
+    const struct config_user *u = &c->users[n];
+    enum config_kind kind = u->admin ? CONFIG_KIND_admin : CONFIG_KIND_user;
+    if ((u->require_cert || u->cert_subject || u->cert_issuer || u->cert_identity) && !asks_for_certificates(c, u->admin))
+        config_complain(s, config_line(s, kind, n, NULL), "[%s %s] needs a client certificate, and no listener has tls_ca",
+                        u->admin ? "admin" : "user", u->name);
+    for (char **word = u->listeners; word && *word; word++)
+        if (!has_listener(c, *word))
+            config_complain(s, config_line(s, kind, n, "listeners"), "there is no [listener %s] for clients", *word);
+    for (char **word = u->schemas; word && *word; word++)
+        if (config_backend_of_schema(c, *word) < 0 && config_redis(c, *word) < 0)
+            config_complain(s, config_line(s, kind, n, "schemas"), "schema \"%s\" is on no backend", *word);
+}
+
 static void check_user(struct config_source *s, const struct config *c, size_t n)
 {
     const struct config_user *u = &c->users[n];
@@ -140,7 +171,8 @@ static void check_user(struct config_source *s, const struct config *c, size_t n
     if (!strcmp(u->name, "*"))
         config_complain(s, config_line(s, u->admin ? CONFIG_KIND_admin : CONFIG_KIND_user, n, NULL),
                         "a user has a name; \"*\" stands for anyone in [account *@BACKEND]");
-    if (!u->password_verifier && !u->native_verifier && !u->ed25519_verifier)
+    check_rights(s, c, n);
+    if (!u->password_verifier && !u->native_verifier && !u->ed25519_verifier && !u->cert_identity)
         config_complain(s, config_line(s, u->admin ? CONFIG_KIND_admin : CONFIG_KIND_user, n, NULL),
                         "[%s %s] needs \"password_verifier\", or another verifier: xaproxy --make-verifier prints them",
                         u->admin ? "admin" : "user", u->name);

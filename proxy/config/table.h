@@ -30,6 +30,7 @@ extern const struct config_section config_sections[CONFIG_KINDS];
     TYPE(ADDRESS, "address", true)                                                                                     \
     TYPE(CHOICE, "word", true)                                                                                         \
     TYPE(ENUM, "word", false)                                                                                          \
+    TYPE(NETWORKS, "networks", true)                                                                                   \
     TYPE(WORDS, "words", true)                                                                                         \
     TYPE(INT, "number", false)                                                                                         \
     TYPE(BOOL, "switch", false)                                                                                        \

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/network.h"
 #include "proxy/config/secret.h"
 #include "proxy/config/table.h"
 
@@ -177,6 +178,17 @@ static bool read_words(struct reading *r)
     return good;
 }
 
+static bool read_networks(struct reading *r)
+{
+    struct network network;
+    if (!read_words(r))
+        return false;
+    for (char **word = *(char ***)r->field; *word; word++)
+        if (!network_read(*word, &network))
+            return wrong(r, "\"%.60s\" is no network: write 10.0.0.0/8, 2001:db8::/32, an address, or unix", *word);
+    return true;
+}
+
 static bool read_bool(struct reading *r)
 {
     static const char *const on[] = {"on", "yes", "true", "1"}, *const off[] = {"off", "no", "false", "0"};
@@ -303,6 +315,8 @@ static bool read_by_type(struct reading *r)
     case CONFIG_TYPE_CHOICE:
     case CONFIG_TYPE_ENUM:
         return read_choice(r);
+    case CONFIG_TYPE_NETWORKS:
+        return read_networks(r);
     case CONFIG_TYPE_WORDS:
         return read_words(r);
     case CONFIG_TYPE_INT:
@@ -339,7 +353,7 @@ void config_value_free(const struct config_option *o, void *object)
     void *field = (char *)object + o->offset;
     if (!config_type_is_heap(o->type))
         return;
-    if (o->type == CONFIG_TYPE_WORDS) {
+    if (o->type == CONFIG_TYPE_WORDS || o->type == CONFIG_TYPE_NETWORKS) {
         free_words(*(char ***)field);
         *(char ***)field = NULL;
         return;
@@ -372,6 +386,7 @@ void config_value_print(const struct config_option *o, const void *object, struc
     case CONFIG_TYPE_BOOL:
         buf_text(out, *(const bool *)field ? "on" : "off");
         break;
+    case CONFIG_TYPE_NETWORKS:
     case CONFIG_TYPE_WORDS:
         print_words(*(char *const *const *)field, out);
         break;

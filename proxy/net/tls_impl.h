@@ -11,6 +11,9 @@ struct net_tls {
     bool server;
 };
 
+struct net_tls_stream;
+const SSL *net_tls_stream_ssl(const struct net_tls_stream *s);
+
 /* The thread's last OpenSSL error as a short text; empties the queue. */
 void net_tls_error(char *out, size_t out_size);
 

@@ -209,6 +209,11 @@ enum net_io net_tls_stream_write(struct net_tls_stream *s, const void *from, siz
     return outcome(s, SSL_write_ex(s->ssl, from, n, moved), why);
 }
 
+const SSL *net_tls_stream_ssl(const struct net_tls_stream *s)
+{
+    return s->ssl;
+}
+
 bool net_tls_stream_has_pending(const struct net_tls_stream *s)
 {
     return SSL_has_pending(s->ssl);

@@ -46,7 +46,8 @@ void command_use(struct session *s, struct slice name)
                              (int)(name.len < 64 ? name.len : 64), (const char *)name.at);
         return;
     }
-    target_prepare(s, backend, false, send_init_db);
+    if (!rights_refuse_schema(s, s->statement.name))
+        target_prepare(s, backend, false, send_init_db);
 }
 
 /* --- reset ------------------------------------------------------------------------------------------------------ */

@@ -157,6 +157,12 @@ static void welcome(struct session *s)
         return;
     }
     const char *schema = l->schema_text && *l->schema_text ? l->schema_text : l->found->default_schema;
+    if (schema && !rights_to_schema(s, l->found, schema)) {
+        char text[256];
+        snprintf(text, sizeof text, "Access denied for user '%.64s'@'%s' to database '%.64s'", s->user->name, s->peer, schema);
+        refuse(s, 1044, "42000", text, "schema not allowed");
+        return;
+    }
     if (schema && !l->found->admin && statement_backend_of_schema(s, schema) < 0) {
         char text[256];
         snprintf(text, sizeof text, "Unknown database '%.64s'", schema);
@@ -289,6 +295,14 @@ static enum wire_plugin plugin_for(const struct config_user *u, enum wire_plugin
     return has[WIRE_PLUGIN_NATIVE] ? WIRE_PLUGIN_NATIVE : has[WIRE_PLUGIN_ED25519] ? WIRE_PLUGIN_ED25519 : WIRE_PLUGIN_SHA2;
 }
 
+/* caching_sha2_password waits for its own word after a proof. */
+static void welcome_by_certificate(struct session *s, enum wire_plugin offered, struct slice proof)
+{
+    if (offered == WIRE_PLUGIN_SHA2 && !is_empty(proof))
+        send_more(s, WIRE_SHA2_FAST_OK);
+    welcome(s);
+}
+
 static void ask_for_plugin(struct session *s)
 {
     struct session_login *l = s->login;
@@ -331,6 +345,12 @@ static void take_answer(struct session *s, struct slice payload)
     if (in.schema.at)
         l->schema_text = slice_dup(in.schema);
     enum wire_plugin wanted = in.plugin.at ? wire_plugin_of(in.plugin) : WIRE_PLUGIN_NATIVE;
+    if (l->found && !rights_to_enter(s, l->found))
+        l->found = NULL; /* a wrong password looks the same */
+    if (l->found && rights_by_certificate(s, l->found)) {
+        welcome_by_certificate(s, wanted, in.auth);
+        return;
+    }
     l->plugin = plugin_for(l->found ? l->found : decoy(s, in.user), wanted, sends_clear_text(s));
     if (wanted == l->plugin && l->plugin != WIRE_PLUGIN_ED25519 && in.auth.len) /* nobody had a nonce yet */
         judge(s, in.auth);

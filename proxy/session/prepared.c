@@ -190,6 +190,10 @@ void prepared_prepare(struct session *s, struct slice text)
         session_answer_error(s, 1295, "HY000", "This command is not supported in the prepared statement protocol yet");
         return;
     }
+    if (rights_refuse_statement(s, &s->statement)) {
+        free_statement(ps);
+        return;
+    }
     if (is_own(ps->parsed.kind)) {
         answer_own(s, ps);
         return;

@@ -165,6 +165,16 @@ static void evaluate(struct session *s)
     backend_send_query(target_conn(s), (const char *)buf_at(text), buf_len(text), &evaluate_sink, s);
 }
 
+/* What the arguments read is read like any SELECT. False: answered. */
+static bool may_evaluate(struct session *s)
+{
+    static _Thread_local struct sql_statement select;
+    struct sql_context ctx;
+    struct slice rest = {buf_at(&s->redis->args.select), buf_len(&s->redis->args.select)};
+    statement_context(s, &ctx);
+    return !sql_next_statement(&rest, &ctx, &select) || !rights_refuse_statement(s, &select);
+}
+
 void redis_call_begin(struct session *s, const struct wire_param *params, unsigned n_params)
 {
     struct session_redis *c = s->redis = calloc(1, sizeof *c);
@@ -186,6 +196,8 @@ void redis_call_begin(struct session *s, const struct wire_param *params, unsign
     free(call);
     if (code)
         answer_unreadable(s, code, why);
+    else if (buf_len(&c->args.select) && !may_evaluate(s))
+        return;
     else if (buf_len(&c->args.select))
         target_prepare(s, statement_home(s), false, evaluate);
     else

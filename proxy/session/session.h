@@ -195,6 +195,14 @@ void login_on_tls(struct session *s);
 void login_on_timeout(struct session *s);
 void login_free(struct session *s);
 
+/* --- rights.c: what a user may beyond its account on the server --- */
+bool rights_to_enter(const struct session *s, const struct config_user *u); /* from this listener, address, with this certificate */
+bool rights_by_certificate(const struct session *s, const struct config_user *u); /* it needs no password */
+bool rights_to_schema(const struct session *s, const struct config_user *u, const char *schema);
+/* True: 1044 has been answered. For whatever names schemas, before it is run or prepared. */
+bool rights_refuse_schema(struct session *s, const char *schema);
+bool rights_refuse_statement(struct session *s, const struct sql_statement *statement);
+
 /* --- reply.c: our own answers. Each completes the statement (session_next) unless it says otherwise. --- */
 uint16_t session_status(const struct session *s); /* the proxy's own truth, with MORE_RESULTS */
 void session_answer_ok(struct session *s);

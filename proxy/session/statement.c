@@ -295,6 +295,8 @@ static void start(struct session *s)
     }
     if (k != SQL_ROLLBACK && k != SQL_COMMIT && tx_refuses(s))
         return;
+    if (rights_refuse_statement(s, &s->statement))
+        return;
     if (commits_first(s))
         tx_commit(s, SESSION_AFTER_STATEMENT);
     else

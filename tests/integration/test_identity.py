@@ -1,14 +1,22 @@
 """Who a client is and what follows from it: proofs by ed25519, certificates, addresses, schemas."""
 import os
 import shutil
+import ssl
 import subprocess
-import time
 
 import pymysql
 import xatest
 
 PASSWORDS = {"curve": "curve-secret", "both": "both-secret"}
-xatest.PASSWORDS.update(PASSWORDS)
+# Users with the password of "both", and what else is said of each.
+LIMITED = {"carded": ["require_cert = on"],
+           "subject": ["cert_subject = /CN=xaproxy-client", "cert_issuer = /CN=xaproxy development CA"],
+           "badissuer": ["cert_issuer = /CN=a CA that nobody trusts"],
+           "passless": ["cert_identity = xaproxy-client"], "mailer": ["cert_identity = other@example.invalid"],
+           "here": ["addresses = 192.0.2.0/24 127.0.0.0/8"], "elsewhere": ["addresses = 192.0.2.0/24 2001:db8::/32 unix"],
+           "door": ["listeners = carded"], "fenced": ["schemas = orders account cache"], "cacheless": ["schemas = orders"],
+           "few": ["max_connections = 2"]}
+xatest.PASSWORDS.update(PASSWORDS, **{user: PASSWORDS["both"] for user in LIMITED})
 
 
 def ed25519_verifier(password):
@@ -20,11 +28,20 @@ def ed25519_verifier(password):
 class World(xatest.World):
     """Users of every kind; each has the same accounts on the servers, on MariaDB the first server's by ed25519 too."""
 
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.carded_port = xatest.servers.free_port()
+
     def config_lines(self):
         yield from super().config_lines()
+        yield from ("[listener carded]", f"port = {self.carded_port}", f"tls_cert = {self.certs}/server.crt",
+                    f"tls_key = {self.certs}/server.key", f"tls_ca = {self.certs}/ca.crt")
         sha2, _ = xatest.verifiers(PASSWORDS["both"])
         yield from ("[user curve]", f"ed25519_verifier = {ed25519_verifier(PASSWORDS['curve'])}",
                     "[user both]", f"password_verifier = {sha2}", f"ed25519_verifier = {ed25519_verifier(PASSWORDS['both'])}")
+        for user, lines in LIMITED.items():
+            yield from (f"[user {user}]", f"password_verifier = {sha2}", *lines)
+        yield from ("[user cardonly]", "cert_identity = client.invalid")
         for name in self.server:
             yield from (f"[account *@{name}]", f"user = everybody_{name}", "password = everybody-secret")
 
@@ -112,15 +129,142 @@ class Ed25519(Identity):
             self.assertEqual(self.asked_for(name), asked[name], "another plugin the second time: no such user exists")
         self.assertEqual(self.asked_for("curve"), "client_ed25519")
 
-    def test_unknown_user_costs_the_same(self):
+    def test_unknown_user_is_told_the_same(self):
         unknown = next(f"nobody{i}" for i in range(1000) if self.asked_for(f"nobody{i}") == "client_ed25519")
-        spent = {"curve": [], unknown: []}
-        told = {}
-        for _ in range(25):
-            for user, of_user in spent.items():
-                begun = time.monotonic()
-                told[user] = self.login_error(user=user, password="not-it")
-                of_user.append(time.monotonic() - begun)
-        wrong, nobody = (min(of_user) for of_user in spent.values())
-        self.assertLess(abs(wrong - nobody), 0.3 * max(wrong, nobody), f"wrong {wrong:.4f} s, unknown {nobody:.4f} s")
+        told = {user: self.login_error(user=user, password="not-it") for user in ("curve", unknown)}
         self.assertEqual(told["curve"][1].replace("curve", "?"), told[unknown][1].replace(unknown, "?"))
+
+
+class Certificates(Identity):
+    def with_card(self, user, card="client", **more):
+        """Log-in at the listener that asks for certificates, with one of certs/ or with none."""
+        context = ssl.create_default_context(cafile=f"{self.world.certs}/ca.crt")
+        if card:
+            context.load_cert_chain(f"{self.world.certs}/{card}.crt", f"{self.world.certs}/{card}.key")
+        return self.connect(user, port=self.world.carded_port, ssl=context, **more)
+
+    def refused_card(self, *args, **more):
+        with self.assertRaises((pymysql.err.MySQLError, OSError)) as caught:
+            self.with_card(*args, **more)
+        return caught.exception.args[0]
+
+    def works(self, db):
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM orders.orders"), ((0,),))
+
+    def test_it_is_asked_for_and_need_not_be_there(self):
+        self.works(self.with_card("both", card=None))
+        self.works(self.with_card("both"))
+
+    def test_what_is_required_must_be_shown_besides_the_password(self):
+        for user in ("carded", "subject"):
+            self.works(self.with_card(user))
+            self.assertEqual(self.refused_card(user, password="not-it"), 1045, user)
+            self.assertEqual(self.refused_card(user, card=None), 1045, user)
+            self.assertEqual(self.login_error(user=user)[0], 1045, "at a listener that asks nobody")
+        self.works(self.with_card("carded", "client-other"))
+        self.assertEqual(self.refused_card("subject", "client-other"), 1045)
+        self.assertEqual(self.refused_card("badissuer"), 1045)
+
+    def test_bad_certificates_end_the_handshake(self):
+        for card in ("client-expired", "client-unknown-ca", "server"):
+            self.assertNotEqual(self.refused_card("both", card), 1045, card)
+            self.assertNotEqual(self.refused_card("passless", card), 1045, card)
+        xatest.until(lambda: "refused: certificate has expired" in self.world.proxy.log_of_this_life(), 5, "no word in the log")
+
+    def test_identity_needs_no_password(self):
+        self.works(self.with_card("passless", password=""))
+        self.works(self.with_card("passless", password="whatever"))
+        self.works(self.with_card("cardonly", password=""))
+        self.works(self.with_card("mailer", "client-other", password=""))
+
+    def test_identity_of_somebody_else_needs_the_password(self):
+        for card in (None, "client-other"):
+            self.assertEqual(self.refused_card("passless", card, password=""), 1045)
+            self.works(self.with_card("passless", card))
+            for password in ("", "both-secret"):
+                self.assertEqual(self.refused_card("cardonly", card, password=password), 1045)
+        self.assertEqual(self.login_error(user="cardonly", password="")[0], 1045)
+
+    def test_mariadbs_client_with_a_certificate_and_no_password(self):
+        status, out, error = self.cli("cardonly", "", f"-P{self.world.carded_port}", f"--ssl-cert={self.world.certs}/client.crt",
+                                      f"--ssl-key={self.world.certs}/client.key")
+        self.assertEqual((status, out), (0, "0"), error)
+
+    def test_a_resumed_session_is_who_it_was(self):
+        # A ticket brings the certificate of the first handshake: required is required, identity is identity.
+        context = ssl.create_default_context(cafile=f"{self.world.certs}/ca.crt")
+        context.load_cert_chain(f"{self.world.certs}/client.crt", f"{self.world.certs}/client.key")
+        first = self.connect("cardonly", password="", port=self.world.carded_port, ssl=context)
+        self.works(first)
+        session = first._sock.session
+
+        class Resuming(ssl.SSLContext):
+            def wrap_socket(self, *args, **more):
+                return context.wrap_socket(*args, session=session, **more)
+
+        again = self.connect("cardonly", password="", port=self.world.carded_port, ssl=Resuming(ssl.PROTOCOL_TLS_CLIENT))
+        self.assertTrue(again._sock.session_reused)
+        self.works(again)
+
+
+class Limits(Identity):
+    def test_addresses(self):
+        self.assertEqual(self.rows(self.connect("here"), "SELECT 1"), ((1,),))
+        refused, wrong = self.login_error(user="elsewhere"), self.login_error(user="both", password="not-it")
+        self.assertEqual(refused[0], 1045)
+        self.assertEqual(refused[1].replace("elsewhere", "?"), wrong[1].replace("both", "?"))
+
+    def test_listeners(self):
+        self.assertEqual(self.rows(self.connect("door", port=self.world.carded_port), "SELECT 1"), ((1,),))
+        self.assertEqual(self.login_error(user="door")[0], 1045)
+
+    def test_connections(self):
+        held = [self.connect("few") for _ in range(2)]
+        self.assertEqual(self.login_error(user="few")[0], 1226)
+        held[0].close()
+        xatest.until(lambda: self.open_of("few") < 2, 5, "the place is not given back")
+        self.assertEqual(self.rows(self.connect("few"), "SELECT 1"), ((1,),))
+
+    def open_of(self, user):
+        with self.world.admin() as dba:
+            return sum(row[1] == user for row in self.rows(dba, "SHOW SESSIONS"))
+
+    FORBIDDEN = ("SELECT COUNT(*) FROM stock.stock", "UPDATE stock.stock SET pieces = 0", "INSERT INTO t1.x VALUES (1)",
+                 "SELECT 1 FROM orders.orders o WHERE EXISTS (SELECT 1 FROM t1.x)", "CREATE TABLE t1.y (a INT)", "USE stock",
+                 "SET @x = (SELECT COUNT(*) FROM stock.stock)", "LOCK TABLES stock.stock READ", "CALL t1.p()",
+                 "SELECT stock.f()", "CALL cache.SET('k', (SELECT COUNT(*) FROM stock.stock))",
+                 "SELECT 1; SELECT COUNT(*) FROM stock.stock", "/* xaproxy:backend=s2 */ SELECT COUNT(*) FROM stock.stock",
+                 "DESCRIBE stock.stock", "SHOW TABLES FROM stock", "SHOW CREATE TABLE stock.stock", "DROP DATABASE stock")
+
+    def test_schemas_of_others_are_closed(self):
+        db = self.connect("fenced", client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
+        for sql in self.FORBIDDEN:
+            with self.subTest(sql=sql), self.assertRaises(pymysql.err.MySQLError) as caught:
+                with db.cursor() as cursor:
+                    cursor.execute(sql)
+                    while cursor.nextset():
+                        pass
+            self.assertEqual(caught.exception.args[0], 1044, (sql, caught.exception.args))
+        with self.assertRaises(pymysql.err.MySQLError) as caught:
+            db.select_db("stock")
+        self.assertEqual(caught.exception.args[0], 1044)
+        self.assertEqual(self.login_error(user="fenced", database="stock")[0], 1044)
+
+    def test_own_schemas_are_open(self):
+        db = self.connect("fenced", database="account")
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM account"), ((0,),))
+        self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM orders.orders"), ((0,),))
+        self.assertGreater(self.rows(db, "SELECT COUNT(*) FROM information_schema.tables")[0][0], 0)
+        self.run_sql(db, "USE orders", "SET @x = (SELECT COUNT(*) FROM account.account)", "CALL cache.SET('fenced', 'v')")
+        self.assertEqual(self.redis().get("fenced"), "v")
+
+    def test_redis_resources_count_as_schemas(self):
+        self.refused(1044, self.connect("cacheless"), "CALL cache.SET('fenced', 'v')")
+
+    def test_prepared_statements_are_no_way_round(self):
+        db = self.connect("fenced")
+        for sql in ("SELECT COUNT(*) FROM stock.stock", "SET @x = (SELECT COUNT(*) FROM stock.stock)"):
+            db._execute_command(pymysql.constants.COMMAND.COM_STMT_PREPARE, sql)
+            with self.assertRaises(pymysql.err.MySQLError) as caught:
+                db._read_packet()
+            self.assertEqual(caught.exception.args[0], 1044, sql)

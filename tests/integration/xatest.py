@@ -63,11 +63,8 @@ def make_certs(directory):
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with open(target + ".lock", "w", encoding="ascii") as lock:
         servers.fcntl.flock(lock, servers.fcntl.LOCK_EX)
-        if not os.path.exists(os.path.join(target, "made")):
-            subprocess.run([os.path.join(SOURCE, "certs", "make-dev-certs"), target], check=True,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            with open(os.path.join(target, "made"), "w", encoding="ascii"):
-                pass
+        subprocess.run([os.path.join(SOURCE, "certs", "make-dev-certs"), target], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     return target
 
 

@@ -8,6 +8,7 @@
 #include "base/cursor.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "base/network.h"
 #include "base/random.h"
 
 static void buffer_keeps_bytes_over_slides_and_growth(void)
@@ -89,6 +90,33 @@ static void mailbox_keeps_order_between_threads(void)
     mailbox_fini(&box);
 }
 
+static void networks_are_read_strictly(void)
+{
+    static const char *const good[] = {"0.0.0.0/0", "::/0", "10.0.0.0/8", "10.1.2.3", "10.1.2.3/32", "2001:db8::/32", "::1", "unix"};
+    static const char *const bad[] = {"", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8x",
+                                      "10.0.0", "2001:db8::1/32", "::/129", "host", "UNIX", "unix/8", "10.0.0.0/8/8",
+                                      "1111111111111111111111111111111111111111111111111111111111111111111/8"};
+    struct network n;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        CU_ASSERT(network_read(good[i], &n));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CU_ASSERT_FALSE(network_read(bad[i], &n));
+}
+
+static void an_address_is_in_a_network_or_not(void)
+{
+    static char v4[] = "10.1.128.0/17", one[] = "192.0.2.7", v6[] = "2001:db8:0:8000::/49", local[] = "unix", all4[] = "0.0.0.0/0";
+    char *const some[] = {v4, one, v6, NULL}, *const sockets[] = {local, NULL}, *const any4[] = {all4, NULL};
+    CU_ASSERT(network_list_has(some, "10.1.128.0") && network_list_has(some, "10.1.255.255"));
+    CU_ASSERT_FALSE(network_list_has(some, "10.1.127.255") || network_list_has(some, "10.2.128.0"));
+    CU_ASSERT(network_list_has(some, "192.0.2.7") && !network_list_has(some, "192.0.2.6"));
+    CU_ASSERT(network_list_has(some, "2001:db8:0:8000::1") && network_list_has(some, "2001:db8:0:ffff:1::"));
+    CU_ASSERT_FALSE(network_list_has(some, "2001:db8:0:7fff::1") || network_list_has(some, "unix") || network_list_has(some, ""));
+    CU_ASSERT(network_list_has(sockets, "unix") && !network_list_has(sockets, "10.1.128.0"));
+    CU_ASSERT(network_list_has(any4, "255.255.255.255") && network_list_has(any4, "::ffff:1.2.3.4"));
+    CU_ASSERT_FALSE(network_list_has(any4, "::1") || network_list_has(any4, "unix") || network_list_has(NULL, "1.2.3.4"));
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -97,6 +125,8 @@ int main(void)
         {"a cursor wants the NUL", cursor_wants_the_nul},
         {"quoting makes hostile text one line", quoting_makes_hostile_text_one_line},
         {"a mailbox keeps order between threads", mailbox_keeps_order_between_threads},
+        {"networks are read strictly", networks_are_read_strictly},
+        {"an address is in a network or not", an_address_is_in_a_network_or_not},
         {NULL, NULL},
     };
     return unit_main("base", tests);

@@ -287,6 +287,8 @@ static void bad_values_are_told_with_what_would_be_good(void)
         {"[redis x]", "address = 10.0.0.1:6379", "\"10.0.0.1\" is the address, \"6379\" belongs into \"port\""},
         {"[redis x]", "address = [::1]", "an IPv6 address stands here without brackets, the port in \"port\""},
         {"[redis x]", "address = a b", "an address has no blanks"},
+        {"[user x]", "addresses = 10.0.0.0/8 10.0.0.1/8",
+         "\"10.0.0.1/8\" is no network: write 10.0.0.0/8, 2001:db8::/32, an address, or unix"},
         {"[user x]", "password_verifier = secret", "must be $5$SALT$HASH, as `openssl passwd -5` makes it"},
         {"[user x]", "ed25519_verifier = ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY=",
          "must be the 43 characters that SELECT ed25519_password('...') and xaproxy --make-verifier say"},

@@ -2,6 +2,8 @@
  * say no. */
 #include "tests/unit/unit.h"
 
+#include <time.h>
+
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -251,6 +253,39 @@ static void ed25519_refuses_every_other_signature(void)
     CU_ASSERT_FALSE(wire_verifier_ed25519_ok("ZIgUREUg5PVgQ6LskhXmO-eZLS0nC8be6HPjYWR4YJY"));
 }
 
+static int64_t cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* The quickest of many: nothing makes a check quicker than it is. */
+static int64_t cost_of(const char *verifier, const uint8_t *nonce, struct slice proof)
+{
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 200; i++) {
+        int64_t begun = cpu_ns();
+        (void)wire_check_ed25519(verifier, nonce, proof);
+        int64_t took = cpu_ns() - begun;
+        if (took < least)
+            least = took;
+    }
+    return least;
+}
+
+static void an_unknown_user_costs_ed25519_as_much(void)
+{
+    uint8_t nonce[WIRE_NONCE], wrong[WIRE_ED25519_PROOF];
+    nonce_of(nonce);
+    wire_proof(WIRE_PLUGIN_ED25519, "not it", nonce, wrong);
+    int64_t known = cost_of(ed25519[0].verifier, nonce, (struct slice){wrong, sizeof wrong});
+    int64_t unknown = cost_of(NULL, nonce, (struct slice){wrong, sizeof wrong});
+    int64_t misshapen = cost_of(ed25519[0].verifier, nonce, (struct slice){wrong, 3});
+    CU_ASSERT(unknown * 10 > known * 8 && unknown * 8 < known * 10);
+    CU_ASSERT(misshapen * 10 > known * 5);
+}
+
 /* Nobody who does not know the key can tell a decoy from a user: its face never changes, and every face comes up. */
 static void a_decoy_keeps_its_face(void)
 {
@@ -352,6 +387,7 @@ int main(void)
         {"scrambles are fresh and travel well", scrambles_are_fresh_and_travel_well},
         {"ed25519 signs and verifies as MariaDB does", ed25519_signs_and_verifies_as_mariadb_does},
     {"ed25519 refuses every other signature", ed25519_refuses_every_other_signature},
+    {"an unknown user costs ed25519 as much", an_unknown_user_costs_ed25519_as_much},
     {"a decoy keeps its face", a_decoy_keeps_its_face},
     {"plugins are known by name", plugins_are_known_by_name},
         {"a password travels under the server's key", a_password_travels_under_the_servers_key},
