@@ -10,10 +10,10 @@
 
 /* --- towards the client ------------------------------------------------------------------------------------------- */
 
-static void put_header(struct session *s, uint32_t len)
+static void put_header(struct session *s, struct buf *out, uint32_t len)
 {
-    buf_u24le(&s->net->out, len);
-    buf_u8(&s->net->out, s->seq++);
+    buf_u24le(out, len);
+    buf_u8(out, s->seq++);
 }
 
 static void put_end(struct session *s, uint16_t status, uint16_t warnings)
@@ -31,28 +31,12 @@ static void put_eof(struct session *s, uint16_t status)
     wire_packet_end(&s->net->out, at, &s->seq);
 }
 
-/* Clients without DEPRECATE_EOF want an EOF behind the columns; backends are always spoken to with it. */
-static void close_columns(struct session *s, uint16_t status)
-{
-    if (!s->relay.columns_open)
-        return;
-    s->relay.columns_open = false;
-    if (!(s->caps & WIRE_CAP_DEPRECATE_EOF))
-        put_eof(s, status);
-}
-
 static uint16_t status_for_client(const struct session *s, uint16_t server_status)
 {
-    const uint16_t passed = WIRE_STATUS_MORE_RESULTS | WIRE_STATUS_CURSOR | WIRE_STATUS_LAST_ROW | 0x0200 | 0x0010 | 0x0020 |
-                            0x0800 | 0x0100 | 0x1000;
+    const uint16_t passed = WIRE_STATUS_MORE_RESULTS | WIRE_STATUS_CURSOR | WIRE_STATUS_LAST_ROW | WIRE_STATUS_NO_GOOD_INDEX |
+                            WIRE_STATUS_NO_INDEX | WIRE_STATUS_DB_DROPPED | WIRE_STATUS_NO_BACKSLASH_ESCAPES |
+                            WIRE_STATUS_METADATA_CHANGED | WIRE_STATUS_WAS_SLOW | WIRE_STATUS_OUT_PARAMETERS | WIRE_STATUS_ANSI_QUOTES;
     return (uint16_t)((server_status & passed) | session_status(s));
-}
-
-/* What a server says before it has run on: behind each result of a procedure comes at least its OK. Some clients take MORE_RESULTS from
- * here only (libmariadb, with servers that are not MariaDB's). */
-static uint16_t status_of_columns(const struct session *s)
-{
-    return session_status(s) | (statement_is_call(s) ? WIRE_STATUS_MORE_RESULTS : 0);
 }
 
 static uint32_t caps_of_target(struct session *s)
@@ -92,7 +76,7 @@ static void relay_rows_end(struct session *s, struct slice payload)
     bool cursor_only = s->relay.columns_open && (ok.status & WIRE_STATUS_CURSOR) && !(ok.status & WIRE_STATUS_LAST_ROW);
     if (cursor_only && !(s->caps & WIRE_CAP_DEPRECATE_EOF))
         s->relay.columns_open = false; /* the one EOF behind the columns says that a cursor is there */
-    close_columns(s, status);
+    columns_end(s, status, ok.warnings);
     put_end(s, status, ok.warnings);
 }
 
@@ -102,7 +86,7 @@ static void relay_err(struct session *s, struct slice payload)
     if (!wire_err_read(payload, caps_of_target(s), &err))
         return;
     s->more = false;
-    s->relay.columns_open = false;
+    columns_break(s);
     wire_err_packet(&s->net->out, &s->seq, s->caps, err.code, err.sqlstate, "%.*s", (int)err.message.len,
                     (const char *)err.message.at);
 }
@@ -122,9 +106,10 @@ static void relay_prepare_ok(struct session *s, struct slice payload)
 
 static void relay_raw(struct session *s, struct slice part, uint32_t offset, uint32_t frame_len)
 {
+    struct buf *out = columns_out(s);
     if (!offset)
-        put_header(s, frame_len);
-    buf_append(&s->net->out, part.at, part.len);
+        put_header(s, out, frame_len);
+    buf_append(out, part.at, part.len);
     s->relay.packet_left = frame_len - offset - (uint32_t)part.len;
 }
 
@@ -171,8 +156,8 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
         relay_column(s, part, offset, frame_len);
         break;
     case WIRE_PACKET_ROW:
-        if (!offset && s->relay.columns_open)
-            close_columns(s, status_of_columns(s));
+        if (!offset)
+            columns_first_row(s);
         relay_raw(s, part, offset, frame_len);
         break;
     default:
@@ -219,6 +204,8 @@ void relay_on_gone(struct session *s, const char *why)
     s->relay.active = false;
     s->setup_pending = 0;
     const char *backend = s->world->config->backends[s->target].name;
+    if (s->net)
+        columns_break(s);
     if (s->relay.packet_left) /* no error fits into the middle of a row */
         session_close(s, "lost a server in the middle of a row");
     else if (s->target_in_tx && s->tx)
@@ -234,7 +221,7 @@ void relay_send(struct session *s, enum wire_response_kind kind, const void *pay
                 void (*done_fn)(struct session *s, const struct backend_outcome *outcome))
 {
     s->relay.active = true;
-    s->relay.columns_open = false;
+    columns_forget(s);
     s->relay.packet_left = 0;
     s->relay.prepare = kind == WIRE_RESPONSE_PREPARE;
     s->relay.on_done = done_fn;

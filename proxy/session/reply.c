@@ -17,6 +17,8 @@ uint16_t session_status(const struct session *s)
         status |= WIRE_STATUS_IN_TRANS_READONLY;
     if (s->more)
         status |= WIRE_STATUS_MORE_RESULTS;
+    if (s->no_backslash_escapes) /* clients escape strings by it */
+        status |= WIRE_STATUS_NO_BACKSLASH_ESCAPES;
     return status;
 }
 

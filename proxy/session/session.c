@@ -218,6 +218,7 @@ static void free_session(struct net_deferred *d)
         return; /* its end defers us again */
     target_release_all(s);
     list_remove(&s->next.link);
+    columns_forget(s);
     log_info("session_closed", "session=%llu user=%s peer=%s why=\"%s\"", (unsigned long long)s->id,
              s->user ? s->user->name : "-", s->peer, s->why_closing);
     list_remove(&s->link);
@@ -252,8 +253,10 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
     snprintf(s->peer, sizeof s->peer, "%s", peer);
     list_init(&s->closing.link);
     list_init(&s->next.link);
+    list_init(&s->relay.turn.link);
     s->closing.run = free_session;
     s->next.run = on_next;
+    s->relay.turn.run = columns_on_turn;
     s->servers = calloc(w->world->backends.n ? w->world->backends.n : 1, sizeof *s->servers);
     CHECK(s->servers);
     for (size_t i = 0; i < w->world->backends.n; i++) {

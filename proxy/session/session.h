@@ -134,6 +134,11 @@ struct session {
         bool prepare;
         unsigned sections_left[2]; /* parameter and column definitions of a PREPARE still to come */
         uint32_t packet_left;      /* of the packet that is being passed on */
+        /* of columns.c: rows that wait for the EOF before them, which has this number */
+        bool holding;
+        uint8_t held_seq;
+        struct buf held;
+        struct net_deferred turn;
         void (*on_done)(struct session *s, const struct backend_outcome *outcome);
     } relay;
 
@@ -265,6 +270,14 @@ void relay_send(struct session *s, enum wire_response_kind kind, const void *pay
 void relay_query(struct session *s, struct slice text, void (*on_done)(struct session *, const struct backend_outcome *));
 void relay_sent(struct session *s, bool first);
 void relay_on_gone(struct session *s, const char *why); /* the target's connection died */
+
+/* --- columns.c: the EOF between columns and rows --- */
+void columns_first_row(struct session *s); /* before its header is written to columns_out */
+struct buf *columns_out(struct session *s);
+void columns_end(struct session *s, uint16_t status, uint16_t warnings); /* of the result, before its end is written */
+void columns_break(struct session *s); /* the same before an error */
+void columns_forget(struct session *s);
+void columns_on_turn(struct net_deferred *d);
 
 /* --- fanout.c --- */
 /* One text to every server with an open branch; on_done when all have answered, s->fan tells how. False: there was none. */
