@@ -10,6 +10,19 @@
 
 struct backend_conn;
 
+/* System variables whose change a server reports, whoever makes it: a SET, a procedure, a trigger. Both families know them. X(name) */
+#define BACKEND_TRACKED(X) \
+    X(autocommit) X(character_set_client) X(character_set_connection) X(character_set_results) X(collation_connection) \
+    X(time_zone) X(sql_mode) X(lc_time_names) X(foreign_key_checks) X(unique_checks) X(group_concat_max_len) \
+    X(sql_safe_updates) X(sql_select_limit)
+enum backend_tracked {
+#define X(name) BACKEND_TRACKED_##name##_BIT,
+    BACKEND_TRACKED(X)
+#undef X
+    BACKEND_N_TRACKED
+};
+const char *backend_tracked_name(enum backend_tracked which);
+
 /* What a finished command came to: of the last OK / EOF / ERR; what trackers said is gathered over the whole response.
  * */
 struct backend_outcome {
@@ -24,6 +37,8 @@ struct backend_outcome {
     char tracker[9];       /* the last one */
     bool saw_write;        /* a w or W in any of them */
     bool schema_changed;   /* the connection's `schema` is what the server said last */
+    unsigned changed;      /* bits by enum backend_tracked: variables that were assigned */
+    bool state_changed;    /* anything of the server-side session: also user variables, temporary tables, the schema */
 };
 
 /* One command's answer, as it comes. `frame`: a packet's payload or a part of it (`offset` counts, the last part has
@@ -57,6 +72,7 @@ struct backend_conn {
     bool autocommit;
     char schema[193];               /* "" = none; 64 characters of 3 bytes; what the server says of it is written by itself */
     uint16_t charset;               /* collation id in force */
+    bool ansi_quotes, no_backslash_escapes; /* of its sql_mode, as it reports itself */
     enum backend_xa xa;
     bool dirty;                     /* holds session state: reset before another session uses it */
     bool broken;                    /* protocol trouble or dead: close, never pool */

@@ -27,6 +27,33 @@ static void begin_answer(struct backend_conn *c, const struct backend_command *c
 
 /* --- the outcome --- */
 
+const char *backend_tracked_name(enum backend_tracked which)
+{
+    static const char *const names[] = {
+#define X(name) #name,
+        BACKEND_TRACKED(X)
+#undef X
+    };
+    CHECK((size_t)which < sizeof names / sizeof *names);
+    return names[which];
+}
+
+static bool has_word(struct slice text, const char *word)
+{
+    return text.at && memmem(text.at, text.len, word, strlen(word));
+}
+
+static void note_variable(struct backend_conn *c, struct slice name, struct slice value)
+{
+    for (unsigned i = 0; i < BACKEND_N_TRACKED; i++)
+        if (slice_is_word(name, backend_tracked_name(i)))
+            c->impl->outcome.changed |= 1u << i;
+    if (!slice_is_word(name, "sql_mode"))
+        return;
+    c->ansi_quotes = has_word(value, "ANSI_QUOTES");
+    c->no_backslash_escapes = has_word(value, "NO_BACKSLASH_ESCAPES");
+}
+
 static bool note_trackers(struct backend_conn *c, struct slice session)
 {
     struct backend_outcome *o = &c->impl->outcome;
@@ -45,6 +72,9 @@ static bool note_trackers(struct backend_conn *c, struct slice session)
         memcpy(c->schema, tracked.schema.at, tracked.schema.len);
         c->schema[tracked.schema.len] = '\0';
     }
+    for (unsigned i = 0; i + 1 < tracked.n_variables; i += 2)
+        note_variable(c, tracked.variables[i], tracked.variables[i + 1]);
+    o->state_changed |= tracked.state_changed;
     return true;
 }
 

@@ -11,12 +11,15 @@ static void write_settings(struct buf *payload, const struct backend_conn *c)
     buf_u8(payload, WIRE_COM_QUERY);
     buf_printf(payload,
                "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, session_track_transaction_info='STATE', "
-               "session_track_schema=ON, session_track_system_variables='autocommit,character_set_client,"
-               "character_set_connection,character_set_results,time_zone,sql_mode', innodb_lock_wait_timeout=%d",
+               "session_track_schema=ON, session_track_state_change=ON, innodb_lock_wait_timeout=%d, "
+               "session_track_system_variables='",
                c->backend->config->lock_wait_s);
-    /* The capability only sets the mode at log-in; a reset forgets it. */
-    if (c->impl->client_caps & WIRE_CAP_IGNORE_SPACE)
-        buf_text(payload, ", sql_mode=CONCAT(@@sql_mode,',IGNORE_SPACE')");
+    for (unsigned i = 0; i < BACKEND_N_TRACKED; i++)
+        buf_printf(payload, "%s%s", i ? "," : "", backend_tracked_name(i));
+    /* sql_mode is assigned so that it is reported: how statements are read depends on it. The capability only sets IGNORE_SPACE at log-in;
+     * a reset forgets it. */
+    buf_text(payload, "', sql_mode=");
+    buf_text(payload, c->impl->client_caps & WIRE_CAP_IGNORE_SPACE ? "CONCAT(@@sql_mode,',IGNORE_SPACE')" : "@@sql_mode");
 }
 
 static void on_settings(void *arg, const struct backend_outcome *outcome)
@@ -29,6 +32,8 @@ static void on_settings(void *arg, const struct backend_outcome *outcome)
     c->autocommit = outcome->status & WIRE_STATUS_AUTOCOMMIT;
     c->charset = WIRE_CHARSET_UTF8MB4;
     c->dirty = false;
+    atomic_store(&c->backend->ansi_quotes, c->ansi_quotes);
+    atomic_store(&c->backend->no_backslash_escapes, c->no_backslash_escapes);
     backend_conn_ready(c);
 }
 

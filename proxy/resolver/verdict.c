@@ -69,11 +69,18 @@ struct variables {
     VARIABLES(X)
 #undef X
     char legacy_xa[64]; /* the first legacy_xa... that is ON */
+    bool ansi_quotes, no_backslash_escapes;
 };
 
 static void take(char *out, size_t size, struct slice value)
 {
     snprintf(out, size, "%.*s", (int)value.len, value.at ? (const char *)value.at : "");
+}
+
+static void take_mode(struct variables *v, struct slice mode)
+{
+    v->ansi_quotes = memmem(mode.at, mode.len, "ANSI_QUOTES", 11);
+    v->no_backslash_escapes = memmem(mode.at, mode.len, "NO_BACKSLASH_ESCAPES", 20);
 }
 
 static void on_variable(void *arg, const struct slice *value, unsigned n)
@@ -88,6 +95,8 @@ static void on_variable(void *arg, const struct slice *value, unsigned n)
 #undef X
     if (value[0].len > 9 && !strncasecmp((const char *)value[0].at, "legacy_xa", 9) && slice_is_word(value[1], "ON"))
         take(v->legacy_xa, sizeof v->legacy_xa, value[0]);
+    if (slice_is_word(value[0], "sql_mode") && value[1].at)
+        take_mode(v, value[1]);
 }
 
 static bool is_on(const char *value)
@@ -221,6 +230,8 @@ static void pronounce(struct backend_job *job, const struct verdict *v, const st
     backend_texts(b, &before);
     b->mariadb = v->mariadb;
     b->rollback_on_timeout = is_on(s->rollback_on_timeout);
+    b->ansi_quotes = s->ansi_quotes;
+    b->no_backslash_escapes = s->no_backslash_escapes;
     b->detach_on_prepare = is_on(s->detach);
     job->clean = !v->never && !v->unsafe && !v->refused;
     if (safety != (enum backend_safety)b->safety || strcmp(before.verdict, text) != 0)

@@ -56,12 +56,7 @@ static void on_reset_rolled_back(struct session *s)
 {
     target_release_all(s);
     prepared_free_all(s);
-    variables_free(s);
-    s->autocommit = true;
-    s->one_shot[0] = '\0';
-    s->pinned_server = -1;
-    s->pinned_why[0] = '\0';
-    s->ansi_quotes = s->no_backslash_escapes = false;
+    variables_reset(s);
     session_answer_ok(s);
 }
 

@@ -172,6 +172,7 @@ static void welcome(struct session *s)
     if (schema)
         snprintf(s->schema, sizeof s->schema, "%s", schema);
     log_info("login", "session=%llu user=%s peer=%s tls=%d", (unsigned long long)s->id, s->user->name, s->peer, s->net->tls);
+    variables_reset(s);
     net_conn_read_limit(s->net, 0);
     s->seq = s->gatherer.next_seq;
     uint8_t zstd_level = l->zstd_level;

@@ -1,6 +1,6 @@
 /* A session's life: made at accept, one command at a time, freed when nothing of it is open any more. Leaves each phase's work to
  * its own file. */
-#include "proxy/session/session.h"
+#include "proxy/session/settings.h"
 
 #include <stdlib.h>
 #include <stdio.h>
@@ -228,7 +228,8 @@ static void free_session(struct net_deferred *d)
     if (s->user)
         s->world->user_clients[s->user - s->world->config->users]--;
     prepared_free_all(s);
-    variables_free(s);
+    settings_free(s);
+    readback_free(s);
     wire_gather_fini(&s->gatherer);
     buf_fini(&s->command);
     net_timer_fini(&s->timer);
@@ -249,7 +250,7 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
     s->id = ++w->world->next_session_id;
     s->listener = listener;
     s->autocommit = true;
-    s->target = s->last_server = s->pinned_server = -1;
+    s->target = s->last_server = -1;
     snprintf(s->peer, sizeof s->peer, "%s", peer);
     list_init(&s->closing.link);
     list_init(&s->next.link);

@@ -65,13 +65,15 @@ struct session_server {
     char in_doubt[XA_GTRID_MAX + 1]; /* handed over with a decision: wait for it before the next statement; "" = none */
     struct xa_bqual in_doubt_bqual;
     unsigned holds;                  /* enum session_hold, of this connection */
+    bool untracked;                  /* a hold that lasts: a setting of this connection cannot be told */
+    bool settings_one_by_one;        /* it has refused a setting: each is sent for itself */
 };
 
 /* A session variable that follows the session to every server. */
 struct session_setting {
     char name[SQL_NAME_SIZE + 1]; /* with the @ of a user variable */
     char *text; /* "SET ..." without the SET */
-    size_t len;
+    size_t len, plain_len; /* of all, and without the collation at its end */
     uint64_t generation;
 };
 
@@ -125,6 +127,7 @@ struct session {
     unsigned setup_pending;   /* answers of set-up commands still to come */
     bool target_lost;         /* a command of this statement died with its connection, whose end is about to be told */
     bool setup_failed, start_failed;
+    bool mode_sent;           /* the server was told to read statements as the session does */
     uint16_t setup_error;
     char setup_sqlstate[6], setup_message[256];
 
@@ -170,11 +173,16 @@ struct session {
     unsigned n_settings;
     size_t settings_bytes; /* of their texts */
     uint64_t settings_generation;
-    char pinned_why[128]; /* state that cannot follow to another server; "" = none */
-    int pinned_server;
-    bool ansi_quotes, no_backslash_escapes;
-    char *sql_mode;                     /* as the server has it; NULL: never set */
-    struct backend_outcome set_outcome; /* of a SET of it, until it is read back */
+    bool ansi_quotes, no_backslash_escapes; /* of the session's sql_mode: how statements are read */
+    int set_autocommit;                     /* what an expression in SET autocommit=... came to; -1: no truth value */
+
+    /* variables whose value only a server knows yet (readback.c) */
+    struct {
+        int server;
+        unsigned n, pending; /* names; answers still to come */
+        struct session_reading *at;
+        void (*then)(struct session *s);
+    } owed;
 
     struct session_statement **prepared; /* by id - 1; NULL = free */
     unsigned n_prepared;
@@ -261,6 +269,9 @@ struct backend_conn *target_forget(struct session_server *server);
 void target_drop(struct session_server *server, const char *why); /* likewise, and it is closed */
 /* For sinks of commands that the statement under way waits for (arg: the session). */
 void target_on_lost(void *arg, const char *why);
+/* One of the commands counted in setup_pending was answered; before that: by an error that the statement shall get. */
+void target_setup_answered(struct session *s);
+void target_setup_failed(struct session *s, const struct backend_outcome *outcome);
 
 /* --- relay.c --- */
 /* Sends one command to the target and passes its answer to the client; then on_done (after the last frame went to the
@@ -322,13 +333,9 @@ int prepared_backend(const struct session *s);
 /* --- variables.c --- */
 void variables_set(struct session *s); /* runs s->statement, a SET */
 void variables_set_transaction(struct session *s);
-/* Hands `send` the SETs that the server has not seen yet; it takes the text's content (buf_clear). */
-void variables_replay(struct session *s, struct session_server *server,
-                      void (*send)(struct session *s, struct backend_conn *conn, struct buf *text));
-bool variables_names_set(const struct session *s); /* by SET NAMES, which replaces the character set of the log-in */
 /* Character sets whose bytes hide quotes and backslashes: our lexer would read them differently from the server. */
 bool variables_charset_unsafe(uint16_t collation);
-void variables_free(struct session *s);
+void variables_reset(struct session *s); /* as a new session has them */
 
 /* --- redis.c --- */
 void redis_abandon(struct session *s); /* nobody waits for the CALL any more */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/session/session.h"
+#include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/route.h"
 
@@ -97,6 +97,7 @@ int statement_route(struct session *s)
 
 static void on_statement_done(struct session *s, const struct backend_outcome *outcome)
 {
+    readback_note(s, outcome);
     tx_statement_done(s, outcome);
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/session/session.h"
+#include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 
 #define RETRY_MS 20
@@ -31,10 +31,10 @@ struct backend_conn *target_forget(struct session_server *server)
     server->conn = NULL;
     server->settings_seen = 0;
     server->holds = 0;
+    server->untracked = false;
+    readback_server_gone(s, (int)(server - s->servers));
     if (conn)
         prepared_server_gone(s, conn);
-    if (s->pinned_server == server - s->servers)
-        s->pinned_server = -1;
     return conn;
 }
 
@@ -148,15 +148,19 @@ void target_cancel(struct session *s)
 
 /* --- what must be in force before the statement, and is waited for ------------------------------------------------ */
 
-static void on_setup_done(void *arg, const struct backend_outcome *outcome)
+void target_setup_failed(struct session *s, const struct backend_outcome *outcome)
 {
-    struct session *s = arg;
-    if (outcome->error && !s->setup_failed) {
-        s->setup_failed = true;
-        s->setup_error = outcome->error;
-        memcpy(s->setup_sqlstate, outcome->sqlstate, sizeof s->setup_sqlstate);
-        snprintf(s->setup_message, sizeof s->setup_message, "%s", outcome->message);
-    }
+    if (s->setup_failed)
+        return;
+    s->setup_failed = true;
+    s->setup_error = outcome->error;
+    memcpy(s->setup_sqlstate, outcome->sqlstate, sizeof s->setup_sqlstate);
+    snprintf(s->setup_message, sizeof s->setup_message, "backend '%s' does not take the session's state: %.180s",
+             config_of(s, s->target)->name, outcome->message);
+}
+
+void target_setup_answered(struct session *s)
+{
     if (--s->setup_pending || s->phase != SESSION_RUNNING)
         return;
     if (s->setup_failed) {
@@ -171,6 +175,13 @@ static void on_setup_done(void *arg, const struct backend_outcome *outcome)
         return;
     }
     advance(s);
+}
+
+static void on_setup_done(void *arg, const struct backend_outcome *outcome)
+{
+    if (outcome->error)
+        target_setup_failed(arg, outcome);
+    target_setup_answered(arg);
 }
 
 static const struct backend_sink setup_sink = {.done = on_setup_done, .lost = target_on_lost};
@@ -195,6 +206,39 @@ static uint16_t charset_on(const struct backend_conn *conn, uint16_t charset)
     return conn->mariadb && charset >= 255 ? WIRE_CHARSET_UTF8MB4 : charset;
 }
 
+static bool reads_alike(const struct session *s, const struct backend_conn *conn)
+{
+    return conn->ansi_quotes == s->ansi_quotes && conn->no_backslash_escapes == s->no_backslash_escapes;
+}
+
+/* The servers' global modes differ, or one of them has refused the session's: a statement must mean there what was read here. Where ANSI
+ * stands as well it would bring its parts back. */
+static void send_mode(struct session *s, struct backend_conn *conn)
+{
+    struct buf text = {0};
+    buf_text(&text, "SET sql_mode=");
+    buf_text(&text, s->ansi_quotes ? "CONCAT(" : "REPLACE(REPLACE(");
+    buf_text(&text, s->no_backslash_escapes ? "CONCAT(@@sql_mode,',NO_BACKSLASH_ESCAPES')"
+                                            : "REPLACE(@@sql_mode,'NO_BACKSLASH_ESCAPES','')");
+    buf_text(&text, s->ansi_quotes ? ",',ANSI_QUOTES')" : ",'ANSI_QUOTES',''),'ANSI','')");
+    s->mode_sent = true;
+    setup_query(s, conn, &text);
+    buf_fini(&text);
+}
+
+static void on_charset_done(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    if (outcome->error && variables_charset_unsafe(s->charset))
+        target_setup_failed(s, outcome);
+    else if (outcome->error) /* as servers take what they do not know at log-in: their default */
+        log_info("session_charset_unknown", "session=%llu backend=%s collation=%u", (unsigned long long)s->id,
+                 config_of(s, s->target)->name, s->charset);
+    target_setup_answered(s);
+}
+
+static const struct backend_sink charset_sink = {.done = on_charset_done, .lost = target_on_lost};
+
 /* True where something was sent and must be waited for: a statement must not run in the wrong schema or character set. */
 static bool set_up(struct session *s)
 {
@@ -203,9 +247,11 @@ static bool set_up(struct session *s)
     struct buf text = {0};
     s->setup_failed = false;
     uint16_t charset = charset_on(conn, s->charset);
-    if (conn->charset != charset && !variables_names_set(s)) {
+    if (conn->charset != charset && !settings_name_charset(s)) {
         buf_printf(&text, "SET character_set_client=%u,character_set_results=%u,collation_connection=%u", charset, charset, charset);
-        setup_query(s, conn, &text);
+        s->setup_pending++;
+        backend_send_query(conn, (const char *)buf_at(&text), buf_len(&text), &charset_sink, s);
+        buf_clear(&text);
     }
     conn->charset = charset;
     if (schema_differs(s, conn)) {
@@ -216,10 +262,10 @@ static bool set_up(struct session *s)
         buf_clear(&text);
         snprintf(conn->schema, sizeof conn->schema, "%s", s->schema);
     }
-    if (server->settings_seen != s->settings_generation) {
-        variables_replay(s, server, setup_query);
-        server->settings_seen = s->settings_generation;
-    }
+    if (server->settings_seen != s->settings_generation)
+        settings_replay(s);
+    else if (!reads_alike(s, conn) && !s->mode_sent)
+        send_mode(s, conn);
     buf_fini(&text);
     return s->setup_pending;
 }
@@ -315,9 +361,8 @@ static void advance(struct session *s)
         answer_verdict(s, &s->world->backends.at[s->target], 1105, "is not used");
         return;
     }
-    if (s->pinned_server >= 0 && s->pinned_server != s->target) {
-        session_answer_error(s, 1235, "42000", "%s on backend '%s', which cannot follow the session to '%s'", s->pinned_why,
-                             config_of(s, s->pinned_server)->name, config_of(s, s->target)->name);
+    if (readback_due(s)) {
+        readback_run(s, advance);
         return;
     }
     if ((s->target_in_tx && !fit_for_branch(s)) || !settled_there(s))
@@ -328,6 +373,11 @@ static void advance(struct session *s)
     }
     if (set_up(s))
         return;
+    if (!reads_alike(s, server->conn)) {
+        session_answer_error(s, 1231, "42000", "backend '%s' does not take the session's sql_mode: SET one that both servers know",
+                             config_of(s, s->target)->name);
+        return;
+    }
     s->last_server = s->target;
     s->on_target(s);
 }
@@ -338,7 +388,7 @@ void target_prepare(struct session *s, int backend, bool in_tx, void (*on_target
     s->target_in_tx = in_tx;
     s->on_target = on_target;
     s->setup_pending = 0;
-    s->start_failed = false;
+    s->start_failed = s->mode_sent = false;
     s->target_deadline_ms = net_loop_now_ms(s->worker->loop) + 1000 * config_of(s, backend)->lock_wait_s;
     advance(s);
 }

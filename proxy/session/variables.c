@@ -1,107 +1,31 @@
-/* Session settings as state, not as a log of commands: what a SET said last of each name follows the session to every server it uses. What
- * cannot follow pins the session to the server that knows it. autocommit is the proxy's own. */
+/* SET: what the server is sent, what becomes of it when it was accepted. autocommit is the proxy's own, literals follow the session at once
+ * (settings.c), what a server computed is read back (readback.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "proxy/session/session.h"
+#include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 
-/* What the statement under way will mean once its server has accepted it. */
+/* What the statement under way is to its server, and to us. */
 struct set_plan {
-    struct buf text;        /* what the server is sent, without "SET " */
-    int autocommit;         /* -1: not named */
-    bool one_shot;          /* SET TRANSACTION, or a transaction_... without scope: for the next transaction */
-    bool mode;              /* sql_mode is named: how statements are read changes */
-    unsigned n;             /* assignments */
-    bool failed;            /* the error was answered */
+    struct buf text;         /* what the server is sent, without "SET " */
+    int autocommit;          /* -1: not named, or an expression */
+    struct slice autocommit_expression; /* for the server to compute; at == NULL: none */
+    bool verbatim;           /* not read to its end: the server gets it as it is */
+    unsigned n;              /* assignments */
+    bool failed;             /* the error was answered */
 };
 
-#define SETTINGS_MAX 1024 /* names a session, and assignments a statement: each is compared with each */
-
-static void forget_setting(struct session_setting *setting)
+void variables_reset(struct session *s)
 {
-    free(setting->text);
-}
-
-static struct session_setting *find_setting(const struct session *s, const char *name)
-{
-    for (unsigned i = 0; i < s->n_settings; i++)
-        if (!strcmp(s->settings[i].name, name))
-            return &s->settings[i];
-    return NULL;
-}
-
-void variables_free(struct session *s)
-{
-    for (unsigned i = 0; i < s->n_settings; i++)
-        forget_setting(&s->settings[i]);
-    free(s->settings);
-    s->settings = NULL;
-    s->n_settings = 0;
-    s->settings_generation = 0;
-    s->settings_bytes = 0;
-    free(s->sql_mode);
-    s->sql_mode = NULL;
-}
-
-static void remember(struct session *s, const char *name, const char *text)
-{
-    struct session_setting *found = find_setting(s, name);
-    if (!found) {
-        found = realloc(s->settings, (s->n_settings + 1) * sizeof *found);
-        CHECK(found);
-        s->settings = found;
-        found = &s->settings[s->n_settings++];
-        *found = (struct session_setting){.text = NULL};
-        snprintf(found->name, sizeof found->name, "%s", name);
-    }
-    s->settings_bytes -= found->len;
-    free(found->text);
-    found->text = strdup(text);
-    CHECK(found->text);
-    found->len = strlen(text);
-    s->settings_bytes += found->len;
-    found->generation = ++s->settings_generation;
-}
-
-bool variables_names_set(const struct session *s)
-{
-    for (unsigned i = 0; i < s->n_settings; i++)
-        if (!strcmp(s->settings[i].name, "names") || !strcmp(s->settings[i].name, "character set"))
-            return true;
-    return false;
-}
-
-static struct session_setting *next_setting(struct session *s, uint64_t after)
-{
-    struct session_setting *next = NULL;
-    for (unsigned i = 0; i < s->n_settings; i++) {
-        struct session_setting *it = &s->settings[i];
-        if (it->generation > after && (!next || it->generation < next->generation))
-            next = it;
-    }
-    return next;
-}
-
-/* In the order in which they were said, since a later one may overrule an earlier one of another name (NAMES, sql_mode). */
-void variables_replay(struct session *s, struct session_server *server,
-                      void (*send)(struct session *s, struct backend_conn *conn, struct buf *text))
-{
-    struct buf text = {0};
-    uint64_t seen = server->settings_seen;
-    for (struct session_setting *it; (it = next_setting(s, seen)); seen = it->generation) {
-        bool alone = !strncmp(it->name, "transaction ", 12) || !strcmp(it->name, "role");
-        if (alone && buf_len(&text))
-            send(s, server->conn, &text);
-        buf_printf(&text, "%s%s", buf_len(&text) ? ", " : "SET ", it->text);
-        if (alone)
-            send(s, server->conn, &text);
-    }
-    if (buf_len(&text))
-        send(s, server->conn, &text);
-    buf_fini(&text);
+    const struct backend *home = &s->world->backends.at[statement_home(s)];
+    settings_free(s);
+    readback_free(s);
+    s->autocommit = true;
+    s->one_shot[0] = '\0';
+    s->ansi_quotes = home->ansi_quotes;
+    s->no_backslash_escapes = home->no_backslash_escapes;
 }
 
 /* --- character sets --------------------------------------------------------------------------------------------------- */
@@ -132,19 +56,28 @@ static bool sets_unsafe_charset(const struct sql_set *set)
 
 /* --- SET -------------------------------------------------------------------------------------------------------------- */
 
-/* An expression that every server answers alike: nothing of user variables, tables, or the moment. */
+/* Words that mean something else each time, though they look like literals. */
+static bool is_moment(struct slice word)
+{
+    static const char *const begins[] = {"current", "local", "utc_", "sysdate", "now"};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (word.len >= strlen(begins[i]) && !strncasecmp((const char *)word.at, begins[i], strlen(begins[i])))
+            return true;
+    return false;
+}
+
+/* An expression that every server answers alike: nothing of variables, tables, functions, or the moment. */
 static bool same_everywhere(const struct session *s, const struct sql_set *set)
 {
-    if (set->literal)
-        return true;
     struct sql_lexer l;
     sql_lexer_init(&l, set->value, s->ansi_quotes, s->no_backslash_escapes);
     for (;;) {
         struct sql_token t = sql_next(&l);
         if (t.kind == SQL_END)
             return true;
-        if (t.kind == SQL_VARIABLE || t.kind == SQL_SYSTEM_VARIABLE || sql_is_punct(&t, '('))
-            return false; /* a value of this server or this moment, or a function of whatever it likes */
+        if (t.kind == SQL_VARIABLE || t.kind == SQL_SYSTEM_VARIABLE || sql_is_punct(&t, '(') ||
+            (t.kind == SQL_WORD && is_moment(t.text)))
+            return false;
     }
 }
 
@@ -153,20 +86,33 @@ static void setting_name(const struct sql_set *set, char *out, size_t size)
     snprintf(out, size, "%s%s", set->scope == SQL_SET_USER ? "@" : "", set->name);
 }
 
+static void put_quoted(struct buf *out, const char *name)
+{
+    buf_u8(out, '`');
+    for (; *name; name++)
+        buf_printf(out, *name == '`' ? "``" : "%c", *name);
+    buf_u8(out, '`');
+}
+
 static void setting_text(const struct sql_set *set, struct buf *out)
 {
-    if (set->scope == SQL_SET_USER)
-        buf_printf(out, "@`%s`=", set->name);
-    else if (set->scope == SQL_SET_GLOBAL)
-        buf_printf(out, "GLOBAL %s=", set->name);
-    else if (!strcmp(set->name, "names"))
+    static const char *const scopes[] = {[SQL_SET_SESSION] = "SESSION ", [SQL_SET_ONE_SHOT] = "SESSION ", [SQL_SET_GLOBAL] = "GLOBAL ",
+                                         [SQL_SET_PERSIST] = "PERSIST ", [SQL_SET_PERSIST_ONLY] = "PERSIST_ONLY ",
+                                         [SQL_SET_USER] = "@"};
+    if (!strcmp(set->name, "names"))
         buf_text(out, "NAMES ");
     else if (!strcmp(set->name, "character set"))
         buf_text(out, "CHARACTER SET ");
     else if (!strcmp(set->name, "role"))
         buf_text(out, "ROLE ");
-    else
-        buf_printf(out, "SESSION %s=", set->name);
+    else {
+        buf_text(out, scopes[set->scope]);
+        if (set->scope == SQL_SET_USER)
+            put_quoted(out, set->name);
+        else
+            buf_text(out, set->name);
+        buf_u8(out, '=');
+    }
     buf_append(out, set->value.at, set->value.len);
 }
 
@@ -176,9 +122,25 @@ static bool is_transaction_characteristic(const char *name)
            !strcmp(name, "tx_read_only");
 }
 
-static bool is_sql_mode(const struct sql_set *set)
+static bool of_session(const struct sql_set *set)
 {
-    return (set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT) && !strcmp(set->name, "sql_mode");
+    return set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT;
+}
+
+static bool is_one_shot(const struct sql_set *set)
+{
+    return set->scope == SQL_SET_ONE_SHOT && is_transaction_characteristic(set->name);
+}
+
+/* For the next statement there, or of that one thread: to follow the session would be to do it twice. */
+static bool is_of_the_connection(const char *name)
+{
+    static const char *const names[] = {"insert_id", "last_insert_id", "identity", "rand_seed1", "rand_seed2", "gtid_next",
+                                        "gtid_seq_no", "pseudo_thread_id", "pseudo_slave_mode", "pseudo_replica_mode"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
 }
 
 static void fail(struct session *s, struct set_plan *plan, uint16_t code, const char *sqlstate, const char *text)
@@ -187,11 +149,19 @@ static void fail(struct session *s, struct set_plan *plan, uint16_t code, const 
     session_answer_error(s, code, sqlstate, "%s", text);
 }
 
-static void plan_autocommit(struct session *s, struct set_plan *plan, const struct sql_set *set)
+static void plan_autocommit(struct set_plan *plan, const struct sql_set *set)
 {
     plan->autocommit = slice_is_word(set->value, "default") ? 1 : sql_bool_value(set->value);
-    if (plan->autocommit < 0)
-        fail(s, plan, 1231, "42000", "Variable 'autocommit' can't be set to this value: the proxy takes 0, 1, ON and OFF");
+    plan->autocommit_expression = plan->autocommit < 0 ? set->value : (struct slice){0};
+}
+
+static void plan_one_shot(struct session *s, struct set_plan *plan, const struct sql_set *set)
+{
+    if (s->tx)
+        fail(s, plan, 1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress");
+    else
+        snprintf(s->one_shot, sizeof s->one_shot, "SET @@%.30s=%.*s", set->name, (int)(set->value.len < 40 ? set->value.len : 40),
+                 (const char *)set->value.at);
 }
 
 /* What follows the session is kept, looked through at each SET and sent again to each new server. */
@@ -199,47 +169,28 @@ static bool has_room(const struct session *s, struct set_plan *plan, const struc
 {
     char name[SQL_NAME_SIZE + 1];
     setting_name(set, name, sizeof name);
-    const struct session_setting *known = find_setting(s, name);
-    size_t others = s->settings_bytes - (known ? known->len : 0);
-    return plan->n++ < SETTINGS_MAX && (known || s->n_settings < SETTINGS_MAX) &&
-           others + buf_len(&plan->text) + set->value.len <= (size_t)s->world->config->max_packet;
+    return plan->n++ < SETTINGS_MAX && settings_have_room(s, name, buf_len(&plan->text) + set->value.len);
 }
 
 static void plan_one(struct session *s, struct set_plan *plan, const struct sql_set *set)
 {
-    bool session_scope = set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT;
-    if (session_scope && !strcmp(set->name, "autocommit")) {
-        plan_autocommit(s, plan, set);
-        return;
-    }
-    if (session_scope && !strncmp(set->name, "session_track_", 14))
-        return; /* the proxy's own are in force on its connections, and clients are not offered tracking */
-    if (session_scope && !strcmp(set->name, "xa_detach_on_prepare")) {
+    if (of_session(set) && !strcmp(set->name, "autocommit"))
+        plan_autocommit(plan, set);
+    else if (of_session(set) && !strncmp(set->name, "session_track_", 14))
+        ; /* the proxy's own are in force on its connections, and clients are not offered tracking */
+    else if (of_session(set) && !strcmp(set->name, "xa_detach_on_prepare"))
         fail(s, plan, 1235, "42000", "xa_detach_on_prepare belongs to the proxy");
-        return;
-    }
-    if (sets_unsafe_charset(set)) {
+    else if (sets_unsafe_charset(set))
         fail(s, plan, 1115, "42000", "this character set is not supported: its characters hide quotes; use utf8mb4");
-        return;
-    }
-    if (set->scope == SQL_SET_ONE_SHOT && is_transaction_characteristic(set->name)) {
-        if (s->tx) {
-            fail(s, plan, 1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress");
-            return;
-        }
-        plan->one_shot = true;
-        snprintf(s->one_shot, sizeof s->one_shot, "SET @@%.30s=%.*s", set->name, (int)(set->value.len < 40 ? set->value.len : 40),
-                 (const char *)set->value.at);
-        return;
-    }
-    if (!has_room(s, plan, set)) {
+    else if (is_one_shot(set))
+        plan_one_shot(s, plan, set);
+    else if (!has_room(s, plan, set))
         fail(s, plan, 1235, "42000", "too many variables, or too long ones, to follow the session from server to server");
-        return;
+    else {
+        if (buf_len(&plan->text))
+            buf_text(&plan->text, ", ");
+        setting_text(set, &plan->text);
     }
-    if (buf_len(&plan->text))
-        buf_text(&plan->text, ", ");
-    setting_text(set, &plan->text);
-    plan->mode = plan->mode || is_sql_mode(set);
 }
 
 static void make_plan(struct session *s, struct set_plan *plan)
@@ -252,23 +203,55 @@ static void make_plan(struct session *s, struct set_plan *plan)
     sql_set_begin(&reader, &s->statement, &ctx);
     while (!plan->failed && sql_set_next(&reader, &set))
         plan_one(s, plan, &set);
-    if (reader.bad && !plan->failed) {
-        /* a server shall complain about it */
-        buf_clear(&plan->text);
-        buf_append(&plan->text, s->statement.text.at, s->statement.text.len);
-        plan->autocommit = -2;
+    if (plan->failed || !reader.bad)
+        return;
+    /* a server shall complain about it, or knows more than we do */
+    buf_clear(&plan->text);
+    buf_append(&plan->text, s->statement.text.at, s->statement.text.len);
+    plan->autocommit = -1;
+    plan->autocommit_expression = (struct slice){0};
+    plan->verbatim = true;
+}
+
+/* --- it was accepted ---------------------------------------------------------------------------------------------------- */
+
+static size_t length_without_collation(const struct session *s, const struct sql_set *set, size_t len)
+{
+    struct sql_lexer l;
+    sql_lexer_init(&l, set->value, s->ansi_quotes, s->no_backslash_escapes);
+    for (struct sql_token t = sql_next(&l); t.kind != SQL_END; t = sql_next(&l))
+        if (!strcmp(set->name, "names") && sql_is_word(&t, "COLLATE"))
+            return len - (size_t)(set->value.at + set->value.len - t.text.at);
+    return len;
+}
+
+static void adopt_one(struct session *s, const struct sql_set *set)
+{
+    char name[SQL_NAME_SIZE + 1];
+    setting_name(set, name, sizeof name);
+    if (of_session(set) && is_of_the_connection(set->name)) {
+        readback_pin(s, s->target, name);
+    } else if (same_everywhere(s, set)) {
+        struct buf text = {0};
+        setting_text(set, &text);
+        settings_remember(s, name, (struct slice){buf_at(&text), buf_len(&text)}, length_without_collation(s, set, buf_len(&text)));
+        buf_fini(&text);
+    } else {
+        readback_owe(s, s->target, name);
     }
 }
 
-/* What the server made of it, since a mode may be a number, an expression, or stand for several others. */
-static void adopt_sql_mode(struct session *s)
+/* The texts of strings were read in the character set and the mode that end here: they are read back as bytes. */
+static void redo_strings(struct session *s)
 {
-    struct buf text = {0};
-    s->ansi_quotes = strstr(s->sql_mode, "ANSI_QUOTES");
-    s->no_backslash_escapes = strstr(s->sql_mode, "NO_BACKSLASH_ESCAPES");
-    buf_printf(&text, "SESSION sql_mode='%s'", s->sql_mode);
-    remember(s, "sql_mode", buf_cstr(&text));
-    buf_fini(&text);
+    for (unsigned i = 0; i < s->n_settings; i++)
+        if (*s->settings[i].name == '@' && strpbrk(s->settings[i].text, "'\""))
+            readback_owe(s, s->target, s->settings[i].name);
+}
+
+static bool changes_reading(const struct sql_set *set)
+{
+    return of_session(set) && (settings_is_charset(set->name) || !strcmp(set->name, "sql_mode"));
 }
 
 /* The server has accepted it: from now on it is the session's. */
@@ -283,44 +266,49 @@ static void adopt(struct session *s)
     sql_set_begin(&reader, &s->statement, &ctx);
     while (sql_set_next(&reader, &set)) {
         bool ours = !strcmp(set.name, "autocommit") || !strncmp(set.name, "session_track_", 14);
-        if (set.scope == SQL_SET_GLOBAL || (set.scope != SQL_SET_USER && ours) ||
-            (set.scope == SQL_SET_ONE_SHOT && is_transaction_characteristic(set.name)))
+        if (sql_set_is_global(set.scope) || (set.scope != SQL_SET_USER && ours) || is_one_shot(&set))
             continue;
-        if (is_sql_mode(&set) && s->sql_mode) {
-            adopt_sql_mode(s);
-            continue;
-        }
-        char name[SQL_NAME_SIZE + 1];
-        setting_name(&set, name, sizeof name);
-        if (!same_everywhere(s, &set)) {
-            s->pinned_server = s->target;
-            snprintf(s->pinned_why, sizeof s->pinned_why, "variable %.60s was set from an expression", name);
-            log_info("session_pinned", "session=%llu why=\"%s\"", (unsigned long long)s->id, s->pinned_why);
-            continue;
-        }
-        struct buf text = {0};
-        setting_text(&set, &text);
-        remember(s, name, buf_cstr(&text));
-        buf_fini(&text);
+        if (changes_reading(&set))
+            redo_strings(s);
+        adopt_one(s, &set);
     }
     if (up_to_date)
         server->settings_seen = s->settings_generation;
 }
 
-static void finish(struct session *s, int autocommit)
+/* As the server reports it: a mode may be a number, an expression, or stand for several others. */
+static void adopt_mode(struct session *s)
+{
+    const struct backend_conn *conn = s->target >= 0 ? target_conn(s) : NULL;
+    if (!conn)
+        return;
+    s->ansi_quotes = conn->ansi_quotes;
+    s->no_backslash_escapes = conn->no_backslash_escapes;
+}
+
+/* --- answers -------------------------------------------------------------------------------------------------------------- */
+
+static void finish(struct session *s, int autocommit, uint16_t warnings)
 {
     bool commits = autocommit == 1 && !s->autocommit && s->tx;
     if (autocommit >= 0)
         s->autocommit = autocommit;
-    if (commits)
+    if (commits) {
         tx_commit(s, SESSION_AFTER_OK);
+        return;
+    }
+    session_put_ok(s, warnings, "");
+    if (warnings) /* SHOW WARNINGS would find those of the reading: another time */
+        session_next(s);
     else
-        session_answer_ok(s);
+        readback_run(s, session_next);
 }
 
 /* The answer is kept back until autocommit's part is done too. */
-static void complete(struct session *s, const struct backend_outcome *outcome)
+static void on_set_done(void *arg, const struct backend_outcome *outcome)
 {
+    struct session *s = arg;
+    struct set_plan plan;
     if (outcome->error)
         session_put_error(s, outcome->error, outcome->sqlstate, outcome->message);
     if (!tx_note(s, outcome, false))
@@ -329,67 +317,68 @@ static void complete(struct session *s, const struct backend_outcome *outcome)
         session_next(s);
         return;
     }
-    struct set_plan plan;
-    make_plan(s, &plan); /* again, for autocommit: nothing was kept over the round trip */
-    adopt(s);
+    make_plan(s, &plan); /* again: nothing was kept over the round trip */
+    if (plan.verbatim)
+        readback_pin(s, s->target, "a SET that the proxy cannot read");
+    else
+        adopt(s);
+    adopt_mode(s);
     buf_fini(&plan.text);
-    finish(s, plan.autocommit);
+    finish(s, plan.autocommit_expression.at ? s->set_autocommit : plan.autocommit, outcome->warnings);
 }
 
-static void on_set_done(void *arg, const struct backend_outcome *outcome)
-{
-    complete(arg, outcome);
-}
-
-static void on_mode_set(void *arg, const struct backend_outcome *outcome)
-{
-    ((struct session *)arg)->set_outcome = *outcome;
-}
-
-static void on_mode_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
+static void on_expression_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
 {
     struct session *s = arg;
     struct cursor c = cursor_make(part.at, part.len);
-    if (kind != WIRE_PACKET_ROW || offset || part.len != frame_len)
-        return;
-    struct slice mode = wire_lenenc_str(&c, NULL);
-    free(s->sql_mode);
-    s->sql_mode = c.bad || memchr(mode.at, '\'', mode.len) ? NULL : slice_dup(mode);
-}
-
-static void on_mode_read(void *arg, const struct backend_outcome *outcome)
-{
-    struct session *s = arg;
-    complete(s, outcome->error ? outcome : &s->set_outcome);
+    if (kind == WIRE_PACKET_ROW && !offset && part.len == frame_len)
+        s->set_autocommit = sql_bool_value(wire_lenenc_str(&c, NULL));
 }
 
 static const struct backend_sink set_sink = {.done = on_set_done, .lost = target_on_lost};
-static const struct backend_sink mode_set_sink = {.done = on_mode_set, .lost = target_on_lost};
-static const struct backend_sink mode_sink = {.frame = on_mode_frame, .done = on_mode_read, .lost = target_on_lost};
-
-static void send_query(struct session *s, const struct buf *text, const struct backend_sink *sink)
-{
-    backend_send_query(target_conn(s), (const char *)buf_at(text), buf_len(text), sink, s);
-}
 
 static void send_set(struct session *s)
 {
     struct set_plan plan;
     make_plan(s, &plan);
     struct buf text = {0};
-    buf_text(&text, plan.autocommit == -2 ? "" : "SET ");
+    buf_text(&text, plan.verbatim ? "" : "SET ");
     buf_append(&text, buf_at(&plan.text), buf_len(&plan.text));
     target_begin_aside(s);
-    if (plan.mode) {
-        free(s->sql_mode);
-        s->sql_mode = NULL;
-        send_query(s, &text, &mode_set_sink);
-        buf_clear(&text);
-        buf_text(&text, "SELECT @@sql_mode");
-        send_query(s, &text, &mode_sink);
-    } else {
-        send_query(s, &text, &set_sink);
-    }
+    backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &set_sink, s);
+    buf_fini(&text);
+    buf_fini(&plan.text);
+}
+
+static void on_expression_done(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    struct set_plan plan;
+    make_plan(s, &plan);
+    size_t to_send = buf_len(&plan.text);
+    buf_fini(&plan.text);
+    if (outcome->error)
+        on_set_done(s, outcome);
+    else if (s->set_autocommit < 0)
+        session_answer_error(s, 1231, "42000", "Variable 'autocommit' can't be set to the value of this expression");
+    else if (to_send)
+        send_set(s);
+    else
+        on_set_done(s, outcome);
+}
+
+static const struct backend_sink expression_sink = {.frame = on_expression_frame, .done = on_expression_done, .lost = target_on_lost};
+
+/* SET autocommit=@old: its value is the server's to compute, what it does is ours. */
+static void send_expression(struct session *s)
+{
+    struct set_plan plan;
+    struct buf text = {0};
+    make_plan(s, &plan);
+    s->set_autocommit = -1;
+    buf_printf(&text, "SELECT %.*s", (int)plan.autocommit_expression.len, (const char *)plan.autocommit_expression.at);
+    target_begin_aside(s);
+    backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &expression_sink, s);
     buf_fini(&text);
     buf_fini(&plan.text);
 }
@@ -398,18 +387,19 @@ void variables_set(struct session *s)
 {
     struct set_plan plan;
     make_plan(s, &plan);
+    bool computed = plan.autocommit_expression.at;
     size_t to_send = buf_len(&plan.text);
     buf_fini(&plan.text);
     if (plan.failed)
         return;
-    if (!to_send) {
+    if (!to_send && !computed) {
         adopt(s);
-        finish(s, plan.autocommit);
+        finish(s, plan.autocommit, 0);
         return;
     }
     int backend = statement_route(s);
     if (backend >= 0)
-        target_prepare(s, backend, false, send_set);
+        target_prepare(s, backend, false, computed ? send_expression : send_set);
 }
 
 void variables_set_transaction(struct session *s)
@@ -439,6 +429,7 @@ void variables_set_transaction(struct session *s)
     /* SET SESSION TRANSACTION: a setting like others, in its own words, sent before the next use of each server */
     char text[192];
     snprintf(text, sizeof text, "SESSION TRANSACTION %.*s", (int)set.value.len, (const char *)set.value.at);
-    remember(s, strcasestr(text, "isolation") ? "transaction isolation" : "transaction mode", text);
+    settings_remember(s, strcasestr(text, "isolation") ? "transaction isolation" : "transaction mode",
+                      (struct slice){(const uint8_t *)text, strlen(text)}, strlen(text));
     session_answer_ok(s);
 }

@@ -79,10 +79,16 @@ bool sql_next_statement(struct slice *rest, const struct sql_context *ctx, struc
 /* One assignment of a SET. Values stay text. */
 enum sql_set_scope {
     SQL_SET_SESSION,
-    SQL_SET_GLOBAL, /* also PERSIST, PERSIST_ONLY */
+    SQL_SET_GLOBAL,
+    SQL_SET_PERSIST,
+    SQL_SET_PERSIST_ONLY,
     SQL_SET_USER,
     SQL_SET_ONE_SHOT /* @@x, TRANSACTION without scope: isolation, access mode of the next transaction; else session */
 };
+static inline bool sql_set_is_global(enum sql_set_scope scope)
+{
+    return scope == SQL_SET_GLOBAL || scope == SQL_SET_PERSIST || scope == SQL_SET_PERSIST_ONLY;
+}
 struct sql_set {
     enum sql_set_scope scope;
     char name[SQL_NAME_SIZE]; /* lower case; "names", "character set", "transaction", "role" for these forms */

@@ -42,14 +42,26 @@ static void name_form(struct sql_set *out, const char *name, enum sql_set_scope 
     out->scope = scope;
 }
 
+static bool is_scope_word(struct slice word, enum sql_set_scope *scope)
+{
+    static const struct {
+        const char *word;
+        enum sql_set_scope scope;
+    } words[] = {{"global", SQL_SET_GLOBAL},   {"persist", SQL_SET_PERSIST}, {"persist_only", SQL_SET_PERSIST_ONLY},
+                 {"session", SQL_SET_SESSION}, {"local", SQL_SET_SESSION}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (slice_is_word(word, words[i].word)) {
+            *scope = words[i].scope;
+            return true;
+        }
+    return false;
+}
+
 static bool accept_scope(struct sql_tokens *in, enum sql_set_scope *scope)
 {
-    if (sql_accept_word(in, "GLOBAL") || sql_accept_word(in, "PERSIST") || sql_accept_word(in, "PERSIST_ONLY"))
-        *scope = SQL_SET_GLOBAL;
-    else if (sql_accept_word(in, "SESSION") || sql_accept_word(in, "LOCAL"))
-        *scope = SQL_SET_SESSION;
-    else
+    if (in->ahead.kind != SQL_WORD || !is_scope_word(in->ahead.text, scope))
         return false;
+    sql_take(in);
     return true;
 }
 
@@ -95,18 +107,6 @@ static bool append_part(struct sql_tokens *in, char *name)
     return true;
 }
 
-static bool is_scope_word(const char *word, enum sql_set_scope *scope)
-{
-    struct slice s = {(const uint8_t *)word, strlen(word)};
-    if (slice_is_word(s, "global") || slice_is_word(s, "persist") || slice_is_word(s, "persist_only"))
-        *scope = SQL_SET_GLOBAL;
-    else if (slice_is_word(s, "session") || slice_is_word(s, "local"))
-        *scope = SQL_SET_SESSION;
-    else
-        return false;
-    return true;
-}
-
 /* @@x, @@session.x, @@global.cache.x, x, cache.x */
 static bool read_system_name(struct sql_set_reader *r, struct sql_set *out)
 {
@@ -116,7 +116,7 @@ static bool read_system_name(struct sql_set_reader *r, struct sql_set *out)
         struct sql_token t = sql_take(&r->in);
         if (!sql_token_name(&r->in.lexer, &t, out->name))
             return false;
-        if (sql_is_punct(&r->in.ahead, '.') && is_scope_word(out->name, &out->scope))
+        if (sql_is_punct(&r->in.ahead, '.') && is_scope_word((struct slice){(const uint8_t *)out->name, strlen(out->name)}, &out->scope))
             out->name[0] = '\0';
     } else if (!append_part(&r->in, out->name)) {
         return false;

@@ -105,7 +105,7 @@ static bool tracked_entry_read(uint8_t type, struct slice data, struct wire_trac
         out->schema = wire_lenenc_str(&c, NULL);
         break;
     case 2:
-        out->state_changed = slice_is(wire_lenenc_str(&c, NULL), "1");
+        out->state_changed = slice_is(data, "1"); /* no length of its own, unlike the others */
         break;
     case 3:
         cursor_skip(&c, 1); /* encoding of what follows; text is the only one */

@@ -1,4 +1,4 @@
-/* Column definitions and rows of our own result sets, written only: rows of servers are relayed undecoded. Leaves
+/* Column definitions and rows of our own result sets; of servers' only the type of a column, since their rows are relayed undecoded. Leaves
  * packets and their order to resultset.c. */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +28,16 @@ void wire_column_write(struct buf *payload, const struct wire_column *column)
     buf_u16le(payload, column->flags);
     buf_u8(payload, column->decimals);
     buf_zeros(payload, 2);
+}
+
+uint8_t wire_column_type(struct slice payload)
+{
+    struct cursor c = cursor_make(payload.at, payload.len);
+    for (int i = 0; i < 6; i++) /* catalog, schema, table and column, both twice */
+        wire_lenenc_str(&c, NULL);
+    cursor_skip(&c, 1 + 2 + 4); /* length of the rest, charset, length */
+    uint8_t type = cursor_u8(&c);
+    return c.bad ? WIRE_TYPE_NULL : type;
 }
 
 void wire_row_text(struct buf *payload, const struct slice *values, unsigned n)

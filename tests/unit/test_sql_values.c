@@ -32,7 +32,7 @@ static void compare(const struct row *row, struct buf *out)
 /* scope letter, name, = value, ~ when it is no literal; BAD when malformed. */
 static void print_set(const char *sql, struct buf *out)
 {
-    static const char scopes[] = "sgu1";
+    static const char scopes[] = "sgpou1";
     struct sql_statement s = one(sql);
     struct sql_set_reader r;
     struct sql_set set;
@@ -51,10 +51,10 @@ static void set_is_read_assignment_by_assignment(void)
         {"SET @@autocommit=1", "1:autocommit=1"},
         {"SET @@session.autocommit = 1", "s:autocommit=1"},
         {"SET @@SESSION . `autocommit` = 1", "s:autocommit=1"},
-        {"SET @@local.a=1, @@global.b=2, @@persist.c=3", "s:a=1 | g:b=2 | g:c=3"},
+        {"SET @@local.a=1, @@global.b=2, @@persist.c=3", "s:a=1 | g:b=2 | p:c=3"},
         {"SET SESSION a=1, b=2", "s:a=1 | s:b=2"},
         {"SET GLOBAL a=1, b=2, SESSION c=3, d=4", "g:a=1 | g:b=2 | s:c=3 | s:d=4"},
-        {"SET PERSIST a=1, PERSIST_ONLY b=DEFAULT", "g:a=1 | g:b=DEFAULT"},
+        {"SET PERSIST a=1, PERSIST_ONLY b=DEFAULT", "p:a=1 | o:b=DEFAULT"},
         {"SET LOCAL a=1", "s:a=1"},
         {"SET hot.key_buffer_size=1, @@global.hot.x=2", "s:hot.key_buffer_size=1 | g:hot.x=2"},
         {"SET `a`=1", "s:a=1"},

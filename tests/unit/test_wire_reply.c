@@ -118,7 +118,7 @@ static void all_kinds_of_tracked_state_are_read(void)
 {
     struct slice p = from_hex("00 0f 0a6175746f636f6d6d6974 034f4646"      /* autocommit = OFF */
                               "01 02 01 74"                                /* schema t */
-                              "02 02 01 31"                                /* state changed */
+                              "02 01 31"                                   /* state changed */
                               "63 05 0102030405"                           /* a type of the future */
                               "03 05 00 03 613a31"                         /* gtid a:1 */
                               "04 03 02 5841"                              /* characteristics */

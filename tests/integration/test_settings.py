@@ -1,0 +1,147 @@
+"""What a session was set to is the same on every server it uses, however it was said."""
+import pymysql
+import xatest
+
+
+class Settings(xatest.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name, schema in (("s1", "t1"), ("s2", "t2")):
+            cls.world.server[name].script([f"CREATE TABLE IF NOT EXISTS {schema}.here (i INT)",
+                                           f"CREATE TABLE IF NOT EXISTS {schema}.kept (v VARCHAR(100), n INT)"])
+
+    def on(self, db, server, what):
+        """An expression's value on a server, which a table of its own leads to."""
+        schema = {"s1": "t1", "s2": "t2"}[server]
+        [row] = self.rows(db, f"SELECT {what} FROM (SELECT COUNT(*) FROM {schema}.here) x")
+        return row if len(row) > 1 else row[0]
+
+    def everywhere(self, db, what, value):
+        for server in ("s1", "s2", "s1"):
+            self.assertEqual(self.on(db, server, what), value, (server, what))
+
+    def test_value_of_an_expression_follows(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET @a = 3", "SET @b = @a * 2, @c = CONCAT('x', @a), @d = @a / 7, @e = 1e0 / 3, @f = NULL",
+                     "SET @g = (SELECT COUNT(*) FROM t2.here) + 5")
+        self.everywhere(db, "@b, @c, @f, @g", (6, "x3", None, 5))
+        for server in ("s1", "s2"):
+            self.assertTrue(str(self.on(db, server, "@d")).startswith("0.428"))
+            self.assertEqual(self.on(db, server, "@e = 1e0 / 3"), 1)
+
+    def test_type_and_character_set_of_a_value_follow(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET @s = CONCAT(_latin1 X'E4F6' COLLATE latin1_german1_ci, ''), @bin = UNHEX('00FF5C27'), @i = 5 + 0,"
+                         " @dec = CAST(5 AS DECIMAL(10,0)), @big = 18446744073709551615 - 0, @empty = CONCAT('', '')")
+        self.everywhere(db, "HEX(@s), COLLATION(@s), HEX(@bin), COLLATION(@bin)", ("E4F6", "latin1_german1_ci", "00FF5C27", "binary"))
+        self.everywhere(db, "@i, @big, @empty", (5, 18446744073709551615, ""))
+        types = {server: self.on(db, server, "@dec / 3, @i / 3") for server in ("s1", "s2")}
+        self.assertEqual(types["s1"], types["s2"])
+
+    def test_strings_keep_their_bytes_when_the_character_set_changes(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET @u = 'ä\\'x'", "SET NAMES latin1", "SET @l = 'x'", "SET NAMES utf8mb4")
+        self.everywhere(db, "HEX(@u), CHARSET(@u), CHARSET(@l)", ("C3A42778", "utf8mb4", "latin1"))
+
+    def test_strings_keep_their_bytes_when_the_mode_changes(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, r"""SET @q = "a\\b" """, "SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", r"SET @r = 'a\'", "SET sql_mode = ''")
+        self.everywhere(db, "HEX(@q), HEX(@r)", ("615C62", "615C"))
+
+    def test_variables_from_expressions_follow(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET @old_zone = @@time_zone, time_zone = '+03:00'", "SET @mine = '+04:00'", "SET time_zone = @mine",
+                     "SET sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES')", "SET group_concat_max_len = 1000 + 24")
+        for server in ("s1", "s2"):
+            zone, mode, length = self.on(db, server, "@@time_zone, @@sql_mode, @@group_concat_max_len")
+            self.assertEqual((zone, length), ("+04:00", 1024))
+            self.assertIn("ANSI_QUOTES", mode)
+            self.assertIn("STRICT_TRANS_TABLES", mode)
+        self.run_sql(db, "SET time_zone = @old_zone")
+        self.everywhere(db, "@@time_zone", self.world.direct("s1", "SELECT @@time_zone")[0][0])
+
+    def test_head_and_tail_of_a_dump(self):
+        db = self.connect(database="t1")
+        before = {server: self.on(db, server, "@@sql_mode, @@time_zone, @@foreign_key_checks") for server in ("s1", "s2")}
+        self.run_sql(db, "/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */", "/*!40101 SET NAMES utf8mb4 */",
+                     "/*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */", "/*!40103 SET TIME_ZONE='+00:00' */",
+                     "/*!40014 SET @OLD_FOREIGN_KEY_CHECKS=@@FOREIGN_KEY_CHECKS, FOREIGN_KEY_CHECKS=0 */",
+                     "/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */",
+                     "SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0")
+        self.everywhere(db, "@@sql_mode, @@time_zone, @@foreign_key_checks", ("NO_AUTO_VALUE_ON_ZERO", "+00:00", 0))
+        self.run_sql(db, "INSERT INTO t2.here VALUES (1)", "SET AUTOCOMMIT=@OLD_AUTOCOMMIT", "/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */",
+                     "/*!40101 SET SQL_MODE=@OLD_SQL_MODE */", "/*!40014 SET FOREIGN_KEY_CHECKS=@OLD_FOREIGN_KEY_CHECKS */")
+        self.assertEqual(self.world.direct("s2", "SELECT COUNT(*) FROM t2.here")[0][0], 1)
+        self.run_sql(db, "DELETE FROM t2.here")
+        self.assertTrue(db.get_autocommit())
+        for server, was in before.items():
+            self.assertEqual(self.on(db, server, "@@sql_mode, @@time_zone, @@foreign_key_checks"), was)
+
+    def test_assigned_in_other_statements(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "INSERT INTO t1.kept VALUES ('one', 1)", "SELECT v, n INTO @v, @n FROM t1.kept", "SELECT @total := 40 + 2",
+                     "DROP PROCEDURE IF EXISTS t1.out_of_it", "CREATE PROCEDURE t1.out_of_it(OUT a INT) SET a = 11",
+                     "CALL t1.out_of_it(@out)", "DELETE FROM t1.kept")
+        self.everywhere(db, "@v, @n, @total, @out", ("one", 1, 42, 11))
+
+    def test_set_inside_a_procedure(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "DROP PROCEDURE IF EXISTS t1.sets", "CREATE PROCEDURE t1.sets() BEGIN SET time_zone = '+05:00'; SET @inside = 9; END",
+                     "CALL t1.sets()")
+        self.everywhere(db, "@@time_zone", "+05:00")
+        self.assertEqual(self.on(db, "s1", "@inside"), 9)  # its connection is kept for it
+
+    def test_unreadable_set_is_the_servers_and_keeps_the_connection(self):
+        db = self.connect(database="t1")
+        self.refused(1064, db, "SET")
+        self.refused(1064, db, "SET @a = ")
+        self.refused(1193, db, "SET no_such_variable = 1")
+        self.run_sql(db, "SET insert_id = 77")
+        self.everywhere(db, "1", 1)
+
+    def test_one_servers_refusal_does_not_stop_the_session(self):
+        db = self.connect(database="t1")
+        self.world.server["s1"].script(["DROP ROLE IF EXISTS keeper", "CREATE ROLE keeper",
+                                        f"GRANT keeper TO '{self.world.account('app', 's1')[0]}'@'%'"])
+        self.run_sql(db, "SET ROLE keeper", "SET time_zone = '+01:00'")
+        self.everywhere(db, "@@time_zone", "+01:00")  # s2 has no such role
+        self.assertIn("session_setting_skipped", self.world.proxy.log_of_this_life())
+
+    def test_scopes_in_one_statement(self):
+        was = self.world.direct("s1", "SELECT @@global.max_error_count")[0][0]
+        db = self.connect(database="t1")
+        error = None
+        try:
+            self.run_sql(db, "SET @u = 1, SESSION group_concat_max_len = 4096, @@session.max_sort_length = 2048, GLOBAL max_error_count = 101")
+        except pymysql.err.MySQLError as caught:
+            error = caught.args[0]
+        self.assertIn(error, (1227, None))  # the account may not; then nothing of it is in force
+        self.assertEqual(self.world.direct("s1", "SELECT @@global.max_error_count")[0][0], was)
+        self.run_sql(db, "SET @u = 2, SESSION group_concat_max_len = 4096, @@session.max_sort_length = 2048")
+        self.everywhere(db, "@u, @@group_concat_max_len, @@max_sort_length", (2, 4096, 2048))
+
+    def test_autocommit_from_an_expression(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET @off = 0", "SET autocommit = @off", "INSERT INTO t2.here VALUES (5)")
+        self.assertFalse(db.get_autocommit())
+        self.assertEqual(self.world.direct("s2", "SELECT COUNT(*) FROM t2.here WHERE i = 5")[0][0], 0)
+        self.run_sql(db, "ROLLBACK", "SET autocommit = 1 + 0")
+        self.assertTrue(db.get_autocommit())
+        self.refused(1231, db, "SET autocommit = 'maybe'")
+
+    def test_global_mode_of_a_server_is_known_from_the_first_statement_on(self):
+        was = self.world.direct("s1", "SELECT @@global.sql_mode")[0][0]
+        self.world.direct("s1", "SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'")
+        try:
+            self.world.restart_proxy()
+            db = self.connect(database="t1")
+            self.run_sql(db, 'INSERT INTO "t2"."kept" ("v", n) VALUES (\'a\\\', 1)')
+            self.assertEqual(self.world.direct("s2", "SELECT v FROM t2.kept"), (("a\\",),))
+            self.run_sql(db, "DELETE FROM t2.kept", "SET sql_mode = ''", 'INSERT INTO t2.kept VALUES ("it\\"s", 2)')
+            self.assertEqual(self.world.direct("s2", "SELECT v FROM t2.kept"), (('it"s',),))
+            self.run_sql(db, "DELETE FROM t2.kept", "SELECT * FROM t1.here", "SET sql_mode = DEFAULT", 'SELECT i FROM "t2"."here"')
+        finally:
+            self.world.direct("s1", "SET GLOBAL sql_mode = %s", was)
+            self.world.direct("s2", "DELETE FROM t2.kept")
+            self.world.restart_proxy()
