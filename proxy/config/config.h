@@ -52,6 +52,7 @@ struct config_backend { /* [backend NAME] */
     char *resolver_user, *resolver_password;
     bool allow_unsafe;
     int max_connections; /* per worker and account */
+    int max_prepared;    /* statements on one connection */
     int connect_timeout_ms;
     int lock_wait_s;          /* default 5 */
     int commit_timeout_ms;    /* PREPARE and COMMIT deadline; below the 5 s that a branch may be in doubt */
@@ -82,6 +83,7 @@ struct config {
     char *pid_file, *log_file, *log_level;
     int max_clients;
     int max_packet;       /* bytes, default 16 MiB - 1 */
+    int max_prepared_statements, max_prepared_bytes; /* of one client */
     int login_timeout_ms; /* default 10000, in total */
     int max_unauthenticated;   /* of one address: three quarters */
     int failed_login_delay_ms; /* longest, default 3000; 0 = none */

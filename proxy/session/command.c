@@ -100,12 +100,6 @@ static void set_option(struct session *s)
     session_next(s);
 }
 
-static uint32_t statement_id(struct session *s)
-{
-    struct cursor c = cursor_make(argument(s).at, argument(s).len);
-    return cursor_u32le(&c);
-}
-
 static void run_admin(struct session *s, uint8_t command)
 {
     switch (command) {
@@ -147,7 +141,7 @@ static void run_client(struct session *s, uint8_t command)
         prepared_long_data(s);
         break;
     case WIRE_COM_STMT_CLOSE:
-        prepared_close(s, statement_id(s));
+        prepared_close(s);
         break;
     case WIRE_COM_STMT_RESET:
         prepared_reset(s);

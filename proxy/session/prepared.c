@@ -5,18 +5,29 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/session/own.h"
 #include "proxy/session/prepared.h"
+#include "proxy/session/tx.h"
+#include "proxy/sql/prepare.h"
 
-#define PREPARED_MAX 16382 /* as max_prepared_stmt_count of servers */
+#define LAST_ONE UINT32_MAX /* as an id: the one that was prepared last, for clients that do not wait for the answer */
 
 /* --- the table ---------------------------------------------------------------------------------------------------------- */
 
-static void free_statement(struct session_statement *ps)
+static void forget_place(struct session_server *server, struct session_statement *ps)
 {
-    for (unsigned i = 0; ps->long_data && i < ps->n_params; i++)
-        buf_fini(&ps->long_data[i]);
-    free(ps->long_data);
-    free(ps->long_given);
+    list_remove(&ps->use);
+    server->n_prepared--;
+    ps->conn = NULL;
+    ps->cursor_open = false;
+}
+
+static void free_statement(struct session *s, struct session_statement *ps)
+{
+    if (ps->conn)
+        forget_place(&s->servers[ps->backend], ps);
+    long_data_forget(s, ps);
+    s->prepared_bytes -= ps->len;
     buf_fini(&ps->types);
     free(ps->text);
     free(ps);
@@ -24,20 +35,26 @@ static void free_statement(struct session_statement *ps)
 
 struct session_statement *prepared_find(const struct session *s, uint32_t id)
 {
+    if (id == LAST_ONE)
+        id = s->last_prepared;
     return id && id <= s->n_prepared ? s->prepared[id - 1] : NULL;
+}
+
+bool prepared_has_bytes(const struct session *s, size_t more)
+{
+    return s->prepared_bytes + more <= (size_t)s->world->config->max_prepared_bytes;
 }
 
 static bool has_room(const struct session *s)
 {
-    for (unsigned i = 0; i < s->n_prepared; i++)
-        if (!s->prepared[i])
-            return true;
-    return s->n_prepared < PREPARED_MAX;
+    return s->prepared_count < (unsigned)s->world->config->max_prepared_statements && prepared_has_bytes(s, 0);
 }
 
 static void answer_no_room(struct session *s)
 {
-    session_answer_error(s, 1461, "42000", "Can't create more than %d prepared statements", PREPARED_MAX);
+    session_answer_error(s, 1461, "42000",
+                         "Can't create more than max_prepared_statements statements, or longer ones than max_prepared_bytes "
+                         "(current values: %d, %d)", s->world->config->max_prepared_statements, s->world->config->max_prepared_bytes);
 }
 
 static void enter(struct session *s, struct session_statement *ps)
@@ -53,73 +70,122 @@ static void enter(struct session *s, struct session_statement *ps)
         s->n_prepared = i + 16;
     }
     s->prepared[i] = ps;
-    ps->id = i + 1;
+    s->prepared_count++;
+    s->last_prepared = ps->id = i + 1;
 }
 
 void prepared_free_all(struct session *s)
 {
     for (unsigned i = 0; i < s->n_prepared; i++)
         if (s->prepared[i])
-            free_statement(s->prepared[i]);
+            free_statement(s, s->prepared[i]);
     free(s->prepared);
     s->prepared = NULL;
-    s->n_prepared = 0;
+    s->n_prepared = s->prepared_count = 0;
+    s->last_prepared = 0;
     s->executing = NULL;
 }
 
-void prepared_server_gone(struct session *s, const struct backend_conn *conn)
+/* --- on a server ---------------------------------------------------------------------------------------------------------- */
+
+bool prepared_is_there(const struct session_statement *ps, const struct backend_conn *conn)
 {
-    for (unsigned i = 0; i < s->n_prepared; i++)
-        if (s->prepared[i] && s->prepared[i]->conn == conn)
-            s->prepared[i]->conn = NULL;
+    return ps->conn && ps->conn == conn && ps->generation == conn->statement_generation;
+}
+
+static struct session_statement *statement_at(struct list *use)
+{
+    return CONTAINER_OF(use, struct session_statement, use);
+}
+
+void prepared_set_cursor(struct session *s, struct session_statement *ps, bool open)
+{
+    struct session_server *server = &s->servers[ps->backend];
+    ps->cursor_open = open;
+    server->holds &= ~SESSION_HOLD_CURSOR;
+    LIST_FOR(it, &server->prepared)
+        if (statement_at(it)->cursor_open)
+            server->holds |= SESSION_HOLD_CURSOR;
+}
+
+void prepared_server_gone(struct session_server *server)
+{
+    while (!list_empty(&server->prepared))
+        forget_place(server, statement_at(list_first(&server->prepared)));
+}
+
+void prepared_leave(struct session *s, struct session_statement *ps)
+{
+    if (!ps->conn)
+        return;
+    if (prepared_is_there(ps, ps->conn)) {
+        struct buf payload = {0};
+        buf_u8(&payload, WIRE_COM_STMT_CLOSE);
+        buf_u32le(&payload, ps->backend_id);
+        backend_send_silent(ps->conn, buf_at(&payload), buf_len(&payload));
+        buf_fini(&payload);
+    }
+    prepared_set_cursor(s, ps, false);
+    forget_place(&s->servers[ps->backend], ps);
+}
+
+/* Servers have a limit for all their connections together (max_prepared_stmt_count). */
+static void make_room(struct session *s, struct session_server *server)
+{
+    unsigned limit = (unsigned)s->world->config->backends[server - s->servers].max_prepared;
+    LIST_FOR_SAFE(it, &server->prepared)
+        if (server->n_prepared >= limit && !statement_at(it)->cursor_open)
+            prepared_leave(s, statement_at(it));
+}
+
+void prepared_used(struct session *s, struct session_statement *ps)
+{
+    list_remove(&ps->use);
+    list_push_back(&s->servers[s->target].prepared, &ps->use);
+}
+
+void prepared_arrived(struct session *s, struct session_statement *ps, uint32_t backend_id)
+{
+    prepared_leave(s, ps);
+    make_room(s, &s->servers[s->target]);
+    ps->backend = s->target;
+    ps->conn = target_conn(s);
+    ps->generation = ps->conn->statement_generation;
+    ps->backend_id = backend_id;
+    ps->types_there = ps->cursor_used = false;
+    s->servers[s->target].n_prepared++;
+    prepared_used(s, ps);
+}
+
+void prepared_payload(const struct session_statement *ps, struct buf *payload)
+{
+    buf_u8(payload, WIRE_COM_STMT_PREPARE);
+    buf_append(payload, ps->parsed.text.at, ps->parsed.text.len);
 }
 
 /* --- PREPARE -------------------------------------------------------------------------------------------------------------- */
 
-static unsigned count_parameters(const struct session *s, struct slice text)
+void prepared_command_over(struct session *s)
 {
-    struct sql_lexer l;
-    unsigned n = 0;
-    sql_lexer_init(&l, text, s->ansi_quotes, s->no_backslash_escapes);
-    for (struct sql_token t = sql_next(&l); t.kind != SQL_END; t = sql_next(&l))
-        n += t.kind == SQL_PARAMETER;
-    return n;
-}
-
-static bool is_own(enum sql_kind k)
-{
-    return k == SQL_BEGIN || k == SQL_COMMIT || k == SQL_ROLLBACK || k == SQL_SAVEPOINT || k == SQL_ROLLBACK_TO ||
-           k == SQL_RELEASE_SAVEPOINT || k == SQL_SET || k == SQL_SET_TRANSACTION || k == SQL_USE || k == SQL_REDIS_CALL;
-}
-
-static bool is_unpreparable(enum sql_kind k)
-{
-    return k == SQL_XA || k == SQL_XA_CALL || k == SQL_PREPARE_TEXT || k == SQL_KILL || k == SQL_LOCK_TABLES ||
-           k == SQL_UNLOCK_TABLES || k == SQL_LOAD_LOCAL || k == SQL_COMPOUND;
+    if (s->preparing)
+        free_statement(s, s->preparing);
+    s->preparing = NULL;
+    if (s->executing)
+        long_data_forget(s, s->executing); /* it was for this EXECUTE, however that went */
 }
 
 static void answer_own(struct session *s, struct session_statement *ps)
 {
-    ps->n_params = count_parameters(s, ps->parsed.text);
-    if (ps->n_params && ps->parsed.kind != SQL_REDIS_CALL) {
-        free_statement(ps);
-        session_answer_error(s, 1295, "HY000", "Parameters are not supported in this statement by the proxy: send it as text");
-        return;
-    }
-    if (ps->n_params > UINT16_MAX) {
-        free_statement(ps);
+    struct sql_context ctx;
+    statement_context(s, &ctx);
+    unsigned n = sql_count_parameters(ps->parsed.text, &ctx);
+    if (n > UINT16_MAX) {
         session_answer_error(s, 1390, "HY000", "Prepared statement contains too many placeholders");
         return;
     }
-    if (!has_room(s)) {
-        free_statement(ps);
-        answer_no_room(s);
-        return;
-    }
+    ps->n_params = n;
+    s->preparing = NULL;
     enter(s, ps);
-    ps->long_data = calloc(ps->n_params + 1, sizeof *ps->long_data);
-    ps->long_given = calloc(ps->n_params + 1, sizeof *ps->long_given);
-    CHECK(ps->long_data && ps->long_given);
     struct wire_prepare_ok ok = {.statement_id = ps->id, .n_params = (uint16_t)ps->n_params};
     wire_prepare_write(&s->net->out, &s->seq, s->caps, &ok, NULL, session_status(s));
     session_next(s);
@@ -130,10 +196,8 @@ uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok)
     struct session_statement *ps = s->preparing;
     s->preparing = NULL;
     enter(s, ps);
-    ps->conn = target_conn(s);
+    prepared_arrived(s, ps, ok->statement_id);
     snprintf(ps->schema, sizeof ps->schema, "%s", ps->conn->schema);
-    ps->generation = ps->conn->statement_generation;
-    ps->backend_id = ok->statement_id;
     ps->n_params = ok->n_params;
     ps->n_columns = ok->n_columns;
     return ps->id;
@@ -141,189 +205,111 @@ uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok)
 
 static void on_prepared(struct session *s, const struct backend_outcome *outcome)
 {
-    (void)outcome;
-    session_next(s);
-}
-
-void prepared_payload(const struct session_statement *ps, struct buf *payload)
-{
-    buf_u8(payload, WIRE_COM_STMT_PREPARE);
-    buf_append(payload, ps->parsed.text.at, ps->parsed.text.len);
+    if (tx_note(s, outcome, false))
+        session_next(s);
 }
 
 static void send_prepare(struct session *s)
 {
     struct buf payload = {0};
-    if (!has_room(s)) {
-        answer_no_room(s);
-        return;
-    }
     prepared_payload(s->preparing, &payload);
     relay_send(s, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), on_prepared);
     buf_fini(&payload);
 }
 
-void prepared_drop_unfinished(struct session *s)
+static struct session_statement *new_statement(struct session *s, struct slice text)
 {
-    if (s->preparing)
-        free_statement(s->preparing);
-    s->preparing = NULL;
+    struct session_statement *ps = calloc(1, sizeof *ps);
+    CHECK(ps);
+    list_init(&ps->use);
+    ps->text = slice_dup(text);
+    ps->len = text.len;
+    ps->backend = -1;
+    s->prepared_bytes += ps->len;
+    return ps;
 }
 
 void prepared_prepare(struct session *s, struct slice text)
 {
     struct sql_context ctx;
-    struct session_statement *ps = calloc(1, sizeof *ps);
-    CHECK(ps);
-    ps->text = slice_dup(text);
-    ps->backend = -1;
-    struct slice rest = {(const uint8_t *)ps->text, text.len};
+    struct session_statement *ps = s->preparing = new_statement(s, text);
+    struct slice all = {(const uint8_t *)ps->text, text.len}, rest = all;
+    s->last_prepared = 0;
+    if (!has_room(s)) {
+        answer_no_room(s);
+        return;
+    }
     statement_context(s, &ctx);
     if (!sql_next_statement(&rest, &ctx, &ps->parsed)) {
-        free_statement(ps);
         session_answer_error(s, 1065, "42000", "Query was empty");
         return;
     }
     s->statement = ps->parsed;
-    if (is_unpreparable(ps->parsed.kind) || ps->parsed.resource_inside) {
-        free_statement(ps);
-        session_answer_error(s, 1295, "HY000", "This command is not supported in the prepared statement protocol yet");
+    if (own_refuses(s, &ps->parsed, rest))
         return;
-    }
-    if (rights_refuse_statement(s, &s->statement)) {
-        free_statement(ps);
+    if (rights_refuse_statement(s, &s->statement))
         return;
-    }
-    if (is_own(ps->parsed.kind)) {
+    if (own_is(ps->parsed.kind)) {
         answer_own(s, ps);
         return;
     }
     int backend = statement_route(s);
-    if (backend < 0) {
-        free_statement(ps);
+    if (backend < 0)
         return;
-    }
     /* all of the text: a second statement in it is the server's to complain about */
-    ps->parsed.text = (struct slice){(const uint8_t *)ps->text, text.len};
+    ps->parsed.text = all;
     ps->backend = backend;
-    s->preparing = ps;
+    ps->anywhere = statement_is_anywhere(s);
     target_prepare(s, backend, false, send_prepare);
 }
 
-/* --- what other commands say of a statement --------------------------------------------------------------------------------- */
+/* --- CLOSE, RESET ----------------------------------------------------------------------------------------------------------- */
 
 void prepared_no_such(struct session *s, uint32_t id, const char *what)
 {
     session_answer_error(s, 1243, "HY000", "Unknown prepared statement handler (%u) given to %s", id, what);
 }
 
-bool prepared_is_there(const struct session_statement *ps, const struct backend_conn *conn)
-{
-    return ps->conn == conn && ps->generation == conn->statement_generation;
-}
-
-bool prepared_on_its_server(const struct session *s, const struct session_statement *ps)
-{
-    return ps->backend >= 0 && s->servers[ps->backend].conn && prepared_is_there(ps, s->servers[ps->backend].conn);
-}
-
-/* The command as the client sent it, with the server's id in the place of ours. */
-void prepared_patch(struct session *s, const struct session_statement *ps, struct buf *payload)
-{
-    buf_append(payload, buf_at(&s->command), buf_len(&s->command));
-    uint8_t *id = buf_at(payload) + 1;
-    for (int i = 0; i < 4; i++)
-        id[i] = (uint8_t)(ps->backend_id >> (8 * i));
-}
-
-struct session_statement *prepared_of_command(struct session *s, uint32_t *id, bool *short_command)
+struct session_statement *prepared_of_command(struct session *s, uint32_t *id)
 {
     struct cursor c = cursor_make(buf_at(&s->command), buf_len(&s->command));
     cursor_skip(&c, 1);
     *id = cursor_u32le(&c);
-    *short_command = c.bad;
     return c.bad ? NULL : prepared_find(s, *id);
 }
 
-/* All parameters together are one command's, which has its limit. */
-static size_t long_data_bytes(const struct session_statement *ps)
-{
-    size_t bytes = 0;
-    for (unsigned i = 0; i < ps->n_params; i++)
-        bytes += buf_len(&ps->long_data[i]);
-    return bytes;
-}
-
-static void keep_long_data(struct session *s, struct session_statement *ps)
-{
-    struct wire_long_data d;
-    if (!wire_long_data_read((struct slice){buf_at(&s->command), buf_len(&s->command)}, &d) || d.param >= ps->n_params)
-        return;
-    if (long_data_bytes(ps) + d.data.len > (size_t)s->world->config->max_packet) {
-        ps->long_lost = true;
-        return;
-    }
-    buf_append(&ps->long_data[d.param], d.data.at, d.data.len);
-    ps->long_given[d.param] = true;
-}
-
-/* No answer comes, whatever happens: what is wrong shows at EXECUTE. */
-void prepared_long_data(struct session *s)
+void prepared_close(struct session *s)
 {
     uint32_t id;
-    bool short_command;
-    struct session_statement *ps = prepared_of_command(s, &id, &short_command);
-    if (ps && ps->backend < 0)
-        keep_long_data(s, ps);
-    else if (ps && prepared_on_its_server(s, ps)) {
-        struct buf payload = {0};
-        prepared_patch(s, ps, &payload);
-        backend_send_silent(ps->conn, buf_at(&payload), buf_len(&payload));
-        buf_fini(&payload);
-        ps->long_sent = true;
-    } else if (ps) {
-        ps->long_lost = true;
-    }
-    session_next(s);
-}
-
-void prepared_close(struct session *s, uint32_t id)
-{
-    struct session_statement *ps = prepared_find(s, id);
+    struct session_statement *ps = prepared_of_command(s, &id);
     if (ps) {
-        if (prepared_on_its_server(s, ps)) {
-            struct buf payload = {0};
-            prepared_patch(s, ps, &payload);
-            backend_send_silent(ps->conn, buf_at(&payload), buf_len(&payload));
-            buf_fini(&payload);
-        }
-        s->prepared[id - 1] = NULL;
-        free_statement(ps);
+        prepared_leave(s, ps);
+        s->prepared[ps->id - 1] = NULL;
+        s->prepared_count--;
+        free_statement(s, ps);
     }
     session_next(s);
 }
 
-void prepared_forget_long_data(struct session_statement *ps)
+static void on_reset(struct session *s, const struct backend_outcome *outcome)
 {
-    ps->long_sent = ps->long_lost = false;
-    for (unsigned i = 0; ps->long_data && i < ps->n_params; i++) {
-        buf_clear(&ps->long_data[i]);
-        ps->long_given[i] = false;
-    }
+    uint32_t id;
+    prepared_set_cursor(s, prepared_of_command(s, &id), false);
+    if (tx_note(s, outcome, false))
+        session_next(s);
 }
 
 void prepared_reset(struct session *s)
 {
     uint32_t id;
-    bool short_command;
-    struct session_statement *ps = prepared_of_command(s, &id, &short_command);
-    if (!ps)
+    struct session_statement *ps = prepared_of_command(s, &id);
+    if (!ps) {
         prepared_no_such(s, id, "mysqld_stmt_reset");
-    else {
-        prepared_forget_long_data(ps);
-        if (prepared_on_its_server(s, ps))
-            prepared_relay(s, ps, WIRE_RESPONSE_SIMPLE);
-        else
-            session_answer_ok(s);
+        return;
     }
+    long_data_forget(s, ps);
+    if (ps->cursor_open)
+        prepared_relay(s, ps, WIRE_RESPONSE_SIMPLE, on_reset);
+    else
+        session_answer_ok(s);
 }

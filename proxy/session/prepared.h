@@ -1,38 +1,60 @@
-/* A prepared statement of the client: shared by prepared.c and execute.c only. */
+/* A prepared statement of the client: shared by prepared.c, execute.c, long_data.c only. */
 #ifndef PROXY_SESSION_PREPARED_H
 #define PROXY_SESSION_PREPARED_H
 
 #include "proxy/session/session.h"
 
+/* One parameter's SEND_LONG_DATA. */
+struct prepared_long {
+    struct buf data;
+    bool given; /* maybe of no bytes */
+};
+
 struct session_statement {
     uint32_t id; /* the client's */
     char *text;
+    size_t len;
     struct sql_statement parsed; /* its slices point into text */
     int backend;                 /* -1: the proxy's own */
+    bool anywhere;               /* names nothing of a server: it runs where the session was last */
     char schema[SQL_NAME_SIZE];  /* the default schema of its PREPARE, which its names are bound to */
+    struct list use;             /* of its server's, least recently used first, while it is prepared there */
     struct backend_conn *conn;   /* where it is prepared; NULL: nowhere now */
     uint64_t generation;
     uint32_t backend_id;
     bool types_there;            /* the server has the types of the parameters */
-    bool cursor_there;           /* an EXECUTE left a cursor open */
+    bool cursor_used;            /* it ran with one there */
+    bool cursor_open;            /* an EXECUTE left a cursor with rows to fetch */
     unsigned n_params, n_columns;
     struct buf types;            /* 2 bytes a parameter, of the last EXECUTE that sent them */
-    bool long_sent;              /* SEND_LONG_DATA went to the server since the last EXECUTE */
-    bool long_lost;              /* or to one that did not have the statement any more */
-    struct buf *long_data;       /* the proxy's own statements: by parameter */
-    bool *long_given;
+    struct prepared_long *long_data; /* by parameter; NULL: none since the last EXECUTE */
+    size_t long_bytes;
+    uint16_t long_error;         /* what the next EXECUTE is answered with; 0 = nothing wrong */
 };
 
+/* --- prepared.c --- */
 struct session_statement *prepared_find(const struct session *s, uint32_t id); /* NULL: none */
+/* Which statement the command under way names. */
+struct session_statement *prepared_of_command(struct session *s, uint32_t *id);
 void prepared_no_such(struct session *s, uint32_t id, const char *what); /* answers */
-/* Which statement the command under way names; short_command: not even that. */
-struct session_statement *prepared_of_command(struct session *s, uint32_t *id, bool *short_command);
-void prepared_forget_long_data(struct session_statement *ps); /* RESET, or an EXECUTE has used it */
 bool prepared_is_there(const struct session_statement *ps, const struct backend_conn *conn);
-bool prepared_on_its_server(const struct session *s, const struct session_statement *ps);
+/* It was prepared on the target's connection just now, or is used there: the least recently used one is closed when there are too many. */
+void prepared_arrived(struct session *s, struct session_statement *ps, uint32_t backend_id);
+void prepared_used(struct session *s, struct session_statement *ps);
+void prepared_leave(struct session *s, struct session_statement *ps); /* closes it on its server */
 void prepared_payload(const struct session_statement *ps, struct buf *payload); /* of COM_STMT_PREPARE */
-/* The command as the client sent it, with the server's id in the place of ours. */
-void prepared_patch(struct session *s, const struct session_statement *ps, struct buf *payload);
-void prepared_relay(struct session *s, struct session_statement *ps, enum wire_response_kind kind); /* sends just that */
+void prepared_set_cursor(struct session *s, struct session_statement *ps, bool open);
+bool prepared_has_bytes(const struct session *s, size_t more); /* within the limit of a client */
+
+/* --- execute.c --- */
+/* The command under way, with the server's id in the place of ours, to where the statement's cursor is. */
+void prepared_relay(struct session *s, struct session_statement *ps, enum wire_response_kind kind,
+                    void (*on_done)(struct session *s, const struct backend_outcome *outcome));
+
+/* --- long_data.c: what SEND_LONG_DATA brought stays with the session until EXECUTE --- */
+bool long_data_answer(struct session *s, struct session_statement *ps); /* true: it was bad, and the error is answered */
+void long_data_send(const struct session_statement *ps); /* to its server, before the EXECUTE */
+void long_data_given(const struct session_statement *ps, struct slice *given); /* n_params of them; at == NULL: not given */
+void long_data_forget(struct session *s, struct session_statement *ps); /* RESET, or an EXECUTE has used it */
 
 #endif

@@ -232,6 +232,7 @@ static void free_session(struct net_deferred *d)
     readback_free(s);
     wire_gather_fini(&s->gatherer);
     buf_fini(&s->command);
+    buf_fini(&s->made);
     net_timer_fini(&s->timer);
     net_timer_fini(&s->retry);
     free(s->servers);
@@ -264,6 +265,7 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
         s->servers[i].session = s;
         s->servers[i].branch = -1;
         list_init(&s->servers[i].request.link);
+        list_init(&s->servers[i].prepared);
     }
     net_timer_init(&s->timer, w->loop, on_phase_timeout, s);
     list_push_back(&w->sessions, &s->link);
@@ -304,6 +306,7 @@ static void become_idle(struct session *s)
     s->gatherer.next_seq = 0;
     if (s->command.cap > COMMAND_KEPT)
         buf_fini(&s->command);
+    buf_fini(&s->made);
     if (buf_len(&s->net->in) <= input_limit(s))
         net_conn_resume(s->net);
 }
@@ -318,7 +321,7 @@ void session_next(struct session *s)
     }
     redis_abandon(s);
     target_idle(s);
-    prepared_drop_unfinished(s);
+    prepared_command_over(s);
     if (!s->more)
         become_idle(s);
     session_flush(s);

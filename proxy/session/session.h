@@ -67,6 +67,8 @@ struct session_server {
     unsigned holds;                  /* enum session_hold, of this connection */
     bool untracked;                  /* a hold that lasts: a setting of this connection cannot be told */
     bool settings_one_by_one;        /* it has refused a setting: each is sent for itself */
+    struct list prepared;            /* statements that are prepared on it, least recently used first */
+    unsigned n_prepared;
 };
 
 /* A session variable that follows the session to every server. */
@@ -185,8 +187,13 @@ struct session {
     } owed;
 
     struct session_statement **prepared; /* by id - 1; NULL = free */
-    unsigned n_prepared;
+    unsigned n_prepared;                 /* places in it */
+    unsigned prepared_count;
+    size_t prepared_bytes;               /* of texts and long data */
+    uint32_t last_prepared;              /* by the last PREPARE; 0: it failed */
     struct session_statement *preparing, *executing;
+    bool cursor_asked;                   /* by the EXECUTE under way */
+    struct buf made;                     /* the text of a statement of our own with its values put in */
     void (*execute_done)(struct session *s, const struct backend_outcome *outcome);
     struct session_redis *redis; /* CALL under way */
 };
@@ -246,6 +253,8 @@ int statement_home(const struct session *s); /* the default schema's server, els
 /* Runs s->statement, whose implicit commit has been done where it needed one. */
 void statement_run(struct session *s);
 void statement_context(struct session *s, struct sql_context *ctx);
+bool statement_is_anywhere(const struct session *s); /* it names nothing that lives on one server */
+int statement_anywhere(const struct session *s);     /* where such a statement runs */
 /* Where a statement runs: backend index, or -1 after an error was answered. */
 int statement_route(struct session *s);
 
@@ -318,12 +327,12 @@ void tx_server_gone(struct session *s, struct session_server *server, const char
 void prepared_prepare(struct session *s, struct slice text);
 void prepared_execute(struct session *s);
 void prepared_long_data(struct session *s);
-void prepared_close(struct session *s, uint32_t id);
+void prepared_close(struct session *s);
 void prepared_reset(struct session *s);
 void prepared_fetch(struct session *s);
 void prepared_free_all(struct session *s);
-void prepared_server_gone(struct session *s, const struct backend_conn *conn);
-void prepared_drop_unfinished(struct session *s); /* a PREPARE that was given up */
+void prepared_server_gone(struct session_server *server); /* its connection is not the session's any more */
+void prepared_command_over(struct session *s);
 /* relay.c: the first packet of an answer to PREPARE; returns the client's id for it. */
 uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok);
 /* Instead of a text: EXECUTE of s->executing on the target, which is prepared there first where it is not. */

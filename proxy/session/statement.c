@@ -63,11 +63,18 @@ int statement_home(const struct session *s)
 }
 
 /* A statement that names no table: where the session was last, for SHOW WARNINGS and LAST_INSERT_ID() look there. */
-static int any_backend(const struct session *s)
+int statement_anywhere(const struct session *s)
 {
     if (s->last_server >= 0 && s->servers[s->last_server].conn)
         return s->last_server;
     return statement_home(s);
+}
+
+bool statement_is_anywhere(const struct session *s)
+{
+    const struct sql_statement *it = &s->statement;
+    bool routine = it->unqualified_routine && *s->schema;
+    return !it->n_schemas && !it->unqualified_table && !routine && !*it->hint_backend;
 }
 
 int statement_route(struct session *s)
@@ -83,7 +90,7 @@ int statement_route(struct session *s)
     const char *schema = statement_is_system_schema(s->schema) ? NULL : s->schema;
     int backend = sql_route(&s->statement, schema, &routes, why, sizeof why);
     if (backend == SQL_ROUTE_ANY)
-        backend = any_backend(s);
+        backend = statement_anywhere(s);
     if (backend >= 0)
         return backend;
     if (backend == SQL_ROUTE_SPANS)
@@ -351,6 +358,5 @@ void statement_begin_text(struct session *s, struct slice text)
 
 void statement_start_prepared(struct session *s)
 {
-    s->more = false;
     start(s);
 }

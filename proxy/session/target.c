@@ -28,13 +28,12 @@ struct backend_conn *target_forget(struct session_server *server)
 {
     struct session *s = server->session;
     struct backend_conn *conn = server->conn;
+    prepared_server_gone(server);
     server->conn = NULL;
     server->settings_seen = 0;
     server->holds = 0;
     server->untracked = false;
     readback_server_gone(s, (int)(server - s->servers));
-    if (conn)
-        prepared_server_gone(s, conn);
     return conn;
 }
 

@@ -263,11 +263,43 @@ static void columns(void)
     mysql_stmt_close(select);
 }
 
+/* Rows in pieces of three, two cursors at once, one left in the middle. */
+static void cursor(void)
+{
+    query("DROP TABLE IF EXISTS t1.walk");
+    query("CREATE TABLE t1.walk (i BIGINT PRIMARY KEY)");
+    query("INSERT INTO t1.walk VALUES (1), (2), (3), (4), (5), (6), (7)");
+    unsigned long type = CURSOR_TYPE_READ_ONLY, rows = 3;
+    MYSQL_STMT *statement[2];
+    long long got[2];
+    MYSQL_BIND column[2] = {of_int(&got[0]), of_int(&got[1])};
+    for (int i = 0; i < 2; i++) {
+        statement[i] = prepare(i ? "SELECT i FROM t1.walk ORDER BY i DESC" : "SELECT i FROM t1.walk ORDER BY i");
+        EXPECT(!mysql_stmt_attr_set(statement[i], STMT_ATTR_CURSOR_TYPE, &type), "cursor");
+        EXPECT(!mysql_stmt_attr_set(statement[i], STMT_ATTR_PREFETCH_ROWS, &rows), "prefetch");
+        execute(statement[i], NULL);
+        EXPECT(!mysql_stmt_bind_result(statement[i], &column[i]), "%s", mysql_stmt_error(statement[i]));
+    }
+    for (long long i = 1; i <= 7; i++) {
+        EXPECT(!mysql_stmt_fetch(statement[0]) && got[0] == i, "%lld: %s", got[0], mysql_stmt_error(statement[0]));
+        if (i < 4)
+            EXPECT(!mysql_stmt_fetch(statement[1]) && got[1] == 8 - i, "%lld: %s", got[1], mysql_stmt_error(statement[1]));
+    }
+    EXPECT(mysql_stmt_fetch(statement[0]) == MYSQL_NO_DATA, "%s", mysql_stmt_error(statement[0]));
+    EXPECT(!mysql_stmt_free_result(statement[1]), "%s", mysql_stmt_error(statement[1]));
+    execute(statement[1], NULL);
+    EXPECT(!mysql_stmt_fetch(statement[1]) && got[1] == 7, "%lld", got[1]);
+    mysql_stmt_close(statement[0]);
+    mysql_stmt_close(statement[1]);
+    query("SELECT 1");
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } scenarios[] = {{"types", types},   {"two_servers", two_servers}, {"long_data", long_data},       {"errors", errors},
-                 {"many", many},     {"procedure", procedure},     {"redis_binary", redis_binary}, {"columns", columns}};
+                 {"many", many},     {"procedure", procedure},     {"redis_binary", redis_binary}, {"columns", columns},
+                 {"cursor", cursor}};
 
 static void connect_through_tls(char **argv)
 {

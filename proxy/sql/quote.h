@@ -1,0 +1,14 @@
+/* Bytes and names put into SQL text so that any server reads them back as they were. Pure. */
+#ifndef PROXY_SQL_QUOTE_H
+#define PROXY_SQL_QUOTE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/cursor.h"
+
+void sql_quote_text(struct buf *out, struct slice text, bool no_backslash_escapes); /* '...' */
+void sql_quote_bytes(struct buf *out, struct slice bytes);                          /* X'...' */
+void sql_quote_name(struct buf *out, const char *name);                             /* `...` */
+
+#endif
