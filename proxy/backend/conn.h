@@ -65,6 +65,7 @@ struct backend_conn {
     uint32_t caps;                  /* negotiated */
     uint64_t connection_id;         /* the server's */
     char version[64];               /* the server's */
+    bool touched; /* in the transaction or branch that is open there a table was read or written */
     bool mariadb;
     int64_t opened_ms;
     /* Tracked state of the server-side session. Whoever sends what changes it, writes it here. Set by us after log-in

@@ -66,6 +66,7 @@ static bool note_trackers(struct backend_conn *c, struct slice session)
         o->has_tracker = true;
         memcpy(o->tracker, tracked.transaction, sizeof o->tracker);
         o->saw_write |= strpbrk(o->tracker, "wW") != NULL;
+        c->touched = strpbrk(o->tracker, "rRwW") != NULL;
     }
     if (tracked.schema.at && tracked.schema.len < sizeof c->schema) { /* DROP DATABASE of the default one leaves none */
         o->schema_changed = true;

@@ -19,6 +19,8 @@ uint16_t session_status(const struct session *s)
         status |= WIRE_STATUS_MORE_RESULTS;
     if (s->no_backslash_escapes) /* clients escape strings by it */
         status |= WIRE_STATUS_NO_BACKSLASH_ESCAPES;
+    if (s->ansi_quotes && s->world->backends.at[statement_home(s)].mariadb)
+        status |= WIRE_STATUS_ANSI_QUOTES;
     return status;
 }
 

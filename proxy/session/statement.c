@@ -320,40 +320,56 @@ static bool cut(struct session *s)
     return sql_next_statement(&s->rest, &ctx, &s->statement);
 }
 
-/* Is there anything but space and comments behind this statement? MORE_RESULTS is said before it is run. */
-static bool more_follows(struct session *s)
+static bool is_space(uint8_t c)
 {
-    static _Thread_local struct sql_statement ahead;
-    struct sql_context ctx;
-    struct slice rest = s->rest;
-    statement_context(s, &ctx);
-    return rest.len && sql_next_statement(&rest, &ctx, &ahead);
+    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static struct slice without_leading_space(struct slice text)
+{
+    while (text.len && is_space(*text.at)) {
+        text.at++;
+        text.len--;
+    }
+    return text;
+}
+
+/* As servers do before they look at a text. */
+static struct slice without_end(struct slice text)
+{
+    while (text.len && (is_space(text.at[text.len - 1]) || text.at[text.len - 1] == ';'))
+        text.len--;
+    return text;
+}
+
+/* Whatever follows the statement under way is one more, with its own answer, be it only a comment. MORE_RESULTS is said before it is run. */
 void statement_next(struct session *s)
 {
-    if (!cut(s)) {
+    if (!s->rest.len) {
+        s->more = false;
         session_answer_error(s, 1065, "42000", "Query was empty");
         return;
     }
-    s->more = more_follows(s);
-    start(s);
+    struct slice text = s->rest;
+    bool found = cut(s);
+    s->rest = without_leading_space(s->rest);
+    s->more = found && s->rest.len;
+    if (s->more && !(s->caps & WIRE_CAP_MULTI_STATEMENTS))
+        session_answer_error(s, 1064, "42000",
+                             "You have an error in your SQL syntax: several statements, and the client did not ask for them");
+    else if (!found)
+        session_answer_ok(s);
+    else if (s->statement.kind == SQL_EMPTY)
+        session_answer_error(s, 1064, "42000", "You have an error in your SQL syntax; nothing stands before the ';' near '%.*s'",
+                             (int)(text.len < 80 ? text.len : 80), (const char *)text.at);
+    else
+        start(s);
 }
 
 void statement_begin_text(struct session *s, struct slice text)
 {
-    s->rest = text;
-    if (!cut(s)) {
-        session_answer_error(s, 1065, "42000", "Query was empty");
-        return;
-    }
-    s->more = more_follows(s);
-    if (s->more && !(s->caps & WIRE_CAP_MULTI_STATEMENTS)) {
-        session_answer_error(s, 1064, "42000",
-                             "You have an error in your SQL syntax: several statements, and the client did not ask for them");
-        return;
-    }
-    start(s);
+    s->rest = without_leading_space(without_end(text));
+    statement_next(s);
 }
 
 void statement_start_prepared(struct session *s)

@@ -56,9 +56,18 @@ const char *tx_gtrid(const struct session *s)
     return s->tx ? s->tx->gtrid.text : "";
 }
 
+/* With autocommit off a server begins a transaction when the first table is touched, not with SELECT 1. */
+static bool touched(const struct session_tx *tx)
+{
+    for (unsigned i = 0; i < tx->machine.n_branches; i++)
+        if (!tx->branch[i]->conn || tx->branch[i]->conn->touched)
+            return true;
+    return false;
+}
+
 bool tx_visible(const struct session *s)
 {
-    return s->tx && (s->tx->begun || s->tx->machine.n_branches || s->tx->local || s->tx->redis_used);
+    return s->tx && (s->tx->begun || s->tx->local || s->tx->redis_used || touched(s->tx));
 }
 
 bool tx_refuses(struct session *s)

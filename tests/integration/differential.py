@@ -170,7 +170,7 @@ def same_by_nature(result, command, side):
     text = re.sub(r"\((\d+)\)", lambda m: f"({ids.get(m[1], 'id')})", text)
     # A server shows what is left of the text; of several statements it is sent one at a time.
     if code == 1064 and ";" in command[-1]:
-        text = text.partition(" near ")[0]
+        text = text.partition(";")[0]
     # Which schemas there are is a matter of the configuration; whether the account might see others is not known to it.
     if "nosuchschema" in text:
         code, state, text = 1049, "42000", "no such schema"
