@@ -28,6 +28,7 @@ static void free_statement(struct session *s, struct session_statement *ps)
         forget_place(&s->servers[ps->backend], ps);
     long_data_forget(s, ps);
     s->prepared_bytes -= ps->len;
+    s->prepared_count--;
     buf_fini(&ps->types);
     free(ps->text);
     free(ps);
@@ -45,16 +46,15 @@ bool prepared_has_bytes(const struct session *s, size_t more)
     return s->prepared_bytes + more <= (size_t)s->world->config->max_prepared_bytes;
 }
 
-static bool has_room(const struct session *s)
+/* The one that asks counts already. */
+bool prepared_refuses_more(struct session *s)
 {
-    return s->prepared_count < (unsigned)s->world->config->max_prepared_statements && prepared_has_bytes(s, 0);
-}
-
-static void answer_no_room(struct session *s)
-{
+    if (s->prepared_count <= (unsigned)s->world->config->max_prepared_statements && prepared_has_bytes(s, 0))
+        return false;
     session_answer_error(s, 1461, "42000",
                          "Can't create more than max_prepared_statements statements, or longer ones than max_prepared_bytes "
                          "(current values: %d, %d)", s->world->config->max_prepared_statements, s->world->config->max_prepared_bytes);
+    return true;
 }
 
 static void enter(struct session *s, struct session_statement *ps)
@@ -70,18 +70,19 @@ static void enter(struct session *s, struct session_statement *ps)
         s->n_prepared = i + 16;
     }
     s->prepared[i] = ps;
-    s->prepared_count++;
     s->last_prepared = ps->id = i + 1;
 }
 
 void prepared_free_all(struct session *s)
 {
+    text_free_all(s);
+    prepared_command_over(s);
     for (unsigned i = 0; i < s->n_prepared; i++)
         if (s->prepared[i])
             free_statement(s, s->prepared[i]);
     free(s->prepared);
     s->prepared = NULL;
-    s->n_prepared = s->prepared_count = 0;
+    s->n_prepared = 0;
     s->last_prepared = 0;
     s->executing = NULL;
 }
@@ -112,6 +113,7 @@ void prepared_server_gone(struct session_server *server)
 {
     while (!list_empty(&server->prepared))
         forget_place(server, statement_at(list_first(&server->prepared)));
+    text_server_gone(server);
 }
 
 void prepared_leave(struct session *s, struct session_statement *ps)
@@ -172,6 +174,7 @@ void prepared_command_over(struct session *s)
     s->preparing = NULL;
     if (s->executing)
         long_data_forget(s, s->executing); /* it was for this EXECUTE, however that went */
+    text_command_over(s);
 }
 
 static void answer_own(struct session *s, struct session_statement *ps)
@@ -226,6 +229,7 @@ static struct session_statement *new_statement(struct session *s, struct slice t
     ps->len = text.len;
     ps->backend = -1;
     s->prepared_bytes += ps->len;
+    s->prepared_count++;
     return ps;
 }
 
@@ -235,10 +239,8 @@ void prepared_prepare(struct session *s, struct slice text)
     struct session_statement *ps = s->preparing = new_statement(s, text);
     struct slice all = {(const uint8_t *)ps->text, text.len}, rest = all;
     s->last_prepared = 0;
-    if (!has_room(s)) {
-        answer_no_room(s);
+    if (prepared_refuses_more(s))
         return;
-    }
     statement_context(s, &ctx);
     if (!sql_next_statement(&rest, &ctx, &ps->parsed)) {
         session_answer_error(s, 1065, "42000", "Query was empty");
@@ -285,7 +287,6 @@ void prepared_close(struct session *s)
     if (ps) {
         prepared_leave(s, ps);
         s->prepared[ps->id - 1] = NULL;
-        s->prepared_count--;
         free_statement(s, ps);
     }
     session_next(s);

@@ -256,6 +256,7 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
     list_init(&s->closing.link);
     list_init(&s->next.link);
     list_init(&s->relay.turn.link);
+    list_init(&s->texts);
     s->closing.run = free_session;
     s->next.run = on_next;
     s->relay.turn.run = columns_on_turn;

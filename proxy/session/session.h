@@ -32,6 +32,7 @@ enum session_phase {
 struct session_tx;
 struct session_login;
 struct session_statement;
+struct session_text;
 struct session_redis;
 
 /* Why a session keeps its connection to a server between statements: state that lives there and cannot follow to another connection.
@@ -193,6 +194,11 @@ struct session {
     uint32_t last_prepared;              /* by the last PREPARE; 0: it failed */
     struct session_statement *preparing, *executing;
     bool cursor_asked;                   /* by the EXECUTE under way */
+    struct list texts;                   /* statements prepared as text (text_prepared.c) */
+    struct session_text *text_unfinished; /* not prepared yet, or for once only */
+    struct session_text *executing_text;
+    struct slice text_using;             /* the expressions behind USING */
+    struct buf text_value;               /* a text that is to be prepared */
     struct buf made;                     /* the text of a statement of our own with its values put in */
     void (*execute_done)(struct session *s, const struct backend_outcome *outcome);
     struct session_redis *redis; /* CALL under way */
@@ -338,6 +344,14 @@ uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok);
 /* Instead of a text: EXECUTE of s->executing on the target, which is prepared there first where it is not. */
 void prepared_send(struct session *s, void (*on_done)(struct session *s, const struct backend_outcome *outcome));
 int prepared_backend(const struct session *s);
+
+/* --- text_prepared.c --- */
+void text_run(struct session *s); /* s->statement is PREPARE, EXECUTE, DEALLOCATE */
+int text_backend(struct session *s); /* where s->executing_text runs; -1: the error was answered */
+void text_send(struct session *s, void (*on_done)(struct session *s, const struct backend_outcome *outcome));
+void text_server_gone(struct session_server *server);
+void text_command_over(struct session *s);
+void text_free_all(struct session *s);
 
 /* --- variables.c --- */
 void variables_set(struct session *s); /* runs s->statement, a SET */

@@ -81,6 +81,8 @@ int statement_route(struct session *s)
 {
     if (s->executing)
         return prepared_backend(s);
+    if (s->executing_text)
+        return text_backend(s);
     if (s->statement.unqualified_table && !*s->schema && !*s->statement.hint_backend) {
         session_answer_error(s, 1046, "3D000", "No database selected");
         return -1;
@@ -112,6 +114,8 @@ static void send_statement(struct session *s)
 {
     if (s->executing)
         prepared_send(s, on_statement_done);
+    else if (s->executing_text)
+        text_send(s, on_statement_done);
     else
         relay_query(s, s->statement.text, on_statement_done);
 }
@@ -213,7 +217,6 @@ static void refuse_kind(struct session *s)
     } refusals[] = {
         {SQL_XA, "XA statements of clients are not supported: BEGIN and COMMIT of this proxy are XA already"},
         {SQL_XA_CALL, "CALL xa.* is not supported by this version"},
-        {SQL_PREPARE_TEXT, "PREPARE and EXECUTE as text are not supported by this version: use the driver's prepared statements"},
         {SQL_KILL, "KILL is not supported by this version: use the server's own connection"},
     };
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
@@ -265,6 +268,9 @@ void statement_run(struct session *s)
     case SQL_USE:
         run_use(s);
         break;
+    case SQL_PREPARE_TEXT:
+        text_run(s);
+        break;
     case SQL_REDIS_CALL:
         redis_call_begin(s, NULL, 0);
         break;
@@ -301,7 +307,7 @@ static void start(struct session *s)
         session_answer_error(s, 1235, "42000", "a Redis resource can be used in a CALL, a DO or a SELECT of its own only");
         return;
     }
-    if (k != SQL_ROLLBACK && k != SQL_COMMIT && tx_refuses(s))
+    if (k != SQL_ROLLBACK && k != SQL_COMMIT && k != SQL_PREPARE_TEXT && tx_refuses(s))
         return;
     if (rights_refuse_statement(s, &s->statement))
         return;
