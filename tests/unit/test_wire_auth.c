@@ -279,11 +279,11 @@ static void an_unknown_user_costs_ed25519_as_much(void)
     uint8_t nonce[WIRE_NONCE], wrong[WIRE_ED25519_PROOF];
     nonce_of(nonce);
     wire_proof(WIRE_PLUGIN_ED25519, "not it", nonce, wrong);
-    int64_t known = cost_of(ed25519[0].verifier, nonce, (struct slice){wrong, sizeof wrong});
-    int64_t unknown = cost_of(NULL, nonce, (struct slice){wrong, sizeof wrong});
+    int64_t of_user = cost_of(ed25519[0].verifier, nonce, (struct slice){wrong, sizeof wrong});
+    int64_t of_nobody = cost_of(NULL, nonce, (struct slice){wrong, sizeof wrong});
     int64_t misshapen = cost_of(ed25519[0].verifier, nonce, (struct slice){wrong, 3});
-    CU_ASSERT(unknown * 10 > known * 8 && unknown * 8 < known * 10);
-    CU_ASSERT(misshapen * 10 > known * 5);
+    CU_ASSERT(of_nobody * 10 > of_user * 8 && of_nobody * 8 < of_user * 10);
+    CU_ASSERT(misshapen * 10 > of_user * 5);
 }
 
 /* Nobody who does not know the key can tell a decoy from a user: its face never changes, and every face comes up. */
