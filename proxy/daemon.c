@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/network.h"
 #include "base/random.h"
 #include "compensate/calls.h"
 #include "proxy/admin/admin.h"
@@ -70,17 +71,18 @@ static void on_accept(void *arg, int fd, const char *peer)
     struct accepting *a = arg;
     struct daemon *d = a->daemon;
     const struct config_listener *l = &d->config->listeners[a->index];
+    bool speaks_for_others = network_list_has(l->proxy_protocol_from, peer);
     d->world.count.clients_accepted++;
     if (d->world.clients >= (unsigned)d->config->max_clients ||
         (l->max_clients && d->world.listener_clients[a->index] >= (unsigned)l->max_clients))
         refuse(d, fd, "max_clients");
     else if (d->world.unauthenticated >= (unsigned)d->config->max_unauthenticated)
         refuse(d, fd, "max_unauthenticated");
-    else if (!callers_enter(d->world.callers, peer))
+    else if (!speaks_for_others && !callers_enter(d->world.callers, peer))
         refuse(d, fd, "max_unauthenticated, of one address");
     else {
         struct worker *w = l->admin ? d->admin : &d->workers[d->next_worker++ % d->world.n_workers];
-        worker_deal(w, fd, a->index, peer);
+        worker_deal(w, fd, a->index, peer, !speaks_for_others);
     }
 }
 

@@ -18,6 +18,7 @@ struct config_listener { /* [listener NAME] */
     char *tls_cert, *tls_key, *tls_ca; /* ca: client certificates are asked for */
     bool compression;                  /* offered */
     int max_clients;                   /* 0 = no limit of its own */
+    char **proxy_protocol_from;        /* whose PROXY headers are believed; NULL = nobody's */
 };
 struct config_account { /* [account USER@BACKEND]: what a proxy user is on a backend */
     char *user;         /* proxy user; "*" = anyone without an own row */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "proxy/session/callers.h"
 #include "proxy/session/session.h"
+#include "proxy/wire/proxy_header.h"
 
 /* What we can do. Files, query attributes, session tracking towards clients, MariaDB's extensions: not offered. */
 #define OFFERED                                                                                                              \
@@ -28,6 +29,7 @@ enum login_step {
 };
 
 struct session_login {
+    bool counted; /* among the callers of its address; until then a PROXY header may come */
     enum login_step step;
     uint8_t scramble[WIRE_NONCE]; /* the greeting's WIRE_SCRAMBLE bytes, or ed25519's nonce */
     char *user;
@@ -60,10 +62,11 @@ static void server_version(const struct session *s, char *out, size_t size)
              *version ? version : "8.0.36-xaproxy");
 }
 
-void login_begin(struct session *s)
+void login_begin(struct session *s, bool counted)
 {
     struct session_login *l = s->login = calloc(1, sizeof *l);
     CHECK(l);
+    l->counted = counted;
     wire_scramble_make(l->scramble);
     struct wire_greeting g = {.connection_id = (uint32_t)s->id,
                               .caps = offered(s),
@@ -88,7 +91,8 @@ void login_free(struct session *s)
     if (!l)
         return;
     s->world->unauthenticated--;
-    callers_leave(s->world->callers, s->peer);
+    if (l->counted)
+        callers_leave(s->world->callers, s->peer);
     free(l->user);
     free(l->schema_text);
     wire_wipe(l, sizeof *l);
@@ -397,8 +401,40 @@ static void limit_reading(struct session *s)
     net_conn_read_limit(s->net, want > have ? want - have : 1);
 }
 
+/* The greeting goes out at once, since a balancer's client may wait for it: the header comes before the answer. False: it is not
+ * complete, or the session is being closed. */
+static bool take_proxy_header(struct session *s)
+{
+    char address[WIRE_PROXY_ADDRESS];
+    size_t n;
+    switch (wire_proxy_read((struct slice){buf_at(&s->net->in), buf_len(&s->net->in)}, address, &n)) {
+    case WIRE_PROXY_MORE:
+        net_conn_read_limit(s->net, n);
+        return false;
+    case WIRE_PROXY_BAD:
+        refuse(s, 1043, "08S01", "Bad handshake", "bad PROXY header");
+        return false;
+    case WIRE_PROXY_READ:
+        buf_consume(&s->net->in, n);
+        log_debug("proxied", "session=%llu by=%s for=%s", (unsigned long long)s->id, s->peer, *address ? address : "itself");
+        if (*address)
+            snprintf(s->peer, sizeof s->peer, "%s", address);
+        break;
+    case WIRE_PROXY_NONE:
+        break;
+    }
+    s->login->counted = callers_enter(s->world->callers, s->peer);
+    if (s->login->counted)
+        return true;
+    s->world->count.clients_refused++;
+    refuse(s, 1040, "08004", "Too many connections", "max_unauthenticated, of one address");
+    return false;
+}
+
 void login_on_read(struct session *s)
 {
+    if (!s->login->counted && !take_proxy_header(s))
+        return;
     while (s->phase == SESSION_LOGIN && s->login->step != LOGIN_WAIT_TLS && s->login->step != LOGIN_DENIED) {
         struct slice payload;
         enum wire_gather got = wire_gather(&s->gatherer, &s->net->in, LOGIN_PACKET_MAX, &payload);

@@ -242,7 +242,7 @@ static void free_session(struct net_deferred *d)
         net_loop_stop(w->loop);
 }
 
-struct session *session_new(struct worker *w, int fd, unsigned listener, const char *peer)
+struct session *session_new(struct worker *w, int fd, unsigned listener, const char *peer, bool counted)
 {
     struct session *s = calloc(1, sizeof *s);
     CHECK(s);
@@ -275,7 +275,7 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
     (void)FAILPOINT(accept);
     s->phase = SESSION_LOGIN;
     session_enter(s, SESSION_LOGIN, "accepted");
-    login_begin(s);
+    login_begin(s, counted);
     return s;
 }
 

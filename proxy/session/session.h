@@ -205,7 +205,7 @@ struct session {
 };
 
 /* --- session.c: life --- */
-struct session *session_new(struct worker *w, int fd, unsigned listener, const char *peer);
+struct session *session_new(struct worker *w, int fd, unsigned listener, const char *peer, bool counted); /* as worker_deal */
 void session_enter(struct session *s, enum session_phase phase, const char *why);
 /* Sends what is queued, closes the client's side, finishes what is open, frees itself at the end of a turn. */
 void session_close(struct session *s, const char *why);
@@ -215,7 +215,7 @@ const char *session_phase_text(enum session_phase phase);
 const struct config_listener *session_listener(const struct session *s);
 
 /* --- login.c --- */
-void login_begin(struct session *s);
+void login_begin(struct session *s, bool counted);
 void login_on_read(struct session *s);
 void login_on_tls(struct session *s);
 void login_on_timeout(struct session *s);

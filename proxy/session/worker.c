@@ -72,6 +72,7 @@ struct deal_letter {
     struct letter letter;
     int fd;
     unsigned listener;
+    bool counted;
     char peer[64];
 };
 
@@ -82,16 +83,17 @@ static void deliver_deal(struct letter *letter, void *receiver)
     if (w->stopping) {
         close(d->fd);
         w->world->unauthenticated--;
-        callers_leave(w->world->callers, d->peer);
+        if (d->counted)
+            callers_leave(w->world->callers, d->peer);
         w->world->clients--;
         w->world->listener_clients[d->listener]--;
     } else {
-        session_new(w, d->fd, d->listener, d->peer);
+        session_new(w, d->fd, d->listener, d->peer, d->counted);
     }
     free(d);
 }
 
-void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer)
+void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer, bool counted)
 {
     struct deal_letter *d = calloc(1, sizeof *d);
     CHECK(d);
@@ -99,6 +101,7 @@ void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer)
     list_init(&d->letter.link);
     d->fd = fd;
     d->listener = listener;
+    d->counted = counted;
     snprintf(d->peer, sizeof d->peer, "%s", peer);
     w->world->clients++;
     w->world->unauthenticated++;

@@ -73,8 +73,9 @@ int worker_init(struct worker *w, struct world *world, unsigned index) MUST_USE;
 void worker_fini(struct worker *w);
 void *worker_run(void *worker); /* pthread's shape */
 
-/* Any thread: an accepted client for this worker, which callers_enter has let in; counts it. Takes fd. */
-void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer);
+/* Any thread: an accepted client for this worker; counts it. Takes fd. counted: callers_enter has let it in; else its first words may
+ * be a PROXY header, which says who it is. */
+void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer, bool counted);
 /* Log thread: the durable position moved. */
 void worker_durable(struct worker *w);
 /* Any thread: finish what is under way, close idle sessions, end when none is left (or at the second call, at once). */

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "proxy/wire/auth.h"
 #include "proxy/wire/handshake.h"
+#include "proxy/wire/proxy_header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -74,6 +75,18 @@ static void proof(struct slice payload)
                               (const uint8_t *)"0123456789abcdef0123456789abcdef", payload));
 }
 
+/* In the steps that a connection reads it in: the same end, and no step asks for a byte behind the header. */
+static void proxied(struct slice payload)
+{
+    char whole[WIRE_PROXY_ADDRESS], in_steps[WIRE_PROXY_ADDRESS];
+    size_t n, step, have = 0;
+    enum wire_proxy got, end = wire_proxy_read(payload, whole, &n);
+    while ((got = wire_proxy_read((struct slice){payload.at, have}, in_steps, &step)) == WIRE_PROXY_MORE && have + step <= payload.len)
+        have += step;
+    CHECK(got != WIRE_PROXY_READ || (end == got && have == n && step == n && !strcmp(whole, in_steps)));
+    CHECK(end != WIRE_PROXY_READ || (n <= payload.len && n <= WIRE_PROXY_MAX && (got == end || got == WIRE_PROXY_BAD)));
+}
+
 static void verifier(struct slice payload)
 {
     char *text = slice_dup(payload);
@@ -87,12 +100,12 @@ static void verifier(struct slice payload)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(struct slice) = {greeting, login, dialogue, key, proof, verifier};
+    static void (*const readers[])(struct slice) = {greeting, login, dialogue, key, proof, verifier, proxied};
     if (!size)
         return 0;
     uint8_t *copy = malloc(size > 1 ? size - 1 : 1); /* so that a read past the end is seen */
     memcpy(copy, data + 1, size - 1);
-    readers[data[0] % 6]((struct slice){copy, size - 1});
+    readers[data[0] % 7]((struct slice){copy, size - 1});
     free(copy);
     return 0;
 }

@@ -1,10 +1,13 @@
 """Who a client is and what follows from it: proofs by ed25519, certificates, addresses, schemas."""
 import os
 import shutil
+import socket
 import ssl
+import struct
 import subprocess
 
 import pymysql
+import rawclient
 import xatest
 
 PASSWORDS = {"curve": "curve-secret", "both": "both-secret"}
@@ -31,9 +34,12 @@ class World(xatest.World):
     def __init__(self, *args, **more):
         super().__init__(*args, **more)
         self.carded_port = xatest.servers.free_port()
+        self.balanced_port = xatest.servers.free_port()
 
     def config_lines(self):
         yield from super().config_lines()
+        yield from ("[listener balanced]", f"port = {self.balanced_port}", f"tls_cert = {self.certs}/server.crt",
+                    f"tls_key = {self.certs}/server.key", "proxy_protocol_from = 127.0.0.2 127.0.0.3")
         yield from ("[listener carded]", f"port = {self.carded_port}", f"tls_cert = {self.certs}/server.crt",
                     f"tls_key = {self.certs}/server.key", f"tls_ca = {self.certs}/ca.crt")
         sha2, _ = xatest.verifiers(PASSWORDS["both"])
@@ -268,3 +274,111 @@ class Limits(Identity):
             with self.assertRaises(pymysql.err.MySQLError) as caught:
                 db._read_packet()
             self.assertEqual(caught.exception.args[0], 1044, sql)
+
+
+def v1(address, family="TCP4"):
+    return f"PROXY {family} {address} {'::1' if ':' in address else '10.0.0.1'} 50000 3306\r\n".encode()
+
+
+def v2(address=None, more=b""):
+    family = socket.AF_INET6 if address and ":" in address else socket.AF_INET
+    ends = b"".join(socket.inet_pton(family, one) for one in (address, address)) + struct.pack(">HH", 50000, 3306) if address else b""
+    return (b"\r\n\r\n\0\r\nQUIT\n" + bytes([0x21 if address else 0x20, (0x21 if ":" in address else 0x11) if address else 0])
+            + struct.pack(">H", len(ends + more)) + ends + more)
+
+
+class Balanced(Identity):
+    """A load balancer at 127.0.0.2 or .3 tells whom it speaks for; nobody else is believed."""
+
+    def through(self, header, user="both", source="127.0.0.2", port=None, **more):
+        """An ordinary driver's log-in; the header goes out first, the greeting is not waited for."""
+        class Balancer(pymysql.connections.Connection):
+            def _get_server_information(self):
+                self._sock.sendall(header)
+                super()._get_server_information()
+
+        s = Balancer(host="127.0.0.1", port=port or self.world.balanced_port, user=user, bind_address=source,
+                     password=xatest.PASSWORDS[user] if "password" not in more else more.pop("password"),
+                     ssl={"ca": f"{self.world.certs}/ca.crt"}, connect_timeout=10, read_timeout=30, autocommit=True, **more)
+        self.addCleanup(self.close, s)
+        return s
+
+    def peer_of(self, db):
+        with self.world.admin() as dba:
+            me = db.thread_id()
+            return [row[2] for row in self.rows(dba, "SHOW SESSIONS") if int(row[0]) == me]
+
+    def test_the_address_is_the_clients(self):
+        for header, address in ((v1("192.0.2.33"), "192.0.2.33"), (v2("192.0.2.34"), "192.0.2.34"),
+                                (v1("2001:db8::7", "TCP6"), "2001:db8::7"), (v2("2001:db8::8", more=b"\4\0\1A"), "2001:db8::8"),
+                                (b"PROXY UNKNOWN\r\n", "127.0.0.2"), (v2(), "127.0.0.2"), (b"", "127.0.0.2")):
+            db = self.through(header)
+            self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+            self.assertEqual(self.peer_of(db), [address], header)
+
+    def test_limits_are_the_clients(self):
+        self.assertEqual(self.rows(self.through(v1("192.0.2.5"), "here"), "SELECT 1"), ((1,),))
+        for header in (v1("198.51.100.5"), v2("2001:db9::1")):
+            with self.assertRaises(pymysql.err.MySQLError) as caught:
+                self.through(header, "here")
+            self.assertEqual(caught.exception.args[0], 1045)
+        self.assertEqual(self.rows(self.through(v2("2001:db8::1"), "elsewhere"), "SELECT 1"), ((1,),))
+        with self.assertRaises(pymysql.err.MySQLError) as caught:
+            self.through(v1("198.51.100.77"), password="not-it")
+        self.assertIn("'both'@'198.51.100.77'", caught.exception.args[1])
+
+    def test_nobody_else_is_believed(self):
+        for source, port in (("127.0.0.4", None), ("127.0.0.2", self.world.proxy.port)):
+            for header in (v1("192.0.2.33"), v2("192.0.2.33")):
+                with self.assertRaises((pymysql.err.MySQLError, OSError)):
+                    self.through(header, source=source, port=port)
+
+    def test_a_damaged_header_ends_it(self):
+        for header in (b"PROXY TCP4 1.1.1.1\r\n" + b"." * 100, v2("192.0.2.33")[:13] + b"\x55" + v2("192.0.2.33")[14:],
+                       b"\r\n\r\n" + b"x" * 100):
+            with self.assertRaises((pymysql.err.MySQLError, OSError)):
+                self.through(header)
+        self.assertEqual(self.rows(self.through(v1("192.0.2.33")), "SELECT 1"), ((1,),))
+
+    def test_byte_by_byte_and_all_at_once(self):
+        # A slow balancer, and one whose client did not wait for the greeting: header, request for TLS and its first bytes at once.
+        for header in (v1("192.0.2.40"), v2("192.0.2.41", more=b"\4\0\1A")):
+            s = socket.create_connection(("127.0.0.1", self.world.balanced_port), 10, source_address=("127.0.0.3", 0))
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for i in range(len(header)):
+                s.sendall(header[i:i + 1])
+            self.tls_login(s, b"")
+            s = socket.create_connection(("127.0.0.1", self.world.balanced_port), 10, source_address=("127.0.0.3", 0))
+            self.tls_login(s, header)
+
+    def tls_login(self, s, first):
+        """The request for TLS and the ClientHello leave in one piece behind `first`; the handshake completes."""
+        context = ssl.create_default_context(cafile=f"{self.world.certs}/ca.crt")
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        with self.assertRaises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        request = rawclient.frame(1, rawclient.login_head(rawclient.USUAL | rawclient.SSL))
+        s.sendall(first + request + outgoing.read())
+        head = s.recv(4, socket.MSG_WAITALL)
+        s.recv(head[0] | head[1] << 8, socket.MSG_WAITALL)  # the greeting
+        while True:
+            incoming.write(s.recv(4096))
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                pass
+        self.assertEqual(tls.version(), "TLSv1.3")
+        s.close()
+
+    def test_callers_are_counted_by_their_own_address(self):
+        # One address has 150 of the 200 places of those who have not logged in; the balancer's clients do not share one.
+        held = []
+        for i in range(180):
+            s = socket.create_connection(("127.0.0.1", self.world.balanced_port), 10, source_address=("127.0.0.2", 0))
+            s.sendall(v1(f"198.51.100.{i % 3}"))
+            held.append(s)
+        self.assertEqual(self.rows(self.through(v1("192.0.2.33")), "SELECT 1"), ((1,),))
+        for s in held:
+            s.close()
