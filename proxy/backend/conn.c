@@ -188,7 +188,15 @@ static void on_closed(void *arg, const char *why)
     backend_conn_died(c, "%s", why);
 }
 
-static const struct net_conn_ops net_ops = {.on_tls = on_tls, .on_read = on_read, .on_closed = on_closed};
+static void on_drained(void *arg)
+{
+    struct backend_conn *c = arg;
+    if (c->on_drained)
+        c->on_drained(c);
+}
+
+static const struct net_conn_ops net_ops = {
+    .on_tls = on_tls, .on_read = on_read, .on_drained = on_drained, .on_closed = on_closed};
 
 static void read_again(struct net_deferred *d)
 {
@@ -274,6 +282,36 @@ void backend_send_query(struct backend_conn *c, const char *text, size_t len, co
     buf_append(&payload, text, len);
     backend_send(c, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), sink, arg);
     buf_fini(&payload);
+}
+
+/* --- a file ---- */
+
+void backend_allow_file(struct backend_conn *c)
+{
+    CHECK(!backend_conn_idle(c));
+    CONTAINER_OF(c->impl->commands.prev, struct backend_command, link)->file = true;
+}
+
+void backend_file_head(struct backend_conn *c, uint32_t len)
+{
+    if (!backend_conn_alive(c))
+        return;
+    buf_u24le(&c->net->out, len);
+    buf_u8(&c->net->out, c->impl->next_seq++); /* the answer goes on behind the file's numbers */
+    net_conn_flush(c->net);
+}
+
+void backend_file_bytes(struct backend_conn *c, const void *bytes, size_t n)
+{
+    if (!backend_conn_alive(c))
+        return;
+    buf_append(&c->net->out, bytes, n);
+    net_conn_flush(c->net);
+}
+
+bool backend_file_full(const struct backend_conn *c)
+{
+    return backend_conn_alive(c) && net_conn_above_water(c->net);
 }
 
 bool backend_conn_idle(const struct backend_conn *c)

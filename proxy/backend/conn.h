@@ -84,6 +84,7 @@ struct backend_conn {
      * not when the borrower let go before. Fields may still be read inside; afterwards the connection is freed. */
     void *owner;
     void (*on_gone)(struct backend_conn *c, const char *why);
+    void (*on_drained)(struct backend_conn *c); /* what was too much for the server is out; NULL: nobody asks */
     struct backend_conn_impl *impl;
 };
 
@@ -96,6 +97,14 @@ void backend_send(struct backend_conn *c, enum wire_response_kind kind, const vo
 void backend_send_silent(struct backend_conn *c, const void *payload, size_t len);
 void backend_send_query(struct backend_conn *c, const char *text, size_t len, const struct backend_sink *sink,
                         void *arg);
+/* LOAD DATA LOCAL. The command sent last may make the server ask for a file (a frame WIRE_PACKET_INFILE): then its frames go out by
+ * backend_file_head and backend_file_bytes, the last one empty, and its answer goes on. From any other command that is a death. */
+void backend_allow_file(struct backend_conn *c);
+void backend_file_head(struct backend_conn *c, uint32_t len);
+void backend_file_bytes(struct backend_conn *c, const void *bytes, size_t n);
+/* The server does not take it fast enough: go on at on_drained. */
+bool backend_file_full(const struct backend_conn *c);
+
 bool backend_conn_idle(const struct backend_conn *c); /* nothing under way */
 unsigned backend_conn_queued(const struct backend_conn *c); /* commands under way */
 

@@ -33,6 +33,7 @@ struct backend_command {
     const struct backend_sink *sink;
     void *arg;
     uint8_t reply_seq; /* sequence number that the answer's first packet carries */
+    bool file;         /* its client may be asked for a file */
 };
 
 struct backend_login;

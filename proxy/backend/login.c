@@ -17,8 +17,7 @@
     (WIRE_CAP_PROTOCOL_41 | WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_PLUGIN_AUTH | WIRE_CAP_SESSION_TRACK |               \
      WIRE_CAP_DEPRECATE_EOF)
 #define CAPS_WANTED                                                                                                    \
-    (CAPS_REQUIRED | WIRE_CAP_LONG_FLAG | WIRE_CAP_TRANSACTIONS | WIRE_CAP_MULTI_RESULTS | WIRE_CAP_PS_MULTI_RESULTS | \
-     WIRE_CAP_CONNECT_ATTRS)
+    (CAPS_REQUIRED | WIRE_CAP_LONG_FLAG | WIRE_CAP_TRANSACTIONS | WIRE_CAP_PS_MULTI_RESULTS | WIRE_CAP_CONNECT_ATTRS)
 
 struct backend_login {
     struct wire_gatherer gatherer;

@@ -346,6 +346,7 @@ void backend_pool_release(struct backend_pool *pool, struct backend_conn *c)
 {
     c->owner = NULL;
     c->on_gone = NULL;
+    c->on_drained = NULL;
     const char *why = unfit(c);
     if (why) {
         backend_conn_close(c, why);

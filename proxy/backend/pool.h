@@ -11,8 +11,9 @@ struct backend_pools *backend_pools_new(struct net_loop *loop, const struct conf
  * forgotten. */
 void backend_pools_free(struct backend_pools *p);
 
-/* The client's capabilities that a backend session must share, since they change what statements mean. */
-#define BACKEND_CLIENT_CAPS (WIRE_CAP_FOUND_ROWS | WIRE_CAP_IGNORE_SPACE)
+/* The client's capabilities that a backend session must share, since they change what statements mean or may answer. Clients have
+ * MULTI_RESULTS nearly always, LOCAL_FILES counts only where its user may. */
+#define BACKEND_CLIENT_CAPS (WIRE_CAP_FOUND_ROWS | WIRE_CAP_IGNORE_SPACE | WIRE_CAP_LOCAL_FILES | WIRE_CAP_MULTI_RESULTS)
 
 /* Embedded in the borrower, zeroed before use; on_ready or on_failed comes once (maybe from inside backend_acquire),
  * unless cancelled before. */

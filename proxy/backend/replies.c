@@ -20,6 +20,7 @@ static void begin_answer(struct backend_conn *c, const struct backend_command *c
 {
     struct backend_conn_impl *in = c->impl;
     wire_response_begin(&in->response, command->kind, c->caps);
+    in->response.file = command->file;
     in->outcome = (struct backend_outcome){.sqlstate = "00000"};
     in->next_seq = command->reply_seq;
     in->begun = in->first = true;
@@ -116,8 +117,9 @@ static bool note(struct backend_conn *c, enum wire_packet_kind kind, struct slic
     case WIRE_PACKET_COUNT:
         c->impl->outcome.had_rows = true;
         return true;
-    case WIRE_PACKET_BAD:
     case WIRE_PACKET_INFILE:
+        return head(c->impl)->file;
+    case WIRE_PACKET_BAD:
         return false;
     default:
         return true;

@@ -38,6 +38,7 @@ struct config_user { /* [user NAME], [admin NAME] */
     char **listeners, **addresses;   /* from where it may come; NULL = from anywhere */
     char **schemas;                  /* that it may use; NULL = all */
     char *default_schema;
+    bool local_infile;   /* LOAD DATA LOCAL */
     int max_connections; /* 0 = no limit of its own */
 };
 struct config_backend { /* [backend NAME] */

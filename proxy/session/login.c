@@ -10,10 +10,10 @@
 #include "proxy/session/session.h"
 #include "proxy/wire/proxy_header.h"
 
-/* What we can do. Files, query attributes, session tracking towards clients, MariaDB's extensions: not offered. */
+/* What we can do. Query attributes, session tracking towards clients, MariaDB's extensions: not offered. */
 #define OFFERED                                                                                                              \
     (WIRE_CAP_LONG_PASSWORD | WIRE_CAP_FOUND_ROWS | WIRE_CAP_LONG_FLAG | WIRE_CAP_CONNECT_WITH_DB | WIRE_CAP_IGNORE_SPACE |    \
-     WIRE_CAP_PROTOCOL_41 | WIRE_CAP_INTERACTIVE | WIRE_CAP_IGNORE_SIGPIPE | WIRE_CAP_TRANSACTIONS |                           \
+     WIRE_CAP_ODBC | WIRE_CAP_RESERVED | WIRE_CAP_EXPIRED_PASSWORDS | WIRE_CAP_PROTOCOL_41 | WIRE_CAP_INTERACTIVE | WIRE_CAP_IGNORE_SIGPIPE | WIRE_CAP_TRANSACTIONS |                           \
      WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_MULTI_STATEMENTS | WIRE_CAP_MULTI_RESULTS | WIRE_CAP_PS_MULTI_RESULTS |             \
      WIRE_CAP_PLUGIN_AUTH | WIRE_CAP_CONNECT_ATTRS | WIRE_CAP_PLUGIN_AUTH_LENENC | WIRE_CAP_DEPRECATE_EOF)
 #define COMPRESSED (WIRE_CAP_COMPRESS | WIRE_CAP_ZSTD)
@@ -39,9 +39,19 @@ struct session_login {
     uint8_t zstd_level;
 };
 
+/* As servers do, the offer comes before it is known who asks. */
+static bool files_wanted(const struct config *c)
+{
+    for (size_t i = 0; i < c->n_users; i++)
+        if (c->users[i].local_infile)
+            return true;
+    return false;
+}
+
 static uint32_t offered(const struct session *s)
 {
-    return OFFERED | (s->world->listener_tls[s->listener] ? WIRE_CAP_SSL : 0) | (session_listener(s)->compression ? COMPRESSED : 0);
+    return OFFERED | (s->world->listener_tls[s->listener] ? WIRE_CAP_SSL : 0) | (session_listener(s)->compression ? COMPRESSED : 0) |
+           (files_wanted(s->world->config) ? WIRE_CAP_LOCAL_FILES : 0);
 }
 
 static bool has_tls(const struct session *s)

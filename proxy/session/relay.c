@@ -137,6 +137,8 @@ static void relay_column(struct session *s, struct slice part, uint32_t offset, 
 static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
 {
     struct session *s = arg;
+    if (s->relay.active && s->start_failed && kind == WIRE_PACKET_INFILE)
+        backend_file_head(target_conn(s), 0);
     if (!s->relay.active || !s->net || s->start_failed)
         return;
     switch (kind) {
@@ -151,6 +153,9 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
         break;
     case WIRE_PACKET_PREPARE_OK:
         relay_prepare_ok(s, part);
+        break;
+    case WIRE_PACKET_INFILE:
+        load_begin(s, part);
         break;
     case WIRE_PACKET_COLUMN:
         relay_column(s, part, offset, frame_len);
@@ -201,6 +206,8 @@ static const struct backend_sink relay_sink = {.frame = on_frame, .done = on_don
 
 void relay_on_gone(struct session *s, const char *why)
 {
+    if (load_server_gone(s, why))
+        return;
     s->relay.active = false;
     s->setup_pending = 0;
     const char *backend = s->world->config->backends[s->target].name;
@@ -226,6 +233,8 @@ void relay_send(struct session *s, enum wire_response_kind kind, const void *pay
     s->relay.prepare = kind == WIRE_RESPONSE_PREPARE;
     s->relay.on_done = done_fn;
     backend_send(target_conn(s), kind, payload, len, &relay_sink, s);
+    if (kind == WIRE_RESPONSE_QUERY && load_expected(s))
+        backend_allow_file(target_conn(s));
 }
 
 void relay_query(struct session *s, struct slice text, void (*done_fn)(struct session *, const struct backend_outcome *))

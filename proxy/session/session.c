@@ -83,6 +83,11 @@ static void look_whether_it_reads(struct session *s)
         session_close(s, "client does not read");
         return;
     }
+    if (load_is_stuck(s)) {
+        s->world->count.sessions_timed_out++;
+        session_close(s, "client does not send its file");
+        return;
+    }
     s->written = s->net ? s->net->bytes_out : 0;
     net_timer_start(&s->timer, s->world->config->write_timeout_ms);
 }
@@ -179,6 +184,8 @@ static void on_read(void *arg)
     struct session *s = arg;
     if (s->phase == SESSION_LOGIN)
         login_on_read(s);
+    else if (s->load.open)
+        load_on_read(s);
     else
         go_on(s);
     if (s->net && buf_len(&s->net->in) > input_limit(s))

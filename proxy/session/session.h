@@ -148,6 +148,16 @@ struct session {
         void (*on_done)(struct session *s, const struct backend_outcome *outcome);
     } relay;
 
+    /* the file that a server has asked the client for (load.c) */
+    struct {
+        bool open;
+        bool continues;      /* the frame before was a full one */
+        uint32_t left;       /* of the frame under way */
+        bool nowhere;        /* its server is gone, or shall not have it: read away */
+        char lost_why[128];  /* "" = the server lives */
+        uint64_t taken;      /* from the client, when it was last looked at whether it sends */
+    } load;
+
     /* a command sent to several servers (fanout.c) */
     struct {
         unsigned pending;
@@ -304,6 +314,15 @@ void columns_end(struct session *s, uint16_t status, uint16_t warnings); /* of t
 void columns_break(struct session *s); /* the same before an error */
 void columns_forget(struct session *s);
 void columns_on_turn(struct net_deferred *d);
+
+/* --- load.c --- */
+bool load_allowed(const struct session *s); /* the client offered its files, and its user may */
+bool load_expected(const struct session *s); /* and the statement under way asks for one */
+void load_begin(struct session *s, struct slice request); /* relay.c: the server asks */
+void load_on_read(struct session *s);
+void load_on_drained(struct backend_conn *conn);
+bool load_server_gone(struct session *s, const char *why); /* true: a file is under way, and it is told behind it */
+bool load_is_stuck(struct session *s); /* nothing came since this was asked last, though we read */
 
 /* --- fanout.c --- */
 /* One text to every server with an open branch; on_done when all have answered, s->fan tells how. False: there was none. */

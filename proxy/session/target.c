@@ -71,6 +71,7 @@ static void on_ready(struct backend_request *r, struct backend_conn *conn)
     server->settings_seen = 0;
     conn->owner = server;
     conn->on_gone = on_conn_gone;
+    conn->on_drained = load_on_drained;
     conn->dirty = true;
     advance(server->session);
 }
@@ -94,7 +95,7 @@ static void acquire(struct session *s)
     }
     server->request.account = account;
     server->request.backend = (unsigned)s->target;
-    server->request.client_caps = s->caps;
+    server->request.client_caps = s->caps & ~(load_allowed(s) ? 0u : WIRE_CAP_LOCAL_FILES);
     server->request.deadline_ms = 0;
     server->request.on_ready = on_ready;
     server->request.on_failed = on_failed;

@@ -278,7 +278,9 @@ enum wire_packet_kind wire_response_frame(struct wire_response *r, struct slice 
     /* Only rows are ever split. */
     bool sane = len && (len < WIRE_PACKET_MAX || r->state == STATE_ROWS);
     enum wire_packet_kind kind = sane ? on_frame(r, head, len) : WIRE_PACKET_BAD;
-    if (kind == WIRE_PACKET_BAD || kind == WIRE_PACKET_INFILE)
+    if (kind == WIRE_PACKET_BAD || (kind == WIRE_PACKET_INFILE && !r->file))
         r->state = STATE_OVER;
+    if (kind == WIRE_PACKET_INFILE)
+        r->file = false;
     return kind;
 }

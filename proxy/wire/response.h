@@ -30,7 +30,7 @@ enum wire_packet_kind {
     WIRE_PACKET_ERR,
     WIRE_PACKET_PREPARE_OK,
     WIRE_PACKET_TEXT,         /* statistics */
-    WIRE_PACKET_INFILE,       /* the server asks for a file; never offered, so a protocol error to the caller */
+    WIRE_PACKET_INFILE,       /* the server asks for a file: it gets that, then the answer goes on; else nonsense */
     WIRE_PACKET_BAD,          /* not a MySQL answer */
 };
 
@@ -41,6 +41,7 @@ struct wire_response {
     uint32_t columns_left, params_left;
     uint16_t status; /* of the last OK or EOF */
     bool continues;  /* the frame before was 0xFFFFFF long */
+    bool file;       /* the server may ask for one: set it after wire_response_begin, good for one time */
     bool done;       /* the whole response is in */
 };
 
@@ -52,7 +53,7 @@ void wire_response_begin(struct wire_response *r, enum wire_response_kind kind, 
 /* Two steps for each frame: when the header and one byte of the payload are there (or len is 0), ask
  * wire_response_need_whole; where it says so wait for the whole payload; then call wire_response_frame once with what
  * is there, at least one byte of a frame that is not empty. `len` = the frame's payload length. Sets r->done; after
- * WIRE_PACKET_BAD and WIRE_PACKET_INFILE the connection is of no more use. */
+ * WIRE_PACKET_BAD, and WIRE_PACKET_INFILE without r->file, the connection is of no more use. */
 enum wire_packet_kind wire_response_frame(struct wire_response *r, struct slice head, uint32_t len);
 /* True for everything but rows, columns, statistics and what continues a frame. The caller limits `len` (an OK or ERR
  * of more than some 64 KiB is no honest server's) and passes len = 0 with any first_byte. */

@@ -12,7 +12,7 @@ import squeezed
 import xatest
 from pymysql.constants import CLIENT
 from xatest import servers
-from rawclient import COMPRESS, SSL, USUAL, ZSTD, Gone, Raw, error_code, frame, frames
+from rawclient import COMPRESS, LOCAL_FILES, SSL, USUAL, ZSTD, Gone, Raw, error_code, frame, frames
 
 os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:" + os.environ.get("ASAN_OPTIONS", "")  # freed memory is free: we measure it
 MIB = 1 << 20
@@ -165,6 +165,191 @@ class Compressed(Wire):
             self.assertTrue(client.in_step())
         plain = self.memory_kib() - before
         self.assertLess(plain, 100 * 200, "a quiet client keeps what zlib needs")
+
+
+class Files(Wire):
+    """LOAD DATA LOCAL, for a user that may."""
+
+    @classmethod
+    def setUpClass(cls):
+        sha2, _ = xatest.verifiers("loader-secret")
+        lines = ["[user loader]", f"password_verifier = {sha2}", "local_infile = on"]
+        for name in ("s1", "s2"):
+            account, password = xatest.World.account("app", name)
+            lines += [f"[account loader@{name}]", f"user = {account}", f"password = {password}"]
+        cls.world_options = {"proxy_options": "write_timeout = 2s", "more": "\n".join(lines)}
+        super().setUpClass()
+        for name in ("s1", "s2"):
+            cls.world.direct(name, "SET GLOBAL local_infile = ON")
+        cls.world.direct("s1", "CREATE TABLE t1.loaded (id INT PRIMARY KEY, name VARCHAR(200)) ENGINE=InnoDB")
+        cls.world.direct("s2", "CREATE TABLE t2.loaded (id INT PRIMARY KEY, name VARCHAR(200)) ENGINE=InnoDB")
+
+    def setUp(self):
+        for name, schema in (("s1", "t1"), ("s2", "t2")):
+            self.world.direct(name, f"DELETE FROM {schema}.loaded")
+
+    def loader(self, **more):
+        return self.connect("loader", "loader-secret", **{"local_infile": True, "database": "t1", **more})
+
+    def file(self, rows, name="rows.csv"):
+        path = os.path.join(self.world.directory, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(f"{n},{text}\n" for n, text in rows)
+        return path
+
+    @staticmethod
+    def load(path, table="loaded"):
+        return f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {table} CHARACTER SET utf8mb4 FIELDS TERMINATED BY ','"
+
+    def count(self, schema="t1"):
+        return self.world.direct({"t1": "s1", "t2": "s2"}[schema], f"SELECT COUNT(*) FROM {schema}.loaded")[0][0]
+
+    def test_rows_arrive(self):
+        db = self.loader()
+        with db.cursor() as cursor:
+            self.assertEqual(cursor.execute(self.load(self.file([(1, "one"), (2, "zwei ü")]))), 2)
+        self.assertEqual(self.rows(db, "SELECT name FROM loaded ORDER BY id"), (("one",), ("zwei ü",)))
+        with db.cursor() as cursor:
+            self.assertEqual(cursor.execute(self.load(self.file([], "empty.csv"))), 0)
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+    def test_as_part_of_a_transaction_over_two_servers(self):
+        db, path = self.loader(), self.file([(n, "x") for n in range(10)])
+        for end, left in (("ROLLBACK", 0), ("COMMIT", 10)):
+            self.run_sql(db, "BEGIN", self.load(path, "t1.loaded"), self.load(path, "t2.loaded"), end)
+            self.assertEqual((self.count("t1"), self.count("t2")), (left, left), end)
+
+    def test_in_a_multi_statement(self):
+        db, path = self.loader(client_flag=CLIENT.MULTI_STATEMENTS), self.file([(n, "x") for n in range(10)])
+        with db.cursor() as cursor:
+            cursor.execute(f"SELECT 'before'; {self.load(path)}; SELECT COUNT(*) FROM loaded; /* again */ {self.load(path)} ; SELECT 'never'")
+            self.assertEqual(cursor.fetchall(), (("before",),))
+            cursor.nextset()
+            self.assertEqual(cursor.rowcount, 10)
+            cursor.nextset()
+            self.assertEqual(cursor.fetchall(), ((10,),))
+            cursor.nextset()  # LOCAL makes doubles warnings
+            self.assertEqual(cursor.rowcount, 0)
+            cursor.nextset()
+            self.assertEqual(cursor.fetchall(), (("never",),))
+
+    def test_a_file_that_is_not_there_and_one_that_does_not_fit(self):
+        db = self.loader()
+        with self.assertRaises(pymysql.err.OperationalError):
+            self.run_sql(db, self.load("/nowhere/at/all"))
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+        big = self.file([(n, "x" * 150) for n in range(3000)])
+        self.refused(1146, db, self.load(big, "t1.not_there"))
+        self.run_sql(db, self.load(big))
+        self.assertEqual(self.count(), 3000)
+
+    def test_a_big_file_is_passed_on_and_not_stored(self):
+        path = self.file([(n, "x" * 180) for n in range(250000)])
+        before = self.memory_kib()
+        top = [0]
+        over = threading.Event()
+
+        def watch():
+            while not over.wait(0.02):
+                top[0] = max(top[0], self.memory_kib() - before)
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            self.run_sql(self.loader(), self.load(path))
+        finally:
+            over.set()
+            watcher.join()
+        self.assertEqual(self.count(), 250000)
+        self.assertLess(top[0], 24 * 1024, "45 MB went through")
+
+    def test_only_who_offers_and_may(self):
+        path = self.file([(1, "x")])
+        for what, db in (("does not offer", self.loader(local_infile=False)), ("may not", self.connect(local_infile=True, database="t1"))):
+            with self.subTest(what), self.assertRaises(pymysql.err.MySQLError):
+                self.run_sql(db, self.load(path))
+            self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+        self.assertEqual(self.count(), 0)
+
+    # --- in bytes ---
+
+    def asked(self, method=None, table="loaded", begin=False):
+        """A client that has just been asked for its file."""
+        client = self.raw()
+        caps = USUAL | SSL | LOCAL_FILES
+        logged_in = (client.squeezed_login(method, caps=caps, user="loader", password="loader-secret") if method
+                     else client.login("loader", "loader-secret", caps=caps))
+        self.assertEqual(logged_in[:1], b"\x00")
+        for first in ["USE t1"] + ["BEGIN"] * begin:
+            client.query(first)
+            self.assertEqual(client.packet()[:1], b"\x00")
+        client.query(self.load("any name", table))
+        self.assertEqual(client.packet(), b"\xfbany name")
+        return client
+
+    def test_compressed(self):
+        for method in (squeezed.ZLIB, squeezed.ZSTD):
+            client = self.asked(method)
+            for n in range(100):
+                client.say(b"%d,%s\n" % (n, b"y" * n))
+            client.say(b"")
+            self.assertEqual(client.packet()[:1], b"\x00")
+            self.assertTrue(client.in_step())
+            self.assertEqual(self.count(), 100)
+            self.setUp()
+
+    def test_frames_of_every_size(self):
+        for sizes in ((1, 1, 7), (0xFFFFFF,), (0xFFFFFF, 1), (0xFFFFFF - 1, 5)):
+            with self.subTest(sizes):
+                client = self.asked()
+                left = b"1," + b"a" * (sum(sizes) - 2)
+                for size in sizes:
+                    client.say(left[:size])
+                    client.seq += size == 0xFFFFFF  # its empty continuation
+                    left = left[size:]
+                client.say(b"")
+                self.assertEqual(client.packet()[:2], b"\x00\x01")
+                self.assertTrue(client.in_step())
+                self.setUp()
+
+    def test_liars_and_those_who_stop_in_the_middle(self):
+        client = self.asked()
+        client.send(frame(99, b"1,x\n"))
+        with self.assertRaises(Gone):
+            client.packet()
+        client = self.asked()
+        client.query("SELECT 1")  # instead of a file
+        with self.assertRaises(Gone):
+            client.packet()
+        for rest in (b"", b"\x10", frame(client.seq, b"2,y\n", 1000)):
+            client = self.asked(begin=True)
+            client.say(b"1,x\n")
+            client.send(rest)
+            client.close()
+        xatest.until(lambda: not self.world.direct("s1", "SELECT COUNT(*) FROM information_schema.innodb_trx")[0][0], 10,
+                     "a transaction of somebody who is gone")
+        self.assertEqual(self.count(), 0)
+        silent = self.asked()
+        silent.say(b"1,x\n")
+        with self.assertRaises(Gone):  # write_timeout
+            silent.packet()
+        self.assertIn("does not send its file", self.world.proxy.log_of_this_life())
+
+    def test_server_dies_in_the_middle(self):
+        client = self.asked(begin=True)
+        client.say(b"1,x\n")
+        self.world.server["s1"].crash()
+        try:
+            xatest.until(lambda: "backend_lost" in self.world.proxy.log_of_this_life(), 10, "it is not noticed")
+            client.say(b"2,x\n" * 100000)
+            client.say(b"")
+            self.assertEqual(error_code(client.packet()), 1402)
+            client.query("ROLLBACK")
+            self.assertEqual(client.packet()[:1], b"\x00")
+        finally:
+            self.world.start_all()
+            self.world.direct("s1", "SET GLOBAL local_infile = ON")
+        client.query("SELECT 1")
+        client.until(b"\x011")
 
 
 class Clients(Wire):

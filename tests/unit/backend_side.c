@@ -260,7 +260,7 @@ void side_ask(struct side_request *q, unsigned account, uint32_t caps, int64_t d
         backend++;
     *q = (struct side_request){.r = {.account = &account_rows[account],
                                      .backend = backend,
-                                     .client_caps = caps,
+                                     .client_caps = caps | WIRE_CAP_MULTI_RESULTS, /* as every client has it */
                                      .deadline_ms = deadline_ms,
                                      .on_ready = request_ready,
                                      .on_failed = request_failed}};

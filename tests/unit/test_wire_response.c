@@ -146,6 +146,24 @@ static void what_is_no_answer_is_bad(void)
     WATCH(QUERY, PLAIN, "ff/00000002000000", "!!"); /* and nothing after it is better */
 }
 
+/* Where one was expected; a second request would be nonsense. */
+static void an_answer_goes_on_behind_its_file(void)
+{
+    struct wire_response r;
+    struct slice request = from_hex("fb66"), ok = from_hex("00000002000000");
+    wire_response_begin(&r, WIRE_RESPONSE_QUERY, PLAIN);
+    r.file = true;
+    CU_ASSERT(feed(&r, request) == 'F' && !r.done);
+    CU_ASSERT(feed(&r, ok) == 'O' && r.done);
+    wire_response_begin(&r, WIRE_RESPONSE_QUERY, PLAIN);
+    r.file = true;
+    CU_ASSERT_EQUAL(feed(&r, request), 'F');
+    CU_ASSERT_EQUAL(feed(&r, request), 'F');
+    CU_ASSERT_EQUAL(feed(&r, ok), '!');
+    slice_free(request);
+    slice_free(ok);
+}
+
 static void commands_tell_the_shape_of_their_answer(void)
 {
     static const struct {
@@ -414,6 +432,7 @@ int main(void)
         {"a procedure's own cursor is no client's cursor", a_procedures_own_cursor_is_no_clients_cursor},
         {"field lists have no count", field_lists_have_no_count},
         {"what is no answer is bad", what_is_no_answer_is_bad},
+        {"an answer goes on behind its file", an_answer_goes_on_behind_its_file},
         {"commands tell the shape of their answer", commands_tell_the_shape_of_their_answer},
         {"generated answers are seen as they were made", generated_answers_are_seen_as_they_were_made},
         {NULL, NULL},
