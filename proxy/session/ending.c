@@ -25,7 +25,8 @@ static void begin_chained(struct session *s)
     tx->begun = true;
     tx->read_only = s->chain_read_only;
     tx->read_write = s->chain_read_write;
-    snprintf(tx->characteristics, sizeof tx->characteristics, "%s", s->chain_characteristics);
+    if (*s->chain_characteristics)
+        snprintf(tx->characteristics, sizeof tx->characteristics, "%s", s->chain_characteristics);
 }
 
 void tx_remember_chain(struct session *s, const struct session_tx *tx)
@@ -133,9 +134,12 @@ static bool enter_ending(struct session *s, enum session_after after, const char
     s->after = after;
     *s->warning = '\0';
     session_enter(s, SESSION_ENDING, why);
-    if (!s->tx)
-        tx_go_on(s);
-    return s->tx;
+    if (s->tx)
+        return true;
+    s->chain_read_only = s->chain_read_write = false;
+    *s->chain_characteristics = '\0';
+    tx_go_on(s); /* which may begin a chained one */
+    return false;
 }
 
 void tx_commit(struct session *s, enum session_after after)

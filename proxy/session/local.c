@@ -22,7 +22,7 @@ static void on_snapshot_taken(void *arg, const struct backend_outcome *outcome)
 {
     struct session *s = arg;
     if (!outcome->error && !s->start_failed) {
-        session_answer_ok(s);
+        session_answer_ok_with(s, 0, outcome->warnings, ""); /* of an isolation level that knows no snapshot */
         return;
     }
     tx_free(s->tx);

@@ -324,10 +324,11 @@ class Session(threading.Thread):
 OF_THE_SERVER = set("""
     aria_log_dir_path datadir general_log_file gtid_binlog_pos gtid_binlog_state gtid_current_pos gtid_executed gtid_purged last_gtid
     log_bin_basename log_bin_index log_error pid_file port pseudo_thread_id report_port server_id server_uid server_uuid slave_load_tmpdir
-    replica_load_tmpdir slow_query_log_file socket statement_id timestamp tmpdir rand_seed1 rand_seed2 wsrep_data_home_dir
+    relay_log_basename relay_log_index replica_load_tmpdir slow_query_log_file socket statement_id timestamp tmpdir rand_seed1 rand_seed2 wsrep_data_home_dir
 """.split())
-# What the proxy has in force on its connections by its own options: session tracking, how long a row lock is waited for.
-OF_THE_PROXY = {"innodb_lock_wait_timeout", "session_track_system_variables", "session_track_transaction_info", "session_track_schema",
+# What the proxy has in force on its connections by its own options: session tracking, how long a row lock is waited for. With autocommit off a
+# branch is open before a table is touched.
+OF_THE_PROXY = {"in_transaction", "innodb_lock_wait_timeout", "session_track_system_variables", "session_track_transaction_info", "session_track_schema",
                 "session_track_state_change", "session_track_gtids"}
 
 

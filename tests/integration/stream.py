@@ -66,8 +66,11 @@ class Stream:
         return caps | (speaker.FOUND_ROWS if self.random.random() < 0.3 else 0)
 
     def first(self):
-        there = [f"USE {self.other}", *self.grammar["schema elsewhere"], f"USE {self.schema}"] if self.across else []
-        return Episode([query(text) for text in [*self.grammar["schema"], *there]])
+        there = [query(f"USE {self.other}"), *self.grammar_of("schema elsewhere"), query(f"USE {self.schema}")] if self.across else []
+        return Episode(self.grammar_of("schema") + there)
+
+    def grammar_of(self, name):
+        return [query(text) for text in self.grammar[name]]
 
     def episode(self):
         name = self.random.choices(self.names, self.weights)[0]

@@ -1,0 +1,46 @@
+"""An application cannot tell the proxy from a server: the same sessions on both get the same answers and leave the same behind."""
+import differential
+import speaker
+import stream
+import xatest
+
+
+class Case(xatest.Case):
+    world_class = differential.World
+
+
+class Stories(Case):
+    """What once differed, each as short as it can be told."""
+
+    number = 0
+
+    def same(self, *statements, caps=speaker.CAPS):
+        run = differential.Run(self.world, "story", 1, [Stories.number])
+        Stories.number += 1
+        session = run.sessions[0]
+        session.stream.first = lambda: stream.Episode(session.stream.grammar_of("schema") + [stream.query(text) for text in statements])
+        session.caps = caps
+        run.execute()
+
+    def test_an_error_after_the_columns_for_a_client_that_wants_eof(self):
+        self.same("SELECT (SELECT id FROM t)", "SELECT 1", caps=speaker.CAPS & ~speaker.DEPRECATE_EOF)
+
+    def test_texts_with_only_comments(self):
+        self.same("", " ", ";", " ; ", "-- c", "/* c */", "/* c */;", "SELECT 1; -- c", "SELECT 1;;", "SELECT 1; ; SELECT 2", "-- c\n; SELECT 2",
+                  "/*!99999 x */", "SELECT 1; /* c */;")
+
+    def test_without_autocommit_the_first_table_begins_the_transaction(self):
+        self.same("SET autocommit = 0", "SELECT 1", "DO 1", "SHOW TABLES", "SELECT 1 FROM t", "COMMIT", "SHOW CREATE TABLE t", "SET @x = 1",
+                  "SAVEPOINT x", "RELEASE SAVEPOINT x", "DELETE FROM t WHERE id < 0", "SAVEPOINT x", "ROLLBACK")
+
+    def test_sql_mode_shows_in_the_status(self):
+        self.same("SET sql_mode = 'ANSI'", "SELECT 1", "BEGIN", "COMMIT", "SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "SELECT 1", "SET sql_mode = ''")
+
+    def test_commit_and_chain_without_a_transaction(self):
+        self.same("COMMIT AND CHAIN", "SELECT 1", "ROLLBACK", "SET autocommit = 0", "ROLLBACK AND CHAIN", "DELETE FROM t WHERE id = 7", "COMMIT")
+
+    def test_nothing_is_chained_over_an_implicit_commit(self):
+        self.same("START TRANSACTION READ ONLY", "CREATE TABLE x (i INT)", "ROLLBACK AND CHAIN", "COMMIT")
+
+    def test_warning_of_a_snapshot_that_is_none(self):
+        self.same("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SHOW WARNINGS", "COMMIT")
