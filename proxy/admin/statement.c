@@ -113,7 +113,7 @@ bool admin_statement_parse(struct slice text, struct admin_statement *out, char 
 {
     struct sql_tokens in;
     *out = (struct admin_statement){.kind = ADMIN_HELP};
-    sql_tokens_init(&in, text, false, false);
+    sql_tokens_init(&in, text, &(struct sql_dialect){0});
     for (unsigned i = 0; i < ADMIN_STATEMENT_COUNT; i++) {
         if (!accept_words(&in, rows[i].words))
             continue;

@@ -74,6 +74,7 @@ struct backend_conn {
     char schema[193];               /* "" = none; 64 characters of 3 bytes; what the server says of it is written by itself */
     uint16_t charset;               /* collation id in force */
     bool ansi_quotes, no_backslash_escapes; /* of its sql_mode, as it reports itself */
+    char client_charset[32];        /* character_set_client, likewise */
     enum backend_xa xa;
     bool dirty;                     /* holds session state: reset before another session uses it */
     bool broken;                    /* protocol trouble or dead: close, never pool */

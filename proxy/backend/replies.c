@@ -49,6 +49,8 @@ static void note_variable(struct backend_conn *c, struct slice name, struct slic
     for (unsigned i = 0; i < BACKEND_N_TRACKED; i++)
         if (slice_is_word(name, backend_tracked_name(i)))
             c->impl->outcome.changed |= 1u << i;
+    if (slice_is_word(name, "character_set_client"))
+        snprintf(c->client_charset, sizeof c->client_charset, "%.*s", (int)value.len, value.at ? (const char *)value.at : "");
     if (!slice_is_word(name, "sql_mode"))
         return;
     c->ansi_quotes = has_word(value, "ANSI_QUOTES");

@@ -1,5 +1,7 @@
 /* What every session of ours on a server is set to, after log-in and again after each reset, in one packet. Leaves what
  * clients set to session/. */
+#include <stdio.h>
+
 #include "proxy/backend/impl.h"
 
 /* The trackers say who wrote and what a statement changed behind the lexer's back. The lock wait is the only end of a
@@ -31,6 +33,7 @@ static void on_settings(void *arg, const struct backend_outcome *outcome)
     }
     c->autocommit = outcome->status & WIRE_STATUS_AUTOCOMMIT;
     c->charset = WIRE_CHARSET_UTF8MB4;
+    snprintf(c->client_charset, sizeof c->client_charset, "utf8mb4");
     c->dirty = false;
     atomic_store(&c->backend->ansi_quotes, c->ansi_quotes);
     atomic_store(&c->backend->no_backslash_escapes, c->no_backslash_escapes);

@@ -351,10 +351,6 @@ static void take_answer(struct session *s, struct slice payload)
         return;
     }
     s->charset = in.charset ? in.charset : WIRE_CHARSET_UTF8MB4;
-    if (variables_charset_unsafe(s->charset)) {
-        refuse(s, 1115, "42000", "This character set is not supported: its characters hide quotes; use utf8mb4", "character set");
-        return;
-    }
     l->user = slice_dup(in.user);
     l->found = config_user(s->world->config, (const char *)in.user.at, in.user.len, session_listener(s)->admin);
     if (in.schema.at)

@@ -64,7 +64,7 @@ static void put_value(struct session *s, const struct sql_context *ctx, struct v
     else if (is_blob(v->types, i))
         sql_quote_bytes(out, v->param[i].text);
     else
-        sql_quote_text(out, v->param[i].text, ctx->no_backslash_escapes);
+        sql_quote_text(out, v->param[i].text, &ctx->dialect);
 }
 
 static void start(struct session *s, struct slice text, struct values *v)
@@ -73,7 +73,7 @@ static void start(struct session *s, struct slice text, struct values *v)
     struct sql_lexer l;
     const uint8_t *from = text.at;
     statement_context(s, &ctx);
-    sql_lexer_init(&l, text, ctx.ansi_quotes, ctx.no_backslash_escapes);
+    sql_lexer_init(&l, text, &ctx.dialect);
     buf_clear(&s->made);
     for (struct sql_token t = sql_next(&l);; t = sql_next(&l)) {
         if (t.kind != SQL_PARAMETER && t.kind != SQL_END)

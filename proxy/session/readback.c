@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proxy/session/settings.h"
 #include "proxy/sql/assigned.h"
+#include "proxy/sql/quote.h"
 
 #define OWED_MAX 256 /* names at a time; who has more is held */
 
@@ -78,10 +79,8 @@ bool readback_due(const struct session *s)
 static void put_name(struct buf *out, const char *name)
 {
     bool user = *name == '@';
-    buf_text(out, user ? "@`" : "SESSION `");
-    for (name += user; *name; name++)
-        buf_printf(out, *name == '`' ? "``" : "%c", *name);
-    buf_u8(out, '`');
+    buf_text(out, user ? "@" : "SESSION ");
+    sql_quote_name(out, name + user);
 }
 
 /* The bytes as they are, in the character set that the collation belongs to; utf8mb4 has the names of system variables and all they hold. */
@@ -201,11 +200,9 @@ static const struct backend_sink reading_sink = {.frame = on_frame, .done = on_d
 static void send_reading(struct session_reading *r, struct backend_conn *conn)
 {
     struct buf name = {0}, text = {0};
-    if (*r->name == '@') {
-        put_name(&name, r->name);
-    } else {
-        buf_printf(&name, "@@session.`%s`", r->name);
-    }
+    bool user = *r->name == '@';
+    buf_text(&name, user ? "@" : "@@session.");
+    sql_quote_name(&name, r->name + user);
     buf_printf(&text, "SELECT %s,HEX(%s),COLLATION(%s)", buf_cstr(&name), buf_cstr(&name), buf_cstr(&name));
     backend_send_query(conn, (const char *)buf_at(&text), buf_len(&text), &reading_sink, r);
     buf_fini(&name);
@@ -248,22 +245,23 @@ static void note_user_variables(struct session *s)
 static bool changed_unseen(const struct session *s, const struct backend_outcome *outcome)
 {
     struct sql_tokens in;
-    sql_tokens_init(&in, s->statement.text, s->ansi_quotes, s->no_backslash_escapes);
+    sql_tokens_init(&in, s->statement.text, &s->dialect);
     if (sql_accept_word(&in, "SET")) /* SET STATEMENT reports what it takes back silently, SET RESOURCE GROUP reports nothing */
         return !outcome->error && sql_accept_word(&in, "RESOURCE");
     return outcome->state_changed || (outcome->error && sql_accept_word(&in, "CALL"));
 }
 
-/* A routine or trigger changes what it likes: what the server names follows the session, what it does not name stays there. sql_mode is put
- * back at the end of a routine, which the server does not report. */
+/* A routine or trigger changes what it likes: what the server names follows the session, what it does not name stays there. sql_mode and
+ * the client's character set are put back at the end of a routine, which the server does not report. */
 void readback_note(struct session *s, const struct backend_outcome *outcome)
 {
     struct session_server *server = &s->servers[s->target];
     enum sql_kind kind = s->statement.kind;
     if (!server->conn)
         return;
-    server->conn->ansi_quotes = s->ansi_quotes;
-    server->conn->no_backslash_escapes = s->no_backslash_escapes;
+    server->conn->ansi_quotes = s->dialect.ansi_quotes;
+    server->conn->no_backslash_escapes = s->dialect.no_backslash_escapes;
+    memcpy(server->conn->client_charset, s->charset_there, sizeof s->charset_there);
     if (kind == SQL_TEMPORARY_TABLE || kind == SQL_IMPLICIT_COMMIT)
         return;
     note_user_variables(s);
@@ -271,6 +269,6 @@ void readback_note(struct session *s, const struct backend_outcome *outcome)
         return;
     readback_pin(s, s->target, "what a statement changed in the session cannot be told");
     for (unsigned i = 0; i < BACKEND_N_TRACKED; i++)
-        if (outcome->changed & (1u << i) && i != BACKEND_TRACKED_autocommit_BIT && i != BACKEND_TRACKED_sql_mode_BIT)
+        if (outcome->changed & (1u << i) && i != BACKEND_TRACKED_autocommit_BIT)
             readback_owe(s, s->target, backend_tracked_name(i));
 }

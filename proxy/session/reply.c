@@ -17,9 +17,9 @@ uint16_t session_status(const struct session *s)
         status |= WIRE_STATUS_IN_TRANS_READONLY;
     if (s->more)
         status |= WIRE_STATUS_MORE_RESULTS;
-    if (s->no_backslash_escapes) /* clients escape strings by it */
+    if (s->dialect.no_backslash_escapes) /* clients escape strings by it */
         status |= WIRE_STATUS_NO_BACKSLASH_ESCAPES;
-    if (s->ansi_quotes && s->world->backends.at[statement_home(s)].mariadb)
+    if (s->dialect.ansi_quotes && s->world->backends.at[statement_home(s)].mariadb)
         status |= WIRE_STATUS_ANSI_QUOTES;
     return status;
 }

@@ -67,6 +67,7 @@ struct session_server {
     struct xa_bqual in_doubt_bqual;
     unsigned holds;                  /* enum session_hold, of this connection */
     bool untracked;                  /* a hold that lasts: a setting of this connection cannot be told */
+    bool collation_refused;          /* it does not know the client's, but its character set */
     bool settings_one_by_one;        /* it has refused a setting: each is sent for itself */
     struct list prepared;            /* statements that are prepared on it, least recently used first */
     unsigned n_prepared;
@@ -130,6 +131,7 @@ struct session {
     unsigned setup_pending;   /* answers of set-up commands still to come */
     bool target_lost;         /* a command of this statement died with its connection, whose end is about to be told */
     bool setup_failed, start_failed;
+    char charset_there[32];   /* the client's character set, as the server called it before the statement */
     bool mode_sent;           /* the server was told to read statements as the session does */
     uint16_t setup_error;
     char setup_sqlstate[6], setup_message[256];
@@ -186,7 +188,7 @@ struct session {
     unsigned n_settings;
     size_t settings_bytes; /* of their texts */
     uint64_t settings_generation;
-    bool ansi_quotes, no_backslash_escapes; /* of the session's sql_mode: how statements are read */
+    struct sql_dialect dialect; /* how statements are read */
     int set_autocommit;                     /* what an expression in SET autocommit=... came to; -1: no truth value */
 
     /* variables whose value only a server knows yet (readback.c) */
@@ -375,8 +377,6 @@ void text_free_all(struct session *s);
 /* --- variables.c --- */
 void variables_set(struct session *s); /* runs s->statement, a SET */
 void variables_set_transaction(struct session *s);
-/* Character sets whose bytes hide quotes and backslashes: our lexer would read them differently from the server. */
-bool variables_charset_unsafe(uint16_t collation);
 void variables_reset(struct session *s); /* as a new session has them */
 
 /* --- redis.c --- */

@@ -13,7 +13,7 @@
 bool statement_is_call(const struct session *s)
 {
     struct sql_tokens in;
-    sql_tokens_init(&in, s->statement.text, s->ansi_quotes, s->no_backslash_escapes);
+    sql_tokens_init(&in, s->statement.text, &s->dialect);
     return sql_accept_word(&in, "CALL");
 }
 
@@ -25,8 +25,7 @@ static bool is_resource(void *arg, const char *name)
 
 void statement_context(struct session *s, struct sql_context *ctx)
 {
-    *ctx = (struct sql_context){.ansi_quotes = s->ansi_quotes,
-                                .no_backslash_escapes = s->no_backslash_escapes,
+    *ctx = (struct sql_context){.dialect = s->dialect,
                                 .is_resource = is_resource,
                                 .arg = s};
 }

@@ -200,15 +200,20 @@ static bool schema_differs(const struct session *s, const struct backend_conn *c
     return statement_backend_of_schema(s, s->schema) == s->target;
 }
 
-/* Collations of MySQL 8 (255 and up: utf8mb4_0900_ai_ci, what its drivers ask for) mean nothing to MariaDB. */
-static uint16_t charset_on(const struct backend_conn *conn, uint16_t charset)
+/* The other family's numbers, as what comes nearest: MySQL's 0900 collations from 255 up; MariaDB's without padding from 1024 up, its
+ * uca1400 ones from 2048 up, 256 a character set. */
+static uint16_t charset_known_to(const struct backend_conn *conn, uint16_t charset)
 {
-    return conn->mariadb && charset >= 255 ? WIRE_CHARSET_UTF8MB4 : charset;
+    if (conn->mariadb)
+        return charset >= 255 && charset < 1024 ? WIRE_CHARSET_UTF8MB4 : charset;
+    if (charset < 1024)
+        return charset;
+    return charset < 2048 ? (uint16_t)(charset - 1024) : charset < 2048 + 256 ? WIRE_CHARSET_UTF8MB3 : WIRE_CHARSET_UTF8MB4;
 }
 
-static bool reads_alike(const struct session *s, const struct backend_conn *conn)
+static bool same_mode(const struct session *s, const struct backend_conn *conn)
 {
-    return conn->ansi_quotes == s->ansi_quotes && conn->no_backslash_escapes == s->no_backslash_escapes;
+    return conn->ansi_quotes == s->dialect.ansi_quotes && conn->no_backslash_escapes == s->dialect.no_backslash_escapes;
 }
 
 /* The servers' global modes differ, or one of them has refused the session's: a statement must mean there what was read here. Where ANSI
@@ -217,10 +222,10 @@ static void send_mode(struct session *s, struct backend_conn *conn)
 {
     struct buf text = {0};
     buf_text(&text, "SET sql_mode=");
-    buf_text(&text, s->ansi_quotes ? "CONCAT(" : "REPLACE(REPLACE(");
-    buf_text(&text, s->no_backslash_escapes ? "CONCAT(@@sql_mode,',NO_BACKSLASH_ESCAPES')"
+    buf_text(&text, s->dialect.ansi_quotes ? "CONCAT(" : "REPLACE(REPLACE(");
+    buf_text(&text, s->dialect.no_backslash_escapes ? "CONCAT(@@sql_mode,',NO_BACKSLASH_ESCAPES')"
                                             : "REPLACE(@@sql_mode,'NO_BACKSLASH_ESCAPES','')");
-    buf_text(&text, s->ansi_quotes ? ",',ANSI_QUOTES')" : ",'ANSI_QUOTES',''),'ANSI','')");
+    buf_text(&text, s->dialect.ansi_quotes ? ",',ANSI_QUOTES')" : ",'ANSI_QUOTES',''),'ANSI','')");
     s->mode_sent = true;
     setup_query(s, conn, &text);
     buf_fini(&text);
@@ -229,7 +234,7 @@ static void send_mode(struct session *s, struct backend_conn *conn)
 static void on_charset_done(void *arg, const struct backend_outcome *outcome)
 {
     struct session *s = arg;
-    if (outcome->error && variables_charset_unsafe(s->charset))
+    if (outcome->error && sql_charset_of_collation(s->charset) != SQL_CHARSET_PLAIN)
         target_setup_failed(s, outcome);
     else if (outcome->error) /* as servers take what they do not know at log-in: their default */
         log_info("session_charset_unknown", "session=%llu backend=%s collation=%u", (unsigned long long)s->id,
@@ -237,7 +242,33 @@ static void on_charset_done(void *arg, const struct backend_outcome *outcome)
     target_setup_answered(s);
 }
 
+static void on_exact_charset_done(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    s->servers[s->target].collation_refused = outcome->error;
+    target_setup_answered(s);
+}
+
 static const struct backend_sink charset_sink = {.done = on_charset_done, .lost = target_on_lost};
+static const struct backend_sink exact_charset_sink = {.done = on_exact_charset_done, .lost = target_on_lost};
+
+static void send_one_charset(struct session *s, struct backend_conn *conn, uint16_t charset, const struct backend_sink *sink)
+{
+    char text[128];
+    int len = snprintf(text, sizeof text, "SET character_set_client=%u,character_set_results=%u,collation_connection=%u", charset, charset,
+                       charset);
+    s->setup_pending++;
+    backend_send_query(conn, text, (size_t)len, sink, s);
+}
+
+/* A newer server may know more of the other family's than we think: it is asked for the very one, once. */
+static void send_charset(struct session *s, struct backend_conn *conn)
+{
+    uint16_t known = charset_known_to(conn, s->charset);
+    send_one_charset(s, conn, known, &charset_sink);
+    if (known != s->charset && !s->servers[s->target].collation_refused)
+        send_one_charset(s, conn, s->charset, &exact_charset_sink);
+}
 
 /* True where something was sent and must be waited for: a statement must not run in the wrong schema or character set. */
 static bool set_up(struct session *s)
@@ -246,14 +277,9 @@ static bool set_up(struct session *s)
     struct backend_conn *conn = server->conn;
     struct buf text = {0};
     s->setup_failed = false;
-    uint16_t charset = charset_on(conn, s->charset);
-    if (conn->charset != charset && !settings_name_charset(s)) {
-        buf_printf(&text, "SET character_set_client=%u,character_set_results=%u,collation_connection=%u", charset, charset, charset);
-        s->setup_pending++;
-        backend_send_query(conn, (const char *)buf_at(&text), buf_len(&text), &charset_sink, s);
-        buf_clear(&text);
-    }
-    conn->charset = charset;
+    if (conn->charset != s->charset && !settings_name_charset(s))
+        send_charset(s, conn);
+    conn->charset = s->charset;
     if (schema_differs(s, conn)) {
         buf_u8(&text, WIRE_COM_INIT_DB);
         buf_text(&text, s->schema);
@@ -264,7 +290,7 @@ static bool set_up(struct session *s)
     }
     if (server->settings_seen != s->settings_generation)
         settings_replay(s);
-    else if (!reads_alike(s, conn) && !s->mode_sent)
+    else if (!same_mode(s, conn) && !s->mode_sent)
         send_mode(s, conn);
     buf_fini(&text);
     return s->setup_pending;
@@ -373,11 +399,13 @@ static void advance(struct session *s)
     }
     if (set_up(s))
         return;
-    if (!reads_alike(s, server->conn)) {
-        session_answer_error(s, 1231, "42000", "backend '%s' does not take the session's sql_mode: SET one that both servers know",
+    if (!same_mode(s, server->conn) || sql_charset_named(server->conn->client_charset) != s->dialect.charset) {
+        session_answer_error(s, 1231, "42000",
+                             "backend '%s' does not take the session's sql_mode or character set: SET one that both servers know",
                              config_of(s, s->target)->name);
         return;
     }
+    memcpy(s->charset_there, server->conn->client_charset, sizeof s->charset_there);
     s->last_server = s->target;
     s->on_target(s);
 }

@@ -116,7 +116,7 @@ static bool read_text(struct session *s, struct session_text *t)
 
 static void quote(const struct session *s, const struct session_text *t, struct buf *out)
 {
-    sql_quote_text(out, (struct slice){(const uint8_t *)t->text, t->len}, s->no_backslash_escapes);
+    sql_quote_text(out, (struct slice){(const uint8_t *)t->text, t->len}, &s->dialect);
 }
 
 static void put_prepare(const struct session *s, const struct session_text *t, struct buf *out)

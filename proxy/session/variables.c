@@ -6,6 +6,7 @@
 
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
+#include "proxy/sql/quote.h"
 
 /* What the statement under way is to its server, and to us. */
 struct set_plan {
@@ -24,34 +25,7 @@ void variables_reset(struct session *s)
     readback_free(s);
     s->autocommit = true;
     s->one_shot[0] = '\0';
-    s->ansi_quotes = home->ansi_quotes;
-    s->no_backslash_escapes = home->no_backslash_escapes;
-}
-
-/* --- character sets --------------------------------------------------------------------------------------------------- */
-
-bool variables_charset_unsafe(uint16_t c)
-{
-    return c == 1 || c == 84 || c == 13 || c == 88 || c == 28 || c == 87 || c == 95 || c == 96 || (c >= 248 && c <= 250);
-}
-
-/* By name or number; what only the server could evaluate may be one of them. */
-static bool sets_unsafe_charset(const struct sql_set *set)
-{
-    static const char *const unsafe[] = {"big5", "sjis", "gbk", "cp932", "gb18030"};
-    char value[128];
-    bool variable = set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT;
-    if (!variable || (strcmp(set->name, "names") && strcmp(set->name, "character set") &&
-                      strcmp(set->name, "character_set_client")))
-        return false;
-    if (set->value.len >= sizeof value)
-        return true;
-    snprintf(value, sizeof value, "%.*s", (int)set->value.len, (const char *)set->value.at);
-    for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
-        if (strcasestr(value, unsafe[i]))
-            return true;
-    return (!set->literal && !strcmp(set->name, "character_set_client")) ||
-           variables_charset_unsafe((uint16_t)strtoul(value, NULL, 10));
+    s->dialect = (struct sql_dialect){home->ansi_quotes, home->no_backslash_escapes, sql_charset_of_collation(s->charset)};
 }
 
 /* --- SET -------------------------------------------------------------------------------------------------------------- */
@@ -70,7 +44,7 @@ static bool is_moment(struct slice word)
 static bool same_everywhere(const struct session *s, const struct sql_set *set)
 {
     struct sql_lexer l;
-    sql_lexer_init(&l, set->value, s->ansi_quotes, s->no_backslash_escapes);
+    sql_lexer_init(&l, set->value, &s->dialect);
     for (;;) {
         struct sql_token t = sql_next(&l);
         if (t.kind == SQL_END)
@@ -84,14 +58,6 @@ static bool same_everywhere(const struct session *s, const struct sql_set *set)
 static void setting_name(const struct sql_set *set, char *out, size_t size)
 {
     snprintf(out, size, "%s%s", set->scope == SQL_SET_USER ? "@" : "", set->name);
-}
-
-static void put_quoted(struct buf *out, const char *name)
-{
-    buf_u8(out, '`');
-    for (; *name; name++)
-        buf_printf(out, *name == '`' ? "``" : "%c", *name);
-    buf_u8(out, '`');
 }
 
 static void setting_text(const struct sql_set *set, struct buf *out)
@@ -108,7 +74,7 @@ static void setting_text(const struct sql_set *set, struct buf *out)
     else {
         buf_text(out, scopes[set->scope]);
         if (set->scope == SQL_SET_USER)
-            put_quoted(out, set->name);
+            sql_quote_name(out, set->name);
         else
             buf_text(out, set->name);
         buf_u8(out, '=');
@@ -180,8 +146,6 @@ static void plan_one(struct session *s, struct set_plan *plan, const struct sql_
         ; /* the proxy's own are in force on its connections, and clients are not offered tracking */
     else if (of_session(set) && !strcmp(set->name, "xa_detach_on_prepare"))
         fail(s, plan, 1235, "42000", "xa_detach_on_prepare belongs to the proxy");
-    else if (sets_unsafe_charset(set))
-        fail(s, plan, 1115, "42000", "this character set is not supported: its characters hide quotes; use utf8mb4");
     else if (is_one_shot(set))
         plan_one_shot(s, plan, set);
     else if (!has_room(s, plan, set))
@@ -218,7 +182,7 @@ static void make_plan(struct session *s, struct set_plan *plan)
 static size_t length_without_collation(const struct session *s, const struct sql_set *set, size_t len)
 {
     struct sql_lexer l;
-    sql_lexer_init(&l, set->value, s->ansi_quotes, s->no_backslash_escapes);
+    sql_lexer_init(&l, set->value, &s->dialect);
     for (struct sql_token t = sql_next(&l); t.kind != SQL_END; t = sql_next(&l))
         if (!strcmp(set->name, "names") && sql_is_word(&t, "COLLATE"))
             return len - (size_t)(set->value.at + set->value.len - t.text.at);
@@ -276,14 +240,13 @@ static void adopt(struct session *s)
         server->settings_seen = s->settings_generation;
 }
 
-/* As the server reports it: a mode may be a number, an expression, or stand for several others. */
-static void adopt_mode(struct session *s)
+/* As the server reports it: a mode may be a number, an expression, or stand for several others; a character set likewise. */
+static void adopt_dialect(struct session *s)
 {
     const struct backend_conn *conn = s->target >= 0 ? target_conn(s) : NULL;
     if (!conn)
         return;
-    s->ansi_quotes = conn->ansi_quotes;
-    s->no_backslash_escapes = conn->no_backslash_escapes;
+    s->dialect = (struct sql_dialect){conn->ansi_quotes, conn->no_backslash_escapes, sql_charset_named(conn->client_charset)};
 }
 
 /* --- answers -------------------------------------------------------------------------------------------------------------- */
@@ -322,7 +285,7 @@ static void on_set_done(void *arg, const struct backend_outcome *outcome)
         readback_pin(s, s->target, "a SET that the proxy cannot read");
     else
         adopt(s);
-    adopt_mode(s);
+    adopt_dialect(s);
     buf_fini(&plan.text);
     finish(s, plan.autocommit_expression.at ? s->set_autocommit : plan.autocommit, outcome->warnings);
 }

@@ -5,7 +5,7 @@ void sql_assigned_begin(struct sql_assigned *it, struct slice text, const struct
 {
     static const char *const any[] = {"CALL", "LOAD", "GET", "BEGIN", "IF", "CASE", "LOOP", "FOR", "WHILE", "REPEAT", "DECLARE", "EXECUTE"};
     *it = (struct sql_assigned){0};
-    sql_tokens_init(&it->in, text, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_tokens_init(&it->in, text, &ctx->dialect);
     for (size_t i = 0; i < sizeof any / sizeof *any; i++)
         it->any |= sql_is_word(&it->in.ahead, any[i]);
 }

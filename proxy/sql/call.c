@@ -289,7 +289,7 @@ bool sql_call_read(const struct sql_statement *s, const struct sql_context *ctx,
     out->n = 0;
     out->alias[0] = out->schema[0] = out->name[0] = '\0';
     out->bytes = (struct buf){0};
-    sql_tokens_init(&in, s->text, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_tokens_init(&in, s->text, &ctx->dialect);
     return read_call(&in, out, why, why_size);
 }
 

@@ -129,7 +129,7 @@ bool sql_next_statement(struct slice *rest, const struct sql_context *ctx, struc
 {
     *out = (struct sql_statement){.text = {rest->at, rest->len}};
     struct sql_tokens in;
-    sql_tokens_init(&in, *rest, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_tokens_init(&in, *rest, &ctx->dialect);
     if (in.ahead.kind == SQL_END) {
         *rest = in.ahead.text;
         return false;

@@ -64,7 +64,7 @@ struct sql_statement {
 };
 
 struct sql_context {
-    bool ansi_quotes, no_backslash_escapes;
+    struct sql_dialect dialect;
     /* Is this schema name a configured Redis resource? NULL: there are none. */
     bool (*is_resource)(void *arg, const char *name);
     void *arg;

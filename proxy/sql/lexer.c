@@ -5,12 +5,11 @@
 
 #include "proxy/sql/bytes.h"
 
-void sql_lexer_init(struct sql_lexer *l, struct slice text, bool ansi_quotes, bool no_backslash_escapes)
+void sql_lexer_init(struct sql_lexer *l, struct slice text, const struct sql_dialect *dialect)
 {
     *l = (struct sql_lexer){
         .in = cursor_make(text.at ? (const void *)text.at : "", text.len),
-        .ansi_quotes = ansi_quotes,
-        .no_backslash_escapes = no_backslash_escapes,
+        .dialect = *dialect,
     };
 }
 
@@ -118,11 +117,32 @@ static void skip_behind(struct sql_lexer *l, const uint8_t *p)
     cursor_skip(&l->in, (size_t)(p - l->in.at) + 1);
 }
 
+/* From behind the opening quote on, where characters may hide it. Within names servers of one family skip the byte behind a first one
+ * whatever it is, the others only where both make a character: whoever writes such a thing gets no certainty. */
+static bool skip_quoted_wide(struct sql_lexer *l, uint8_t quote, bool escapes)
+{
+    while (cursor_left(&l->in)) {
+        size_t n = sql_charset_length(l->dialect.charset, l->in.at, cursor_left(&l->in));
+        uint8_t c = peek(l, 0);
+        l->ambiguous |= n == 1 && quote == '`' && sql_charset_is_lead(l->dialect.charset, c);
+        cursor_skip(&l->in, n);
+        if (c == '\\' && escapes && cursor_left(&l->in))
+            cursor_skip(&l->in, 1);
+        else if (n == 1 && c == quote && peek(l, 0) == quote)
+            cursor_skip(&l->in, 1);
+        else if (n == 1 && c == quote)
+            return true;
+    }
+    return false;
+}
+
 /* From the opening quote on; true when the closing one was found. Doubled quotes are content. Looks for a quote anew only
  * behind the last one: texts of megabytes come this way. */
 static bool skip_quoted(struct sql_lexer *l, bool escapes)
 {
     uint8_t quote = cursor_u8(&l->in);
+    if (l->dialect.charset != SQL_CHARSET_PLAIN)
+        return skip_quoted_wide(l, quote, escapes);
     const uint8_t *close = find(l, quote);
     while (close) {
         const uint8_t *escape = escapes ? memchr(l->in.at, '\\', (size_t)(close - l->in.at)) : NULL;
@@ -141,7 +161,9 @@ static bool skip_quoted(struct sql_lexer *l, bool escapes)
 static size_t name_length(const struct sql_lexer *l, size_t from)
 {
     while (byte_is_name(peek(l, from)))
-        from++;
+        from += l->dialect.charset == SQL_CHARSET_PLAIN
+                    ? 1
+                    : sql_charset_length(l->dialect.charset, l->in.at + from, cursor_left(&l->in) - from);
     return from;
 }
 
@@ -203,7 +225,7 @@ static enum sql_token_kind take_quoted_digits(struct sql_lexer *l, bool (*is_dig
 static enum sql_token_kind take_string(struct sql_lexer *l, size_t prefix, bool *unfinished)
 {
     cursor_skip(&l->in, prefix);
-    *unfinished = !skip_quoted(l, !l->no_backslash_escapes);
+    *unfinished = !skip_quoted(l, !l->dialect.no_backslash_escapes);
     return SQL_STRING;
 }
 
@@ -221,10 +243,10 @@ static enum sql_token_kind take_variable(struct sql_lexer *l, bool *unfinished)
         cursor_skip(&l->in, 1);
     uint8_t c = peek(l, 0);
     if (c == '`' || (!system && (c == '"' || c == '\'')))
-        *unfinished = !skip_quoted(l, c != '`' && !l->no_backslash_escapes);
+        *unfinished = !skip_quoted(l, c != '`' && !l->dialect.no_backslash_escapes);
     else
-        while (byte_is_name(peek(l, 0)) || (!system && peek(l, 0) == '.'))
-            cursor_skip(&l->in, 1);
+        for (size_t n; (n = name_length(l, 0)) || (!system && peek(l, 0) == '.');)
+            cursor_skip(&l->in, n ? n : 1);
     return system ? SQL_SYSTEM_VARIABLE : SQL_VARIABLE;
 }
 
@@ -253,7 +275,7 @@ static enum sql_token_kind take_token(struct sql_lexer *l, bool *unfinished)
 {
     uint8_t c = peek(l, 0), next = peek(l, 1);
     bool dot_is_point = l->in.at != l->name_end;
-    if (c == '\'' || (c == '"' && !l->ansi_quotes))
+    if (c == '\'' || (c == '"' && !l->dialect.ansi_quotes))
         return take_string(l, 0, unfinished);
     if (c == '`' || c == '"')
         return take_quoted_name(l, unfinished);
@@ -288,9 +310,9 @@ struct sql_token sql_next(struct sql_lexer *l)
     return t;
 }
 
-void sql_tokens_init(struct sql_tokens *in, struct slice text, bool ansi_quotes, bool no_backslash_escapes)
+void sql_tokens_init(struct sql_tokens *in, struct slice text, const struct sql_dialect *dialect)
 {
-    sql_lexer_init(&in->lexer, text, ansi_quotes, no_backslash_escapes);
+    sql_lexer_init(&in->lexer, text, dialect);
     in->ahead = sql_next(&in->lexer);
 }
 

@@ -1,7 +1,7 @@
 /* Words of MySQL's SQL, as both families read it: strings, quoted names, numbers, comments (also the executable kinds),
  * operators. Pure, allocation-free; never fails: what is unfinished ends at the end of the text and says so. Bytes are
- * read as ASCII with letters from 0x80 up, right for UTF-8 and all single-byte client character sets; big5, cp932,
- * gb18030, gbk and sjis hide quotes and backslashes inside characters and must be refused at SET NAMES and at login. */
+ * read as ASCII with letters from 0x80 up; where the character set hides quotes and backslashes inside characters, these
+ * are read whole. */
 #ifndef PROXY_SQL_LEXER_H
 #define PROXY_SQL_LEXER_H
 
@@ -9,6 +9,13 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "proxy/sql/charset.h"
+
+/* How a session's statements are to be read. */
+struct sql_dialect {
+    bool ansi_quotes, no_backslash_escapes; /* of its sql_mode */
+    enum sql_charset charset;               /* of its client */
+};
 
 enum sql_token_kind {
     SQL_END,
@@ -30,7 +37,7 @@ struct sql_token {
 };
 struct sql_lexer {
     struct cursor in;
-    bool ansi_quotes, no_backslash_escapes;
+    struct sql_dialect dialect;
     const uint8_t *name_end; /* where the last name ended: a dot just there is no decimal point */
     bool after_dot;          /* the next word is a name, whatever it looks like */
     unsigned executable;     /* depth of open executable comments, whose content is read as code */
@@ -39,7 +46,7 @@ struct sql_lexer {
     bool unfinished_comment;
     struct slice hint; /* content of the first plain comment that begins with "xaproxy:"; at == NULL: none */
 };
-void sql_lexer_init(struct sql_lexer *l, struct slice text, bool ansi_quotes, bool no_backslash_escapes);
+void sql_lexer_init(struct sql_lexer *l, struct slice text, const struct sql_dialect *dialect);
 struct sql_token sql_next(struct sql_lexer *l);
 
 /* A lexer that has read one token ahead. */
@@ -47,7 +54,7 @@ struct sql_tokens {
     struct sql_lexer lexer;
     struct sql_token ahead;
 };
-void sql_tokens_init(struct sql_tokens *in, struct slice text, bool ansi_quotes, bool no_backslash_escapes);
+void sql_tokens_init(struct sql_tokens *in, struct slice text, const struct sql_dialect *dialect);
 struct sql_token sql_take(struct sql_tokens *in); /* what was ahead */
 bool sql_accept_word(struct sql_tokens *in, const char *word); /* takes it if it is ahead */
 bool sql_accept_punct(struct sql_tokens *in, char c);

@@ -50,7 +50,7 @@ bool sql_prepare_read(const struct sql_statement *s, const struct sql_context *c
 {
     struct sql_tokens in;
     *out = (struct sql_prepare){.verb = SQL_PREPARE_NAMED};
-    sql_tokens_init(&in, s->text, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_tokens_init(&in, s->text, &ctx->dialect);
     if (sql_accept_word(&in, "PREPARE"))
         return take_name(&in, out) && sql_accept_word(&in, "FROM") && take_source(&in, NULL, out) && at_end(&in);
     if (sql_accept_word(&in, "EXECUTE")) {
@@ -70,7 +70,7 @@ bool sql_prepare_read(const struct sql_statement *s, const struct sql_context *c
 void sql_prepare_literal(const struct sql_prepare *p, const struct sql_context *ctx, struct buf *out)
 {
     struct sql_lexer l;
-    sql_lexer_init(&l, p->source, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_lexer_init(&l, p->source, &ctx->dialect);
     struct sql_token t = sql_next(&l);
     sql_token_value(&l, &t, out);
 }
@@ -79,7 +79,7 @@ unsigned sql_count_parameters(struct slice text, const struct sql_context *ctx)
 {
     struct sql_lexer l;
     unsigned n = 0;
-    sql_lexer_init(&l, text, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_lexer_init(&l, text, &ctx->dialect);
     for (struct sql_token t = sql_next(&l); t.kind != SQL_END; t = sql_next(&l))
         n += t.kind == SQL_PARAMETER;
     return n;
@@ -91,7 +91,7 @@ bool sql_next_expression(struct slice *list, const struct sql_context *ctx, stru
     unsigned n;
     if (!list->len)
         return false;
-    sql_tokens_init(&in, *list, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_tokens_init(&in, *list, &ctx->dialect);
     *out = take_expression(&in, NULL, true, &n);
     struct cursor rest = cursor_make(list->at, list->len);
     cursor_skip(&rest, (size_t)(in.ahead.text.at - list->at) + in.ahead.text.len);

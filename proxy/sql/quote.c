@@ -1,19 +1,19 @@
-/* The three ways of quoting. Character sets whose characters hide quotes are refused at log-in and SET NAMES. */
+/* The three ways of quoting. */
 #include "proxy/sql/quote.h"
 
 #include <string.h>
 
-void sql_quote_text(struct buf *out, struct slice text, bool no_backslash_escapes)
+void sql_quote_text(struct buf *out, struct slice text, const struct sql_dialect *dialect)
 {
     struct cursor c = cursor_make(text.len ? (const void *)text.at : "", text.len);
     buf_u8(out, '\'');
     while (cursor_left(&c)) {
-        uint8_t byte = cursor_u8(&c);
-        if (byte == '\'')
+        struct slice character = cursor_bytes(&c, sql_charset_length(dialect->charset, c.at, cursor_left(&c)));
+        if (slice_is(character, "'"))
             buf_u8(out, '\'');
-        else if (byte == '\\' && !no_backslash_escapes)
+        else if (slice_is(character, "\\") && !dialect->no_backslash_escapes)
             buf_u8(out, '\\');
-        buf_u8(out, byte);
+        buf_append(out, character.at, character.len);
     }
     buf_u8(out, '\'');
 }

@@ -6,9 +6,10 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "proxy/sql/lexer.h"
 
-void sql_quote_text(struct buf *out, struct slice text, bool no_backslash_escapes); /* '...' */
-void sql_quote_bytes(struct buf *out, struct slice bytes);                          /* X'...' */
-void sql_quote_name(struct buf *out, const char *name);                             /* `...` */
+void sql_quote_text(struct buf *out, struct slice text, const struct sql_dialect *dialect); /* '...' */
+void sql_quote_bytes(struct buf *out, struct slice bytes);                                  /* X'...' */
+void sql_quote_name(struct buf *out, const char *name);                                     /* `...` */
 
 #endif

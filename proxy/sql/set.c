@@ -11,7 +11,7 @@ static bool at_end(const struct sql_set_reader *r)
 
 void sql_set_begin(struct sql_set_reader *r, const struct sql_statement *s, const struct sql_context *ctx)
 {
-    sql_tokens_init(&r->in, s->text, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_tokens_init(&r->in, s->text, &ctx->dialect);
     r->scope = SQL_SET_SESSION;
     r->bad = !sql_accept_word(&r->in, "SET") || at_end(r);
 }
@@ -168,7 +168,7 @@ int sql_bool_value(struct slice value)
         int value;
     } words[] = {{"1", 1}, {"on", 1}, {"true", 1}, {"0", 0}, {"off", 0}, {"false", 0}};
     struct sql_lexer l;
-    sql_lexer_init(&l, value, false, false);
+    sql_lexer_init(&l, value, &(struct sql_dialect){0});
     struct sql_token t = sql_next(&l), end = sql_next(&l);
     bool quoted = t.kind == SQL_STRING && !t.unfinished && t.text.len >= 2 && byte_lower(t.text.at[0]) != 'n';
     struct slice text = quoted ? (struct slice){t.text.at + 1, t.text.len - 2} : t.text;

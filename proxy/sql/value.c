@@ -15,11 +15,24 @@ static void append_escape(struct buf *out, uint8_t c)
     buf_u8(out, known ? (uint8_t)to[known - from] : c);
 }
 
+/* A character of several bytes is content, whatever they look like. */
+static bool append_wide(struct cursor *in, enum sql_charset charset, struct buf *out)
+{
+    size_t n = sql_charset_length(charset, in->at, cursor_left(in));
+    if (n == 1)
+        return false;
+    struct slice character = cursor_bytes(in, n);
+    buf_append(out, character.at, character.len);
+    return true;
+}
+
 /* `in` stands on the opening quote. */
-static void append_quoted(struct cursor *in, bool escapes, struct buf *out)
+static void append_quoted(struct cursor *in, bool escapes, enum sql_charset charset, struct buf *out)
 {
     uint8_t quote = cursor_u8(in);
     while (cursor_left(in)) {
+        if (append_wide(in, charset, out))
+            continue;
         uint8_t c = cursor_u8(in);
         if (c == '\\' && escapes && cursor_left(in)) {
             append_escape(out, cursor_u8(in));
@@ -47,14 +60,14 @@ static void append_digits(struct cursor *in, bool (*is_digit)(uint8_t), unsigned
     }
 }
 
-static void append_variable(struct cursor *in, bool escapes, struct buf *out)
+static void append_variable(struct cursor *in, bool escapes, enum sql_charset charset, struct buf *out)
 {
     while (cursor_peek(in) == '@')
         cursor_skip(in, 1);
     uint8_t c = cursor_peek(in);
     struct slice rest;
     if (c == '`' || c == '\'' || c == '"')
-        append_quoted(in, c != '`' && escapes, out);
+        append_quoted(in, c != '`' && escapes, charset, out);
     else if ((rest = cursor_rest(in)).len)
         buf_append(out, rest.at, rest.len);
 }
@@ -62,15 +75,16 @@ static void append_variable(struct cursor *in, bool escapes, struct buf *out)
 void sql_token_value(const struct sql_lexer *l, const struct sql_token *t, struct buf *out)
 {
     struct cursor in = cursor_make(t->text.at, t->text.len);
-    bool escapes = !l->no_backslash_escapes;
+    bool escapes = !l->dialect.no_backslash_escapes;
+    enum sql_charset charset = l->dialect.charset;
     switch (t->kind) {
     case SQL_STRING:
         if (byte_lower(cursor_peek(&in)) == 'n')
             cursor_skip(&in, 1);
-        append_quoted(&in, escapes, out);
+        append_quoted(&in, escapes, charset, out);
         break;
     case SQL_QUOTED_NAME:
-        append_quoted(&in, false, out);
+        append_quoted(&in, false, charset, out);
         break;
     case SQL_HEX:
         cursor_skip(&in, 2); /* X' or 0x */
@@ -82,7 +96,7 @@ void sql_token_value(const struct sql_lexer *l, const struct sql_token *t, struc
         break;
     case SQL_VARIABLE:
     case SQL_SYSTEM_VARIABLE:
-        append_variable(&in, escapes, out);
+        append_variable(&in, escapes, charset, out);
         break;
     default:
         buf_append(out, t->text.at, t->text.len);

@@ -29,7 +29,7 @@ static void check_tokens(const struct sql_statement *s, const struct sql_context
     struct sql_lexer l;
     struct buf value = {0};
     const uint8_t *at = s->text.at;
-    sql_lexer_init(&l, s->text, ctx->ansi_quotes, ctx->no_backslash_escapes);
+    sql_lexer_init(&l, s->text, &ctx->dialect);
     for (struct sql_token t = sql_next(&l); t.kind != SQL_END; t = sql_next(&l)) {
         CHECK(t.text.len && t.text.at >= at && t.text.at + t.text.len <= s->text.at + s->text.len);
         at = t.text.at + t.text.len;
@@ -102,8 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sql_context ctx = {.is_resource = is_resource};
     if (!size)
         return 0;
-    ctx.ansi_quotes = data[0] & 1;
-    ctx.no_backslash_escapes = data[0] & 2;
+    ctx.dialect = (struct sql_dialect){data[0] & 1, data[0] & 2, (data[0] >> 2) % (SQL_CHARSET_GB18030 + 1)};
     struct slice rest = {data + 1, size - 1};
     const uint8_t *at = rest.at;
     struct sql_statement s;

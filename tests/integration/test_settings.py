@@ -1,5 +1,6 @@
 """What a session was set to is the same on every server it uses, however it was said."""
 import pymysql
+import rawclient
 import xatest
 
 
@@ -71,7 +72,8 @@ class Settings(xatest.Case):
                      "SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0")
         self.everywhere(db, "@@sql_mode, @@time_zone, @@foreign_key_checks", ("NO_AUTO_VALUE_ON_ZERO", "+00:00", 0))
         self.run_sql(db, "INSERT INTO t2.here VALUES (1)", "SET AUTOCOMMIT=@OLD_AUTOCOMMIT", "/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */",
-                     "/*!40101 SET SQL_MODE=@OLD_SQL_MODE */", "/*!40014 SET FOREIGN_KEY_CHECKS=@OLD_FOREIGN_KEY_CHECKS */")
+                     "/*!40101 SET SQL_MODE=@OLD_SQL_MODE */", "/*!40014 SET FOREIGN_KEY_CHECKS=@OLD_FOREIGN_KEY_CHECKS */",
+                     "/*!40101 SET CHARACTER_SET_CLIENT=@OLD_CHARACTER_SET_CLIENT */")
         self.assertEqual(self.world.direct("s2", "SELECT COUNT(*) FROM t2.here")[0][0], 1)
         self.run_sql(db, "DELETE FROM t2.here")
         self.assertTrue(db.get_autocommit())
@@ -145,3 +147,61 @@ class Settings(xatest.Case):
             self.world.direct("s1", "SET GLOBAL sql_mode = %s", was)
             self.world.direct("s2", "DELETE FROM t2.kept")
             self.world.restart_proxy()
+
+    SECOND_BYTES = {"gbk": b"\xd5\x5c", "sjis": b"\x95\x5c", "cp932": b"\x95\x5c", "big5": b"\xa5\x5c", "gb18030": b"\xd5\x5c"}
+
+    def query(self, db, sql):
+        with db.cursor() as cursor:
+            db.query(sql)
+            return db._result.rows
+
+    def test_character_sets_that_hide_backslashes(self):
+        for charset, character in self.SECOND_BYTES.items():
+            if charset == "gb18030" and self.world.family == "mariadb":
+                continue
+            with self.subTest(charset=charset):
+                db = self.connect(database="t1")
+                self.run_sql(db, "SET NAMES " + charset)
+                hidden = b"'" + character + b"'"
+                [row] = self.query(db, b"SELECT HEX(" + hidden + b") AS a, 'x;y' FROM (SELECT COUNT(*) FROM t2.here) z")
+                self.assertEqual([str(value) for value in row], [character.hex().upper(), "x;y"])
+                self.query(db, b"SET @hidden = " + hidden)
+                self.run_sql(db, "SET NAMES utf8mb4")
+                self.everywhere(db, "HEX(@hidden), CHARSET(@hidden)", (character.hex().upper(), charset))
+
+    def test_quote_that_a_client_escaped_in_the_wrong_character_set(self):
+        """The injection of old: an escape function that knows nothing of gbk makes BF 5C 27 of BF 27."""
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET NAMES gbk")
+        self.refused(1064, db, b"SELECT '\xbf\\' ; DROP TABLE t1.here -- '")
+        self.run_sql(db, "SELECT * FROM t1.here")
+
+    def test_character_set_of_the_log_in(self):
+        for charset, name in (("gbk", "gbk"), ("latin1", "latin1"), ("utf8mb3", "utf8"), ("sjis", "sjis"), ("utf8mb4", "utf8mb4")):
+            with self.subTest(charset=charset):
+                number = self.world.direct("s1", "SELECT id FROM information_schema.collations WHERE character_set_name = %s"
+                                           " AND is_default = 'Yes'", charset)[0][0]
+                with rawclient.Raw(self.world.proxy.port, self.world.certs) as raw:
+                    raw.login("app", charset=number)
+                    for schema in ("t1", "t2"):
+                        raw.query(f"SELECT @@character_set_client, @@collation_connection FROM (SELECT COUNT(*) FROM {schema}.here) x")
+                        packets = [raw.packet() for _ in range(5)]  # count, two columns, row, end
+                        self.assertIn(name.encode(), packets[3])
+                        self.assertEqual(packets[4][:1], b"\xfe")
+
+    def test_collation_of_the_other_family_becomes_the_nearest(self):
+        """255 is what MySQL's own clients ask for; MariaDB before 11.4 has never heard of it."""
+        with rawclient.Raw(self.world.proxy.port, self.world.certs) as raw:
+            raw.login("app", charset=255)
+            for schema in ("t1", "t2"):
+                raw.query(f"SELECT @@character_set_client, @@collation_connection FROM (SELECT COUNT(*) FROM {schema}.here) x")
+                packets = [raw.packet() for _ in range(5)]
+                self.assertIn(b"\x07utf8mb4", packets[3])
+                if self.world.family == "mysql":
+                    self.assertIn(b"utf8mb4_0900_ai_ci", packets[3])
+
+    def test_unknown_collation_at_log_in_is_the_servers_default(self):
+        with rawclient.Raw(self.world.proxy.port, self.world.certs) as raw:
+            raw.login("app", charset=17)  # no collation has this number
+            raw.query("SELECT 1 FROM (SELECT COUNT(*) FROM t2.here) x")
+            self.assertEqual(raw.packet(), b"\x01")

@@ -8,11 +8,11 @@
 #include "tests/unit/sql_side.h"
 
 /* Tokens as text: kind letter, then the token in brackets; ! when unfinished. */
-static void print_tokens(struct slice text, bool ansi_quotes, bool no_backslash_escapes, struct buf *out)
+static void print_tokens(struct slice text, const struct sql_dialect *dialect, struct buf *out)
 {
     static const char letters[] = "EWQSNHBVYP.";
     struct sql_lexer l;
-    sql_lexer_init(&l, text, ansi_quotes, no_backslash_escapes);
+    sql_lexer_init(&l, text, dialect);
     for (struct sql_token t = sql_next(&l); t.kind != SQL_END; t = sql_next(&l)) {
         if (buf_len(out))
             buf_u8(out, ' ');
@@ -24,16 +24,21 @@ struct lexing {
     const char *sql, *tokens;
 };
 
-static void check_lexings(const struct lexing *rows, bool ansi_quotes, bool no_backslash_escapes)
+static void check_lexings_in(enum sql_charset charset, const struct lexing *rows, bool ansi_quotes, bool no_backslash_escapes)
 {
     for (; rows->sql; rows++) {
         struct buf out = {0};
-        print_tokens(text_of(rows->sql), ansi_quotes, no_backslash_escapes, &out);
+        print_tokens(text_of(rows->sql), &(struct sql_dialect){ansi_quotes, no_backslash_escapes, charset}, &out);
         if (strcmp(buf_cstr(&out), rows->tokens) != 0)
             printf("\n%s\n  expected %s\n  got      %s", rows->sql, rows->tokens, buf_cstr(&out));
         CU_ASSERT_STRING_EQUAL(buf_cstr(&out), rows->tokens);
         buf_fini(&out);
     }
+}
+
+static void check_lexings(const struct lexing *rows, bool ansi_quotes, bool no_backslash_escapes)
+{
+    check_lexings_in(SQL_CHARSET_PLAIN, rows, ansi_quotes, no_backslash_escapes);
 }
 
 static void words_numbers_operators(void)
@@ -156,6 +161,49 @@ static void comments_are_no_tokens_but_executable_ones_are_code(void)
     check_lexings(rows, false, false);
 }
 
+/* Second bytes that look like \\ and `; and an escaped quote whose backslash a client that thinks in latin1 has put behind a first byte. */
+static void characters_that_hide_quotes_are_read_whole(void)
+{
+    static const struct lexing gbk[] = {
+        {"'\xbf\\' OR 1=1", "S['\xbf\\'] W[OR] N[1] .[=] N[1]"},
+        {"'\xbf\\'' x'", "S['\xbf\\'' x']"},
+        {"'\xbf' x", "S['\xbf'] W[x]"}, /* no such character: the quote is one */
+        {"'a\\'b' x", "S['a\\'b'] W[x]"},
+        {"\xd5\x5c a", "W[\xd5\x5c] W[a]"},
+        {"`\xd5\x60` a", "Q[`\xd5\x60`] W[a]"},
+        {"@\xd5\x5c a", "V[@\xd5\x5c] W[a]"},
+        {"@'\xd5\x5c' a", "V[@'\xd5\x5c'] W[a]"},
+        {NULL, NULL}};
+    static const struct lexing sjis[] = {
+        {"'\x95\x5c' a", "S['\x95\x5c'] W[a]"},
+        {"'\xb1\\'' a", "S['\xb1\\''] W[a]"}, /* half-width: one byte, and the backslash is one */
+        {"'\x83\x5c\x83\x5c''' a", "S['\x83\x5c\x83\x5c'''] W[a]"},
+        {NULL, NULL}};
+    static const struct lexing big5[] = {{"'\xa5\x5c' a", "S['\xa5\x5c'] W[a]"}, {"'\x81\\'' a", "S['\x81\\''] W[a]"}, {NULL, NULL}};
+    static const struct lexing gb18030[] = {
+        {"'\x81\x30\x81\x30' a", "S['\x81\x30\x81\x30'] W[a]"},
+        {"'\x81\x30\x81\\' a", "S['\x81\x30\x81\\'] W[a]"}, /* the first is none, the second is */
+        {"'\xbf\\' a", "S['\xbf\\'] W[a]"},
+        {NULL, NULL}};
+    check_lexings_in(SQL_CHARSET_GBK, gbk, false, false);
+    check_lexings_in(SQL_CHARSET_SJIS, sjis, false, false);
+    check_lexings_in(SQL_CHARSET_BIG5, big5, false, false);
+    check_lexings_in(SQL_CHARSET_GB18030, gb18030, false, false);
+}
+
+static void character_sets_are_known_by_name_and_number(void)
+{
+    CU_ASSERT_EQUAL(sql_charset_named("GBK"), SQL_CHARSET_GBK);
+    CU_ASSERT_EQUAL(sql_charset_named("cp932"), SQL_CHARSET_SJIS);
+    CU_ASSERT_EQUAL(sql_charset_named("utf8mb4"), SQL_CHARSET_PLAIN);
+    CU_ASSERT_EQUAL(sql_charset_named(""), SQL_CHARSET_PLAIN);
+    CU_ASSERT_EQUAL(sql_charset_of_collation(84), SQL_CHARSET_BIG5);
+    CU_ASSERT_EQUAL(sql_charset_of_collation(249), SQL_CHARSET_GB18030);
+    CU_ASSERT_EQUAL(sql_charset_of_collation(1024 + 28), SQL_CHARSET_GBK);
+    CU_ASSERT_EQUAL(sql_charset_of_collation(0), SQL_CHARSET_PLAIN);
+    CU_ASSERT_EQUAL(sql_charset_of_collation(255), SQL_CHARSET_PLAIN);
+}
+
 static void executable_comments_say_when_their_end_is_uncertain(void)
 {
     static const struct {
@@ -168,7 +216,7 @@ static void executable_comments_say_when_their_end_is_uncertain(void)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct sql_lexer l;
-        sql_lexer_init(&l, text_of(rows[i].sql), false, false);
+        sql_lexer_init(&l, text_of(rows[i].sql), &(struct sql_dialect){0});
         while (sql_next(&l).kind != SQL_END)
             ;
         CU_ASSERT_EQUAL(l.ambiguous, rows[i].ambiguous);
@@ -190,7 +238,7 @@ static void the_first_hint_is_kept(void)
     };
     for (const struct lexing *row = rows; row->sql; row++) {
         struct sql_lexer l;
-        sql_lexer_init(&l, text_of(row->sql), false, false);
+        sql_lexer_init(&l, text_of(row->sql), &(struct sql_dialect){0});
         while (sql_next(&l).kind != SQL_END)
             ;
         struct buf hint = {0};
@@ -212,7 +260,7 @@ static void check_values(const struct valued *rows, size_t n, bool no_backslash_
     for (size_t i = 0; i < n; i++) {
         struct sql_lexer l;
         struct buf out = {0};
-        sql_lexer_init(&l, text_of(rows[i].sql), false, no_backslash_escapes);
+        sql_lexer_init(&l, text_of(rows[i].sql), &(struct sql_dialect){.no_backslash_escapes = no_backslash_escapes});
         struct sql_token t = sql_next(&l);
         sql_token_value(&l, &t, &out);
         bool same = buf_len(&out) == rows[i].len && !memcmp(buf_cstr(&out), rows[i].value, rows[i].len);
@@ -272,13 +320,13 @@ static void names_that_no_server_has_are_refused(void)
         struct sql_lexer l;
         memset(text, 'x', len);
         text[len] = '\0';
-        sql_lexer_init(&l, text_of(text), false, false);
+        sql_lexer_init(&l, text_of(text), &(struct sql_dialect){0});
         struct sql_token t = sql_next(&l);
         CU_ASSERT_EQUAL(sql_token_name(&l, &t, name), len < SQL_NAME_SIZE);
         CU_ASSERT_EQUAL(strlen(name), len < SQL_NAME_SIZE ? len : 0);
     }
     struct sql_lexer l;
-    sql_lexer_init(&l, (struct slice){(const uint8_t *)"`a\0b`", 5}, false, false);
+    sql_lexer_init(&l, (struct slice){(const uint8_t *)"`a\0b`", 5}, &(struct sql_dialect){0});
     struct sql_token t = sql_next(&l);
     CU_ASSERT_FALSE(sql_token_name(&l, &t, name));
     CU_ASSERT_STRING_EQUAL(name, "");
@@ -293,7 +341,7 @@ static void any_bytes_come_to_an_end(void)
         text[pair % 5 + 1] = (uint8_t)pair;
         for (size_t len = 0; len <= sizeof text; len++) {
             struct sql_lexer l;
-            sql_lexer_init(&l, (struct slice){text, len}, pair & 1, pair & 2);
+            sql_lexer_init(&l, (struct slice){text, len}, &(struct sql_dialect){pair & 1, pair & 2, (pair >> 2) % (SQL_CHARSET_GB18030 + 1)});
             const uint8_t *behind = text;
             struct sql_token t;
             while ((t = sql_next(&l)).kind != SQL_END) {
@@ -314,6 +362,8 @@ int main(void)
         {"variables in all quotings", variables_in_all_quotings},
         {"comments are no tokens, but executable ones are code", comments_are_no_tokens_but_executable_ones_are_code},
         {"executable comments say when their end is uncertain", executable_comments_say_when_their_end_is_uncertain},
+        {"characters that hide quotes are read whole", characters_that_hide_quotes_are_read_whole},
+        {"character sets are known by name and number", character_sets_are_known_by_name_and_number},
         {"the first hint is kept", the_first_hint_is_kept},
         {"values of tokens", values_of_tokens},
         {"names that no server has are refused", names_that_no_server_has_are_refused},
