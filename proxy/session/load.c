@@ -33,7 +33,7 @@ static bool names_it(const struct session *s, struct slice name)
     struct sql_lexer l;
     struct buf named = {0};
     struct sql_token t;
-    sql_lexer_init(&l, s->statement.text, s->ansi_quotes, s->no_backslash_escapes);
+    sql_lexer_init(&l, s->statement.text, &s->dialect);
     do
         t = sql_next(&l);
     while (t.kind != SQL_END && !sql_is_word(&t, "INFILE"));
