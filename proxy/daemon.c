@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/network.h"
 #include "base/random.h"
@@ -309,7 +310,11 @@ static bool open_journal(struct daemon *d)
 static void sweep_backend(void *arg, unsigned backend) { resolver_sweep_backend(arg, backend); }
 static void sweep_redis(void *arg, unsigned resource) { resolver_sweep_redis(arg, resource); }
 static void kill_connection(void *arg, unsigned backend, uint64_t id) { resolver_kill_connection(arg, backend, id); }
-static const struct resolver_ops resolver_ops = {sweep_backend, sweep_redis, kill_connection};
+static void kill_query(void *arg, unsigned backend, uint64_t id, int64_t start_s, void (*done)(void *done_arg), void *done_arg)
+{
+    resolver_kill_query(arg, backend, id, start_s, done, done_arg);
+}
+static const struct resolver_ops resolver_ops = {sweep_backend, sweep_redis, kill_connection, kill_query};
 
 static bool live_gtrids(void *arg, struct buf *out, int timeout_ms)
 {
@@ -327,6 +332,7 @@ static bool make_world(struct daemon *d)
     struct world *w = &d->world;
     const struct config *c = d->config;
     w->config = c;
+    w->started_ms = clock_mono_ms();
     w->n_workers = c->workers > 0 ? (unsigned)c->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     backends_init(&w->backends, c);
     redis_resources_init(&w->redis, c);

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "proxy/admin/impl.h"
-#include "proxy/admin/table.h"
+#include "proxy/session/table.h"
 #include "proxy/session/tx.h"
 
 static struct admin admin; /* one process, one resolver */
@@ -15,31 +15,31 @@ static struct admin admin; /* one process, one resolver */
 
 static void add_in_doubt(void *arg, const struct resolver_in_doubt *d)
 {
-    struct admin_table *t = arg;
-    admin_cell(t, d->gtrid);
-    admin_cell(t, d->where);
-    admin_cell(t, d->bqual);
-    admin_cell_printf(t, "%lld.%03lld", (long long)(d->age_ms / 1000), (long long)(d->age_ms % 1000));
-    admin_cell(t, d->fate);
-    admin_cell(t, d->decision);
-    admin_cell(t, d->who);
-    admin_cell(t, d->why);
+    struct session_table *t = arg;
+    session_cell(t, d->gtrid);
+    session_cell(t, d->where);
+    session_cell(t, d->bqual);
+    session_cell_printf(t, "%lld.%03lld", (long long)(d->age_ms / 1000), (long long)(d->age_ms % 1000));
+    session_cell(t, d->fate);
+    session_cell(t, d->decision);
+    session_cell(t, d->who);
+    session_cell(t, d->why);
 }
 
 static void show_in_doubt(struct session *s, const struct admin_statement *st)
 {
     static const char *const columns[] = {"gtrid", "where", "branch", "age_s", "state", "decision", "who", "why", NULL};
-    struct admin_table t;
+    struct session_table t;
     (void)st;
-    admin_table_init(&t, columns);
+    session_table_init(&t, columns);
     resolver_each_in_doubt(admin.resolver, add_in_doubt, &t);
-    admin_table_answer(s, &t);
+    session_table_answer(s, &t);
 }
 
 /* --- one transaction ------------------------------------------------------------------------------------------------------- */
 
 struct transaction_view {
-    struct admin_table table;
+    struct session_table table;
     const char *gtrid;
     bool found;
 };
@@ -47,8 +47,8 @@ struct transaction_view {
 static void fact(struct transaction_view *v, const char *name, const char *text)
 {
     v->found = true;
-    admin_cell(&v->table, name);
-    admin_cell(&v->table, text);
+    session_cell(&v->table, name);
+    session_cell(&v->table, text);
 }
 
 static void add_branch_in_doubt(void *arg, const struct resolver_in_doubt *d)
@@ -110,13 +110,13 @@ static void show_transaction(struct session *s, const struct admin_statement *st
 {
     static const char *const columns[] = {"what", "value", NULL};
     struct transaction_view v = {.gtrid = st->argument};
-    admin_table_init(&v.table, columns);
+    session_table_init(&v.table, columns);
     add_decision(&v);
     add_person(&v);
     resolver_each_in_doubt(admin.resolver, add_branch_in_doubt, &v);
     workers_each_session(admin.world, add_session_of, &v, 1000);
     if (v.found) {
-        admin_table_answer(s, &v.table);
+        session_table_answer(s, &v.table);
         return;
     }
     buf_fini(&v.table.cells);
@@ -129,9 +129,9 @@ static void show_backends(struct session *s, const struct admin_statement *st)
 {
     static const char *const columns[] = {"name",    "address",  "state", "reachable", "version",
                                           "identity", "restarts", "schemas", "verdict", NULL};
-    struct admin_table t;
+    struct session_table t;
     (void)st;
-    admin_table_init(&t, columns);
+    session_table_init(&t, columns);
     for (size_t i = 0; i < admin.world->backends.n; i++) {
         struct backend *b = &admin.world->backends.at[i];
         struct backend_texts texts;
@@ -139,125 +139,128 @@ static void show_backends(struct session *s, const struct admin_statement *st)
         backend_texts(b, &texts);
         for (char **schema = b->config->schemas; schema && *schema; schema++)
             buf_printf(&schemas, "%s%s", buf_len(&schemas) ? " " : "", *schema);
-        admin_cell(&t, b->config->name);
+        session_cell(&t, b->config->name);
         if (b->config->address[0] == '/')
-            admin_cell(&t, b->config->address);
+            session_cell(&t, b->config->address);
         else
-            admin_cell_printf(&t, "%s:%d", b->config->address, b->config->port);
-        admin_cell(&t, backend_safety_name((enum backend_safety)b->safety));
-        admin_cell(&t, b->reachable ? "yes" : "no");
-        admin_cell(&t, texts.version);
-        admin_cell(&t, texts.identity);
-        admin_cell_number(&t, (int64_t)b->restarts);
-        admin_cell(&t, buf_cstr(&schemas));
-        admin_cell(&t, texts.verdict);
+            session_cell_printf(&t, "%s:%d", b->config->address, b->config->port);
+        session_cell(&t, backend_safety_name((enum backend_safety)b->safety));
+        session_cell(&t, b->reachable ? "yes" : "no");
+        session_cell(&t, texts.version);
+        session_cell(&t, texts.identity);
+        session_cell_number(&t, (int64_t)b->restarts);
+        session_cell(&t, buf_cstr(&schemas));
+        session_cell(&t, texts.verdict);
         buf_fini(&schemas);
     }
-    admin_table_answer(s, &t);
+    session_table_answer(s, &t);
 }
 
 static void show_redis(struct session *s, const struct admin_statement *st)
 {
     static const char *const columns[] = {"name", "address", "usable", "reachable", "version", "verdict", NULL};
-    struct admin_table t;
+    struct session_table t;
     (void)st;
-    admin_table_init(&t, columns);
+    session_table_init(&t, columns);
     for (size_t i = 0; i < admin.world->redis.n; i++) {
         struct redis_resource *r = &admin.world->redis.at[i];
         struct redis_resource_texts texts;
         redis_resource_texts(r, &texts);
-        admin_cell(&t, r->config->name);
-        admin_cell_printf(&t, "%s:%d", r->config->address, r->config->port);
-        admin_cell(&t, r->usable > 0 ? "yes" : r->usable < 0 ? "no" : "not checked yet");
-        admin_cell(&t, r->reachable ? "yes" : "no");
-        admin_cell(&t, texts.version);
-        admin_cell(&t, texts.verdict);
+        session_cell(&t, r->config->name);
+        session_cell_printf(&t, "%s:%d", r->config->address, r->config->port);
+        session_cell(&t, r->usable > 0 ? "yes" : r->usable < 0 ? "no" : "not checked yet");
+        session_cell(&t, r->reachable ? "yes" : "no");
+        session_cell(&t, texts.version);
+        session_cell(&t, texts.verdict);
     }
-    admin_table_answer(s, &t);
+    session_table_answer(s, &t);
 }
 
 static void add_conflict(void *arg, const struct resolver_conflict *c)
 {
-    struct admin_table *t = arg;
-    admin_cell_printf(t, "%s/%s", c->resource, c->id);
-    admin_cell_printf(t, "%lld", (long long)((clock_wall_ms() - c->at_ms) / 1000));
-    admin_cell(t, c->gtrid);
-    admin_cell(t, c->key);
-    admin_cell(t, c->command);
-    admin_cell(t, c->outcome);
-    admin_cell(t, c->detail);
+    struct session_table *t = arg;
+    session_cell_printf(t, "%s/%s", c->resource, c->id);
+    session_cell_printf(t, "%lld", (long long)((clock_wall_ms() - c->at_ms) / 1000));
+    session_cell(t, c->gtrid);
+    session_cell(t, c->key);
+    session_cell(t, c->command);
+    session_cell(t, c->outcome);
+    session_cell(t, c->detail);
 }
 
 static void show_conflicts(struct session *s, const struct admin_statement *st)
 {
     static const char *const columns[] = {"id", "age_s", "gtrid", "key", "command", "outcome", "detail", NULL};
-    struct admin_table t;
+    struct session_table t;
     (void)st;
-    admin_table_init(&t, columns);
+    session_table_init(&t, columns);
     resolver_each_conflict(admin.resolver, add_conflict, &t);
-    admin_table_answer(s, &t);
+    session_table_answer(s, &t);
 }
 
 /* --- sessions, configuration, counters ---------------------------------------------------------------------------------------- */
 
 static void add_session(void *arg, struct session *s)
 {
-    struct admin_table *t = arg;
-    admin_cell_number(t, (int64_t)s->id);
-    admin_cell(t, s->user ? s->user->name : NULL);
-    admin_cell(t, s->peer);
-    admin_cell(t, *s->schema ? s->schema : NULL);
-    admin_cell(t, session_phase_text(s->phase));
-    admin_cell_number(t, (net_loop_now_ms(s->worker->loop) - s->since_ms) / 1000);
-    admin_cell(t, s->phase == SESSION_RUNNING && s->target >= 0 ? s->world->config->backends[s->target].name : NULL);
-    admin_cell(t, s->tx ? s->tx->gtrid.text : NULL);
-    admin_cell(t, s->tx ? xa_tx_state_text(s->tx->machine.state) : NULL);
+    struct session_table *t = arg;
+    char doing[96];
+    session_cell_number(t, (int64_t)s->id);
+    session_cell(t, s->user ? s->user->name : NULL);
+    session_cell(t, s->peer);
+    session_cell(t, *s->schema ? s->schema : NULL);
+    session_cell(t, session_phase_text(s->phase));
+    session_cell_number(t, (net_loop_now_ms(s->worker->loop) - s->since_ms) / 1000);
+    session_cell(t, s->phase == SESSION_RUNNING && s->target >= 0 ? s->world->config->backends[s->target].name : NULL);
+    session_cell(t, s->tx ? s->tx->gtrid.text : NULL);
+    session_cell(t, s->tx ? xa_tx_state_text(s->tx->machine.state) : NULL);
+    processlist_state(s, doing, sizeof doing);
+    session_cell(t, doing);
 }
 
 static void show_sessions(struct session *s, const struct admin_statement *st)
 {
     static const char *const columns[] = {"id",      "user",    "peer",        "schema", "phase",
-                                          "since_s", "backend", "transaction", "state",  NULL};
-    struct admin_table t;
+                                          "since_s", "backend", "transaction", "state",  "doing", NULL};
+    struct session_table t;
     (void)st;
-    admin_table_init(&t, columns);
+    session_table_init(&t, columns);
     workers_each_session(admin.world, add_session, &t, 1000);
-    admin_table_answer(s, &t);
+    session_table_answer(s, &t);
 }
 
 static void add_option(void *arg, const char *section, const char *name, const char *option, const char *value)
 {
-    struct admin_table *t = arg;
-    admin_cell(t, section);
-    admin_cell(t, name);
-    admin_cell(t, option);
-    admin_cell(t, value);
+    struct session_table *t = arg;
+    session_cell(t, section);
+    session_cell(t, name);
+    session_cell(t, option);
+    session_cell(t, value);
 }
 
 static void show_config(struct session *s, const struct admin_statement *st)
 {
     static const char *const columns[] = {"section", "name", "option", "value", NULL};
-    struct admin_table t;
+    struct session_table t;
     (void)st;
-    admin_table_init(&t, columns);
+    session_table_init(&t, columns);
     config_each_value(admin.world->config, add_option, &t);
-    admin_table_answer(s, &t);
+    session_table_answer(s, &t);
 }
 
-static void count(struct admin_table *t, const char *name, uint64_t value)
+static void count(struct session_table *t, const char *name, uint64_t value)
 {
-    admin_cell(t, name);
-    admin_cell_number(t, (int64_t)value);
+    session_cell(t, name);
+    session_cell_number(t, (int64_t)value);
 }
 
 static void show_status(struct session *s, const struct admin_statement *st)
 {
     static const char *const columns[] = {"name", "value", NULL};
-    struct admin_table t;
+    struct session_table t;
     struct resolver_counters resolver;
     struct wal_stats wal;
     (void)st;
-    admin_table_init(&t, columns);
+    session_table_init(&t, columns);
     count(&t, "clients", admin.world->clients);
     count(&t, "clients_unauthenticated", admin.world->unauthenticated);
 #define X(name) count(&t, #name, admin.world->count.name);
@@ -276,20 +279,38 @@ static void show_status(struct session *s, const struct admin_statement *st)
     count(&t, "log_syncs", wal.syncs);
     count(&t, "log_segments", wal.segments);
     count(&t, "log_refused", wal.refused);
-    admin_table_answer(s, &t);
+    session_table_answer(s, &t);
 }
 
 static void show_help(struct session *s, const struct admin_statement *st)
 {
     static const char *const columns[] = {"statement", "what it does", NULL};
-    struct admin_table t;
+    struct session_table t;
     (void)st;
-    admin_table_init(&t, columns);
+    session_table_init(&t, columns);
     for (int i = 0; i < ADMIN_STATEMENT_COUNT; i++) {
-        admin_cell(&t, admin_statement_usage((enum admin_statement_kind)i));
-        admin_cell(&t, admin_statement_help((enum admin_statement_kind)i));
+        session_cell(&t, admin_statement_usage((enum admin_statement_kind)i));
+        session_cell(&t, admin_statement_help((enum admin_statement_kind)i));
     }
-    admin_table_answer(s, &t);
+    session_table_answer(s, &t);
+}
+
+static void show_processlist(struct session *s, const struct admin_statement *st)
+{
+    processlist_show(s, st->kind == ADMIN_SHOW_FULL_PROCESSLIST);
+}
+
+static void run_kill(struct session *s, const struct admin_statement *st)
+{
+    struct slice text = {buf_at(&s->command) + 1, buf_len(&s->command) - 1};
+    struct sql_context ctx;
+    (void)st;
+    statement_context(s, &ctx);
+    (void)sql_next_statement(&text, &ctx, &s->statement);
+    if (s->statement.kind == SQL_KILL)
+        kill_statement(s);
+    else
+        session_answer_error(s, 1064, "42000", "KILL [QUERY | CONNECTION] id, or KILL USER 'name'");
 }
 
 static void set_nothing(struct session *s, const struct admin_statement *st)
@@ -307,6 +328,9 @@ static void on_query(struct session *s, struct slice text)
         [ADMIN_SHOW_BACKENDS] = show_backends,   [ADMIN_SHOW_REDIS] = show_redis,
         [ADMIN_SHOW_CONFLICTS] = show_conflicts, [ADMIN_SHOW_SESSIONS] = show_sessions,
         [ADMIN_SHOW_CONFIG] = show_config,       [ADMIN_SHOW_STATUS] = show_status,
+        [ADMIN_SHOW_PROCESSLIST] = show_processlist,
+        [ADMIN_SHOW_FULL_PROCESSLIST] = show_processlist,
+        [ADMIN_KILL] = run_kill,
         [ADMIN_HELP] = show_help,                [ADMIN_SET] = set_nothing,
     };
     struct admin_statement st;

@@ -20,6 +20,9 @@
     X(DISMISS_CONFLICT, "DISMISS CONFLICT", NAME, "id", "leave it as it is, forget the conflict") \
     X(SHOW_STATUS, "SHOW STATUS", NOTHING, "", "counters since the start, and gauges") \
     X(SHOW_SESSIONS, "SHOW SESSIONS", NOTHING, "", "the clients, their transactions and what they wait for") \
+    X(SHOW_PROCESSLIST, "SHOW PROCESSLIST", NOTHING, "", "the same as a server would show them, with their statements") \
+    X(SHOW_FULL_PROCESSLIST, "SHOW FULL PROCESSLIST", NOTHING, "", "with all of their statements") \
+    X(KILL, "KILL", ANYTHING, "", "[QUERY | CONNECTION] id, or USER name: ends a client's statement or session") \
     X(SHOW_CONFIG, "SHOW CONFIG", NOTHING, "", "the options and where each comes from") \
     X(ADOPT_LOG, "ADOPT LOG", NAME, "logid", "branches of a lost log of this node are ours to settle") \
     X(ACCEPT_FAILOVER, "ACCEPT FAILOVER", NAME, "backend", "another server behind this name is right") \

@@ -40,6 +40,8 @@ struct config_user { /* [user NAME], [admin NAME] */
     char *default_schema;
     bool local_infile;   /* LOAD DATA LOCAL */
     int max_connections; /* 0 = no limit of its own */
+    bool all_sessions;         /* may see and KILL those of other users */
+    int statement_timeout_ms;  /* 0 = none */
 };
 struct config_backend { /* [backend NAME] */
     char *name;         /* <= 32 bytes of [A-Za-z0-9_-] */

@@ -99,11 +99,12 @@ static int watch_only(struct backend_job *job)
 /* One turn; how long to wait before the next. */
 static int turn(struct backend_job *job)
 {
+    bool lost = !kill_queries(job);
     if (!job->server && retry_wait_ms(&job->retry) > 0)
         return retry_wait_ms(&job->retry);
     if (!job->server && !connect_server(job))
         return retry_wait_ms(&job->retry);
-    int wait_ms = due_for_verdict(job) && !verdict_judge(job) ? -1 : 0;
+    int wait_ms = lost || (due_for_verdict(job) && !verdict_judge(job)) ? -1 : 0;
     if (!wait_ms)
         wait_ms = job->has_lock ? backend_sweep(job) : watch_only(job);
     if (wait_ms >= 0)
@@ -123,6 +124,8 @@ void *backend_thread(void *arg)
     }
     if (job->server)
         disconnect(job);
+    mailbox_deliver(&job->box, job);
+    (void)kill_queries(job); /* who asked waits for an answer */
     server_thread_end();
     return NULL;
 }

@@ -55,6 +55,7 @@ struct backend_job {
     uint64_t lost_connection; /* ours, whose end we did not see; 0 = none */
     struct retry retry;
     struct list kills;        /* pending_kill */
+    struct list query_kills;  /* asked for by letter; kill.c */
     bool old_listed;          /* the connections of earlier epochs are among the kills */
     bool has_lock;            /* GET_LOCK of our log */
     bool clean;               /* the verdict has no reservation */
@@ -117,6 +118,8 @@ void kill_later(struct backend_job *job, uint64_t connection_id, const char *acc
 void kill_old_connections(struct backend_job *job);
 bool kill_pending(struct backend_job *job); /* true: none is left; false: some live, or the connection was lost */
 void kill_forget(struct backend_job *job);
+/* Single statements: each asked for is answered, where there is no connection by doing nothing. False: the connection was lost. */
+bool kill_queries(struct backend_job *job);
 
 /* The start-up verdict (verdict.c) and its parts (identity.c, lock.c). False: the connection was lost. */
 bool verdict_judge(struct backend_job *job);

@@ -1,5 +1,5 @@
 /* Threads of a server that must be gone: killed, and looked for until the list of processes has them no more. Connections of dead
- * epochs come from the journal, others by letter. */
+ * epochs come from the journal, others by letter. And single statements that a client or a deadline ends, whose connections live on. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,4 +142,62 @@ bool kill_pending(struct backend_job *job)
         pause = pause < 32 ? 2 * pause : 32;
     }
     return list_empty(&job->kills);
+}
+
+/* --- statements ------------------------------------------------------------------------------------------------------------ */
+
+struct query_kill {
+    struct letter letter;
+    struct list link;
+    uint64_t connection_id;
+    int64_t start_s;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void deliver_query_kill(struct letter *letter, void *receiver)
+{
+    struct query_kill *k = CONTAINER_OF(letter, struct query_kill, letter);
+    struct backend_job *job = receiver;
+    list_push_back(&job->query_kills, &k->link);
+}
+
+void resolver_kill_query(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *arg), void *arg)
+{
+    CHECK(backend < r->o.backends->n);
+    struct query_kill *k = malloc(sizeof *k);
+    CHECK(k);
+    *k = (struct query_kill){.letter.deliver = deliver_query_kill, .connection_id = connection_id, .start_s = start_s, .done = done, .arg = arg};
+    list_init(&k->letter.link);
+    mailbox_post(&r->backends[backend].box, &k->letter);
+}
+
+/* The number may be somebody else's on a server that has begun anew, or on another one behind the same name. */
+static bool same_server(const struct backend_job *job, const struct query_kill *k)
+{
+    struct pending_kill as_pending = {.start_s = k->start_s};
+    return job->backend->safety != BACKEND_REFUSED && !other_life(job, &as_pending);
+}
+
+static void kill_query(struct backend_job *job, const struct query_kill *k)
+{
+    uint16_t code = server_askf(job->server, NULL, NULL, "KILL QUERY %llu", (unsigned long long)k->connection_id);
+    if (!code)
+        job->resolver->count.kills++;
+    else if (code != ER_NO_SUCH_THREAD)
+        log_warn("kill_failed", "backend=%s connection=%llu code=%u why=\"%s\"", job->backend->config->name,
+                 (unsigned long long)k->connection_id, code, server_error(job->server));
+}
+
+bool kill_queries(struct backend_job *job)
+{
+    while (!list_empty(&job->query_kills)) {
+        struct query_kill *k = CONTAINER_OF(list_first(&job->query_kills), struct query_kill, link);
+        list_remove(&k->link);
+        if (job->server && !server_lost(job->server) && same_server(job, k))
+            kill_query(job, k);
+        k->done(k->arg);
+        free(k);
+    }
+    return !job->server || !server_lost(job->server);
 }

@@ -14,6 +14,7 @@ static void init_backend_job(struct resolver *r, struct backend_job *job, struct
     job->backend = backend;
     job->socket = -1;
     list_init(&job->kills);
+    list_init(&job->query_kills);
     mailbox_init(&job->box, NULL, NULL);
 }
 

@@ -72,10 +72,11 @@ static void statistics(struct session *s)
 {
     struct buf text = {0};
     struct world *w = s->world;
-    buf_printf(&text, "Clients: %u  Statements: %llu  Commits: %llu (one phase %llu)  Rollbacks: %llu", (unsigned)w->clients,
-               (unsigned long long)w->count.statements,
-               (unsigned long long)(w->count.commits_two_phase + w->count.commits_one_phase),
-               (unsigned long long)w->count.commits_one_phase, (unsigned long long)w->count.rollbacks);
+    uint64_t up_s = (uint64_t)(net_loop_now_ms(s->worker->loop) - w->started_ms) / 1000, statements = w->count.statements;
+    /* the line that servers send and monitors take apart */
+    buf_printf(&text, "Uptime: %llu  Threads: %u  Questions: %llu  Slow queries: %llu  Opens: 0  Open tables: 0  Queries per second avg: %.3f",
+               (unsigned long long)up_s, (unsigned)w->clients, (unsigned long long)statements,
+               (unsigned long long)w->count.statements_timed_out, (double)statements / (double)(up_s ? up_s : 1));
     wire_packet_write(&s->net->out, &s->seq, buf_at(&text), buf_len(&text));
     buf_fini(&text);
     session_next(s);
@@ -113,6 +114,12 @@ static void run_admin(struct session *s, uint8_t command)
         break;
     case WIRE_COM_STATISTICS:
         statistics(s);
+        break;
+    case WIRE_COM_PROCESS_INFO:
+        processlist_show(s, false);
+        break;
+    case WIRE_COM_PROCESS_KILL:
+        kill_process(s, argument(s));
         break;
     default:
         session_answer_error(s, 1047, "08S01", "The admin listener takes text statements only; see xactl --help");
@@ -152,6 +159,12 @@ static void run_client(struct session *s, uint8_t command)
     case WIRE_COM_STATISTICS:
         statistics(s);
         break;
+    case WIRE_COM_PROCESS_INFO:
+        processlist_show(s, false);
+        break;
+    case WIRE_COM_PROCESS_KILL:
+        kill_process(s, argument(s));
+        break;
     case WIRE_COM_SET_OPTION:
         set_option(s);
         break;
@@ -175,6 +188,7 @@ void command_run(struct session *s)
         return;
     }
     session_enter(s, SESSION_RUNNING, "command");
+    kill_command_begins(s);
     s->world->count.statements++;
     if (s->user->admin)
         run_admin(s, command);

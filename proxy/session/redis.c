@@ -44,6 +44,14 @@ void redis_call_error(struct session *s, uint16_t code, const char *sqlstate, co
     session_answer_error(s, code, sqlstate, "Redis resource %s: %s%s%s", name, what, *why ? ": " : "", why);
 }
 
+void redis_call_waited(struct session *s)
+{
+    if (s->killed)
+        kill_answer(s);
+    else
+        redis_call_error(s, 1205, "HY000", "Lock wait timeout exceeded; a key is held by another transaction", "");
+}
+
 int64_t redis_lock_pause(int64_t before_ms)
 {
     return before_ms ? (before_ms < 80 ? before_ms * 2 : 80) : 10;
@@ -62,7 +70,7 @@ static bool wait_outside(struct session_redis *c)
     int64_t now = net_loop_now_ms(s->worker->loop);
     if (!c->lock_deadline_ms)
         c->lock_deadline_ms = now + config_of(s, c->resource)->lock_wait_ms;
-    if (now >= c->lock_deadline_ms)
+    if (now >= c->lock_deadline_ms || s->killed)
         return false;
     if (!c->timer.loop)
         net_timer_init(&c->timer, s->worker->loop, on_outside_timer, c);
@@ -90,7 +98,7 @@ static void on_outside_reply(struct redis_call *call, enum redis_result result, 
     if (!locked)
         redis_call_reply(s, reply);
     else if (!wait_outside(c))
-        redis_call_error(s, 1205, "HY000", "Lock wait timeout exceeded; a key is held by another transaction", "");
+        redis_call_waited(s);
 }
 
 static void run_outside(struct session_redis *c)
@@ -102,6 +110,22 @@ static void run_outside(struct session_redis *c)
         comp_call_run(&argv, &c->args.command, &c->use);
     redis_send(c->session->worker->redis, &c->call, c->is_write ? &argv : &c->args.command);
     comp_argv_fini(&argv);
+}
+
+bool redis_waits_for_lock(const struct session *s)
+{
+    const struct session_redis *c = s->redis;
+    return c && !c->calling && (c->lock_deadline_ms || undo_waits_for_lock(s));
+}
+
+void redis_stop_waiting(struct session *s)
+{
+    if (!redis_waits_for_lock(s))
+        return;
+    if (s->redis->lock_deadline_ms)
+        kill_answer(s);
+    else
+        undo_stop_waiting(s);
 }
 
 /* --- from SQL to a command ------------------------------------------------------------------------------------------------- */

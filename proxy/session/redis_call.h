@@ -25,6 +25,8 @@ struct session_redis {
 /* Both complete the CALL. `why`: "" = nothing more to say. */
 void redis_call_reply(struct session *s, const struct redisReply *reply);
 void redis_call_error(struct session *s, uint16_t code, const char *sqlstate, const char *what, const char *why);
+/* The lock did not become free in time, or before somebody ended the wait. Completes the CALL. */
+void redis_call_waited(struct session *s);
 int64_t redis_lock_pause(int64_t before_ms); /* until the key is asked for again */
 
 #endif

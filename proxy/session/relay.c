@@ -87,8 +87,11 @@ static void relay_err(struct session *s, struct slice payload)
         return;
     s->more = false;
     columns_break(s);
-    wire_err_packet(&s->net->out, &s->seq, s->caps, err.code, err.sqlstate, "%.*s", (int)err.message.len,
-                    (const char *)err.message.at);
+    if (err.code == 1317 && s->killed)
+        session_put_error(s, err.code, err.sqlstate, "Query execution was interrupted");
+    else
+        wire_err_packet(&s->net->out, &s->seq, s->caps, err.code, err.sqlstate, "%.*s", (int)err.message.len,
+                        (const char *)err.message.at);
 }
 
 static void relay_prepare_ok(struct session *s, struct slice payload)

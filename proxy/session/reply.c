@@ -63,6 +63,7 @@ void session_put_error(struct session *s, uint16_t code, const char *sqlstate, c
     s->more = false;
     if (!s->net)
         return;
+    kill_translate(s, &code, &sqlstate, &text);
     wire_err_packet(&s->net->out, &s->seq, s->caps, code, sqlstate, "%s", text);
     session_flush(s);
 }

@@ -242,6 +242,7 @@ static void free_session(struct net_deferred *d)
     buf_fini(&s->made);
     net_timer_fini(&s->timer);
     net_timer_fini(&s->retry);
+    net_timer_fini(&s->deadline);
     free(s->servers);
     struct worker *w = s->worker;
     free(s);
@@ -301,7 +302,9 @@ void session_close(struct session *s, const char *why)
         login_free(s);
     session_enter(s, SESSION_CLOSING, why);
     s->more = false;
+    s->round = NULL;
     s->after = SESSION_AFTER_NOTHING;
+    kill_command_over(s);
     redis_abandon(s);
     target_cancel(s);
     tx_client_gone(s);
@@ -330,6 +333,11 @@ void session_next(struct session *s)
     redis_abandon(s);
     target_idle(s);
     prepared_command_over(s);
+    if (kill_holds(s)) {
+        session_flush(s);
+        return;
+    }
+    kill_command_over(s);
     if (!s->more)
         become_idle(s);
     session_flush(s);

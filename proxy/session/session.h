@@ -29,6 +29,7 @@ enum session_phase {
 #undef X
 };
 
+struct round;
 struct session_tx;
 struct session_login;
 struct session_statement;
@@ -71,6 +72,7 @@ struct session_server {
     bool settings_one_by_one;        /* it has refused a setting: each is sent for itself */
     struct list prepared;            /* statements that are prepared on it, least recently used first */
     unsigned n_prepared;
+    bool killing;                    /* a KILL QUERY of it is on its way */
 };
 
 /* A session variable that follows the session to every server. */
@@ -80,6 +82,9 @@ struct session_setting {
     size_t len, plain_len; /* of all, and without the collation at its end */
     uint64_t generation;
 };
+
+/* Whether the command under way was ended by somebody. */
+enum session_killed { SESSION_NOT_KILLED, SESSION_KILLED, SESSION_KILLED_LATE /* by statement_timeout */ };
 
 /* What happens when a transaction has ended well. */
 enum session_after {
@@ -110,6 +115,7 @@ struct session {
     struct net_deferred closing, next;
     bool next_due; /* the answer is complete: the next statement or command may begin */
     struct net_timer retry; /* while a statement waits for a server to become fit */
+    bool retrying;
     int64_t since_ms; /* in this phase */
     uint64_t written;  /* to the client, when it was last looked at whether it reads */
     bool was_ending;  /* when it was closed: the machine decides about its connections */
@@ -122,6 +128,12 @@ struct session {
     struct slice rest;  /* statements of a multi-statement not yet begun */
     bool more;          /* there is at least one of them */
     struct sql_statement statement;
+    int64_t statement_ms;     /* when the statement began */
+    struct net_timer deadline; /* of the statement; once it is killed, of patience with its servers */
+    enum session_killed killed;
+    unsigned kills;           /* servers with `killing` */
+    bool held;                /* the answer is complete, but a KILL on its way could hit what comes next */
+    struct round *round;      /* a question to all workers that it waits for; somebody else's memory */
 
     /* where the statement runs (target.c) */
     int target;               /* backend index, -1 none */
@@ -291,6 +303,10 @@ void target_send_schema(struct session *s, const char *schema);
 void target_release_all(struct session *s);
 void target_cancel(struct session *s);
 void target_idle(struct session *s); /* the statement is over, whatever it waited for */
+/* The statement waits for its server no more. False: it did not wait. */
+bool target_stop_waiting(struct session *s);
+/* What a KILL could not end: its connections are closed, the transaction there is lost. */
+void target_give_up(struct session *s, const char *why);
 /* The connection is not the session's any more: what was known of it is forgotten. Returns it. */
 struct backend_conn *target_forget(struct session_server *server);
 void target_drop(struct session_server *server, const char *why); /* likewise, and it is closed */
@@ -382,5 +398,28 @@ void variables_reset(struct session *s); /* as a new session has them */
 /* --- redis.c --- */
 void redis_abandon(struct session *s); /* nobody waits for the CALL any more */
 void redis_call_begin(struct session *s, const struct wire_param *params, unsigned n_params);
+bool redis_waits_for_lock(const struct session *s);
+/* KILL: answers where it waits for a lock. A command under way has its own timeout, behind which it waits no more. */
+void redis_stop_waiting(struct session *s);
+
+/* --- kill.c --- */
+void kill_statement(struct session *s); /* runs s->statement, a KILL */
+void kill_process(struct session *s, struct slice argument); /* COM_PROCESS_KILL */
+bool kill_may(const struct config_user *who, const struct session *whose); /* also: see it */
+void kill_command_begins(struct session *s);
+void kill_statement_begins(struct session *s); /* each of a multi-statement */
+void kill_command_over(struct session *s);
+void kill_on_deadline(void *session);
+/* True: session_next will be called again when the KILLs that are on their way have been answered. */
+bool kill_holds(struct session *s);
+void kill_resume(struct session *s); /* a server is gone: perhaps it was all that held the session */
+void kill_answered(struct session_server *server);
+void kill_answer(struct session *s); /* 1317, as whoever is killed is told */
+/* A server's word for a killed statement, where its deadline killed it. */
+void kill_translate(const struct session *s, uint16_t *code, const char **sqlstate, const char **text);
+
+/* --- processlist.c --- */
+void processlist_show(struct session *s, bool full);
+void processlist_state(const struct session *s, char *out, size_t size); /* what it does or waits for; "" = nothing */
 
 #endif

@@ -216,7 +216,6 @@ static void refuse_kind(struct session *s)
     } refusals[] = {
         {SQL_XA, "XA statements of clients are not supported: BEGIN and COMMIT of this proxy are XA already"},
         {SQL_XA_CALL, "CALL xa.* is not supported by this version"},
-        {SQL_KILL, "KILL is not supported by this version: use the server's own connection"},
     };
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (refusals[i].kind == s->statement.kind) {
@@ -272,6 +271,12 @@ void statement_run(struct session *s)
         break;
     case SQL_REDIS_CALL:
         redis_call_begin(s, NULL, 0);
+        break;
+    case SQL_KILL:
+        kill_statement(s);
+        break;
+    case SQL_SHOW_PROCESSLIST:
+        processlist_show(s, s->statement.full);
         break;
     case SQL_UNLOCK_TABLES:
         run_unlock(s);
@@ -350,6 +355,11 @@ static struct slice without_end(struct slice text)
 /* Whatever follows the statement under way is one more, with its own answer, be it only a comment. MORE_RESULTS is said before it is run. */
 void statement_next(struct session *s)
 {
+    if (s->killed) { /* while it answered the one before */
+        kill_answer(s);
+        return;
+    }
+    kill_statement_begins(s);
     if (!s->rest.len) {
         s->more = false;
         session_answer_error(s, 1065, "42000", "Query was empty");

@@ -34,6 +34,7 @@ struct backend_conn *target_forget(struct session_server *server)
     server->holds = 0;
     server->untracked = false;
     readback_server_gone(s, (int)(server - s->servers));
+    kill_answered(server);
     return conn;
 }
 
@@ -61,6 +62,8 @@ static void on_conn_gone(struct backend_conn *conn, const char *why)
     tx_server_gone(s, server, why);
     if (was_asked && s->phase == SESSION_RUNNING)
         relay_on_gone(s, why);
+    else
+        kill_resume(s);
 }
 
 static void on_ready(struct backend_request *r, struct backend_conn *conn)
@@ -110,10 +113,10 @@ void target_release_all(struct session *s)
         if (server->acquiring)
             backend_cancel(&server->request);
         server->acquiring = false;
-        bool locks = server->holds & SESSION_HOLD_TABLE_LOCKS;
+        const char *why = server->holds & SESSION_HOLD_TABLE_LOCKS ? "held table locks" : server->killing ? "a KILL is on its way" : NULL;
         struct backend_conn *conn = target_forget(server);
-        if (conn && locks)
-            backend_conn_close(conn, "held table locks");
+        if (conn && why)
+            backend_conn_close(conn, why);
         else if (conn)
             backend_release(s->worker->backends, conn);
     }
@@ -122,6 +125,7 @@ void target_release_all(struct session *s)
 void target_idle(struct session *s)
 {
     net_timer_stop(&s->retry);
+    s->retrying = false;
 }
 
 static void stop_statement(struct session *s, struct session_server *server, const char *why)
@@ -130,6 +134,28 @@ static void stop_statement(struct session *s, struct session_server *server, con
     struct backend_conn *conn = target_forget(server);
     tx_server_gone(s, server, why);
     backend_conn_close(conn, why);
+}
+
+bool target_stop_waiting(struct session *s)
+{
+    struct session_server *server = s->target >= 0 ? &s->servers[s->target] : NULL;
+    bool acquiring = server && server->acquiring, waits = acquiring || s->retrying;
+    if (acquiring)
+        backend_cancel(&server->request);
+    if (acquiring)
+        server->acquiring = false;
+    target_idle(s);
+    return waits;
+}
+
+void target_give_up(struct session *s, const char *why)
+{
+    s->setup_pending = 0;
+    for (size_t i = 0; i < s->world->backends.n; i++) {
+        struct session_server *server = &s->servers[i];
+        if (server->conn && (server->killing || !backend_conn_idle(server->conn)))
+            stop_statement(s, server, why);
+    }
 }
 
 /* The client is gone: what runs for it on a server is stopped with its connection. */
@@ -301,6 +327,7 @@ static bool set_up(struct session *s)
 static void on_retry(void *arg)
 {
     struct session *s = arg;
+    s->retrying = false;
     if (s->phase == SESSION_RUNNING)
         advance(s);
 }
@@ -313,6 +340,7 @@ static bool wait_a_moment(struct session *s)
     if (!s->retry.loop)
         net_timer_init(&s->retry, s->worker->loop, on_retry, s);
     net_timer_start(&s->retry, RETRY_MS);
+    s->retrying = true;
     return true;
 }
 

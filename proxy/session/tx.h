@@ -96,6 +96,8 @@ void local_client_gone(struct session *s);
 void undo_write(struct session *s); /* s->redis holds the CALL */
 void undo_feed(struct session_resource *res, const struct comp_event *event);
 void undo_cancel(struct session_resource *res); /* nobody waits for what is under way */
+bool undo_waits_for_lock(const struct session *s); /* the write that s->redis holds */
+void undo_stop_waiting(struct session *s);          /* where it does: as after a lock wait timeout */
 
 /* --- participant.c: all of them --- */
 struct session_resource *undo_resource(struct session_tx *tx, unsigned index);

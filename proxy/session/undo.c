@@ -258,13 +258,31 @@ static bool wait_lock(struct session_resource *res)
     int64_t now = net_loop_now_ms(loop);
     if (!res->lock_deadline_ms)
         res->lock_deadline_ms = now + config_of(res)->lock_wait_ms;
-    if (now >= res->lock_deadline_ms)
+    if (now >= res->lock_deadline_ms || res->tx->session->killed)
         return false;
     if (!res->timer.loop)
         net_timer_init(&res->timer, loop, on_lock_timer, res);
     res->lock_pause_ms = redis_lock_pause(res->lock_pause_ms);
     net_timer_start(&res->timer, res->lock_pause_ms);
     return true;
+}
+
+static struct session_resource *of_call(const struct session *s)
+{
+    return s->redis && s->tx && s->tx->resources ? &s->tx->resources[s->redis->resource] : NULL;
+}
+
+bool undo_waits_for_lock(const struct session *s)
+{
+    const struct session_resource *res = of_call(s);
+    return res && res->lock_deadline_ms && !res->calling;
+}
+
+void undo_stop_waiting(struct session *s)
+{
+    struct session_resource *res = of_call(s);
+    net_timer_stop(&res->timer);
+    undo_feed(res, &(struct comp_event){.kind = COMP_EVENT_LOCK_TIMEOUT});
 }
 
 void undo_cancel(struct session_resource *res)
@@ -292,7 +310,7 @@ static void answer_client(struct session_resource *res, enum comp_answer answer)
         redis_call_reply(s, res->reply);
         break;
     case COMP_ANSWER_LOCK_TIMEOUT:
-        redis_call_error(s, 1205, "HY000", "Lock wait timeout exceeded; a key is held by another transaction", "");
+        redis_call_waited(s);
         break;
     case COMP_ANSWER_UNREACHABLE:
         redis_call_error(s, 1105, "HY000", "unreachable, nothing was done", res->why);

@@ -21,6 +21,7 @@ static void on_backend_open(void *arg, struct backend_conn *c)
     struct xa_connection record = {.connection_id = c->connection_id, .server_start_s = c->backend->server_start_s};
     snprintf(record.backend, sizeof record.backend, "%s", c->backend->config->name);
     snprintf(record.account, sizeof record.account, "%s", c->account->backend_user);
+    c->server_start_s = record.server_start_s;
     c->logged_at = journal_connection_opened(w->world->journal, &record);
 }
 
@@ -140,6 +141,14 @@ void worker_drain(struct worker *w, bool now)
     mailbox_post(net_loop_mailbox(w->loop), &d->letter);
 }
 
+struct session *worker_session(const struct worker *w, uint64_t id)
+{
+    LIST_FOR(it, &w->sessions)
+        if (CONTAINER_OF(it, struct session, link)->id == id)
+            return CONTAINER_OF(it, struct session, link);
+    return NULL;
+}
+
 /* --- asking every worker ---------------------------------------------------------------------------------------- */
 
 /* Shared by the asker and the workers; the last to let go frees it, since an asker may lose patience. */
@@ -244,6 +253,7 @@ int worker_init(struct worker *w, struct world *world, unsigned index)
 
 void worker_fini(struct worker *w)
 {
+    w->ended = true;
     backend_pools_free(w->backends);
     redis_pools_free(w->redis);
     net_wake_fini(&w->durable_wake);

@@ -21,11 +21,15 @@ struct resolver_ops {
     void (*sweep_redis)(void *arg, unsigned resource);
     /* The server-side thread of a connection we closed while its branch was open. */
     void (*kill_connection)(void *arg, unsigned backend, uint64_t connection_id);
+    /* The statement that runs there, now or not at all; done, in another thread: nothing of it is on its way any more. start_s: of the
+     * server when the connection was opened. */
+    void (*kill_query)(void *arg, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *done_arg), void *done_arg);
 };
 
 #define WORLD_COUNTERS(X) \
     X(clients_accepted) X(clients_refused) X(logins_failed) X(logins_delayed) X(statements) X(commits_one_phase) X(commits_two_phase) \
-    X(rollbacks) X(commits_refused) X(handed_over) X(outcome_unknown) X(redis_calls) X(redis_in_doubt) X(sessions_timed_out)
+    X(rollbacks) X(commits_refused) X(handed_over) X(outcome_unknown) X(redis_calls) X(redis_in_doubt) X(sessions_timed_out) \
+    X(kills) X(statements_timed_out)
 
 struct world {
     const struct config *config;
@@ -48,6 +52,7 @@ struct world {
     _Atomic unsigned *user_clients;         /* by user index */
     _Atomic unsigned *listener_clients;     /* by listener index */
     _Atomic uint64_t next_session_id;
+    int64_t started_ms;                     /* on the loops' clock */
     _Atomic bool draining;
 #define X(name) _Atomic uint64_t name;
     struct { WORLD_COUNTERS(X) } count;
@@ -67,6 +72,7 @@ struct worker {
     struct backend_pools *backends;
     struct redis_pools *redis;
     bool stopping;
+    bool ended;                 /* its loop: letters that still arrive are dropped */
 };
 
 int worker_init(struct worker *w, struct world *world, unsigned index) MUST_USE;
@@ -80,6 +86,8 @@ void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer, 
 void worker_durable(struct worker *w);
 /* Any thread: finish what is under way, close idle sessions, end when none is left (or at the second call, at once). */
 void worker_drain(struct worker *w, bool now);
+
+struct session *worker_session(const struct worker *w, uint64_t id); /* NULL: it has none of this id */
 
 /* Blocks (resolver): the gtrids that any worker has in hand, NUL-terminated one after another, appended to out. False when a worker
  * did not answer within timeout_ms: then nothing may be concluded. */

@@ -29,7 +29,8 @@
     X(REDIS_CALL, "CALL resource.COMMAND(...), also DO and lone SELECT of it: `schema` names a configured resource") \
     X(XA_CALL, "CALL xa.something(...)") \
     X(PREPARE_TEXT, "PREPARE, EXECUTE, DEALLOCATE, EXECUTE IMMEDIATE as text") \
-    X(KILL, "KILL [QUERY|CONNECTION] id, KILL USER") \
+    X(KILL, "KILL [HARD|SOFT] [QUERY|CONNECTION] id, KILL USER") \
+    X(SHOW_PROCESSLIST, "SHOW [FULL] PROCESSLIST") \
     X(LOAD_LOCAL, "LOAD DATA LOCAL INFILE") \
     X(TEMPORARY_TABLE, "CREATE or DROP TEMPORARY TABLE") \
     X(COMPOUND, "a statement with ; inside (BEGIN NOT ATOMIC, IF, ...), or whose end depends on the server: not split")
@@ -54,12 +55,14 @@ struct sql_statement {
     bool resource_inside;     /* a Redis resource is named within a larger statement, which no server can run */
     bool compound;            /* ; may stand inside: not split, the rest of the text was taken. Any kind may say so */
     char hint_backend[33];    /* from a comment  xaproxy:backend=NAME  ; empty: none */
-    char name[SQL_NAME_SIZE]; /* SAVEPOINT name, USE schema, XA_CALL procedure, REDIS_CALL resource; else empty */
+    char name[SQL_NAME_SIZE]; /* SAVEPOINT name, USE schema, XA_CALL procedure, REDIS_CALL resource, KILL USER; else empty */
     bool chain, release;      /* COMMIT / ROLLBACK; "NO" forms are false */
     bool no_chain, no_release; /* the "NO" forms, which overrule completion_type */
     bool read_only, read_write, consistent_snapshot; /* START TRANSACTION, SET TRANSACTION */
     bool kill_query;
+    bool kill_by_id, kill_by_user; /* neither: an expression, or the id of a query */
     uint64_t kill_id;       /* 0: not a plain number (KILL USER, an expression) */
+    bool full;              /* SHOW FULL PROCESSLIST */
     bool select_for_update; /* FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE */
 };
 

@@ -117,7 +117,29 @@ static uint64_t plain_number(struct slice text)
     return number;
 }
 
-/* [HARD|SOFT] [CONNECTION | QUERY [ID]] number; whatever else stays an id of 0. */
+static bool is_plain_number(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!byte_is_digit(text.at[i]))
+            return false;
+    return text.len;
+}
+
+/* name, 'name', name@host: a session of the proxy has no host to be told apart by. */
+static bool take_kill_user(struct sql_tokens *in, struct sql_statement *out)
+{
+    struct sql_token user = in->ahead;
+    if ((user.kind != SQL_STRING && !sql_is_name(&user)) || user.unfinished)
+        return false;
+    sql_take(in);
+    if (!sql_token_name(&in->lexer, &user, out->name))
+        return false;
+    while (!at_end(in))
+        sql_take(in);
+    return out->name[0];
+}
+
+/* [HARD|SOFT] [CONNECTION | QUERY] number, or USER name; whatever else is neither by id nor by user. */
 static bool read_kill(struct sql_tokens *in, const struct sql_keyword *row, struct sql_statement *out)
 {
     (void)row;
@@ -126,10 +148,21 @@ static bool read_kill(struct sql_tokens *in, const struct sql_keyword *row, stru
     out->kill_query = sql_accept_word(in, "QUERY");
     if (!out->kill_query)
         sql_accept_word(in, "CONNECTION");
+    if (sql_accept_word(in, "USER")) {
+        out->kill_by_user = take_kill_user(in, out);
+        return true;
+    }
     struct sql_token id = sql_take(in);
-    if (id.kind == SQL_NUMBER && at_end(in))
+    out->kill_by_id = id.kind == SQL_NUMBER && at_end(in) && is_plain_number(id.text);
+    if (out->kill_by_id)
         out->kill_id = plain_number(id.text);
     return true;
+}
+
+static bool read_show_processlist(struct sql_tokens *in, const struct sql_keyword *row, struct sql_statement *out)
+{
+    out->full = row->words[sizeof "SHOW " - 1] == 'F';
+    return at_end(in);
 }
 
 bool sql_details(const struct sql_tokens *in, const struct sql_keyword *row, struct sql_statement *out)
@@ -145,6 +178,7 @@ bool sql_details(const struct sql_tokens *in, const struct sql_keyword *row, str
         [SQL_USE] = read_name,
         [SQL_UNLOCK_TABLES] = read_nothing,
         [SQL_KILL] = read_kill,
+        [SQL_SHOW_PROCESSLIST] = read_show_processlist,
     };
     struct sql_tokens rest = *in;
     if ((size_t)row->kind >= sizeof readers / sizeof *readers || !readers[row->kind])

@@ -42,6 +42,8 @@ const struct sql_keyword sql_keywords[] = {
     {"WITH", SQL_READ, 0},
     {"VALUES", SQL_READ, 0},
     {"TABLE", SQL_READ, TABLE},
+    {"SHOW PROCESSLIST", SQL_SHOW_PROCESSLIST, 0},
+    {"SHOW FULL PROCESSLIST", SQL_SHOW_PROCESSLIST, 0},
     {"SHOW", SQL_READ, SQL_SHAPE_SHOW | OBJECT},
     {"HELP", SQL_READ, 0},
     {"EXPLAIN ANALYZE", SQL_PLAIN, 0},

@@ -19,6 +19,8 @@ static void statements_are_understood(void)
         {"commit transaction \"a\" force", {ADMIN_COMMIT_TRANSACTION, "a", true, ""}},
         {"ROLLBACK TRANSACTION 'a' FORCE BECAUSE 'it''s gone'", {ADMIN_ROLLBACK_TRANSACTION, "a", true, "it's gone"}},
         {"ROLLBACK TRANSACTION 'a' BECAUSE 'x' FORCE;", {ADMIN_ROLLBACK_TRANSACTION, "a", true, "x"}},
+        {"SHOW FULL PROCESSLIST", {ADMIN_SHOW_FULL_PROCESSLIST, "", false, ""}},
+        {"KILL QUERY 5", {ADMIN_KILL, "", false, ""}},
         {"SHOW BACKENDS", {ADMIN_SHOW_BACKENDS, "", false, ""}},
         {"SHOW REDIS", {ADMIN_SHOW_REDIS, "", false, ""}},
         {"SHOW CONFLICTS", {ADMIN_SHOW_CONFLICTS, "", false, ""}},

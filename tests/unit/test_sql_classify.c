@@ -55,6 +55,9 @@ static void what_provably_only_reads(void)
         {"VALUES ROW(1,2), ROW(3,4)", SQL_READ},
         {"VALUES (1,2)", SQL_READ},
         {"TABLE t", SQL_READ},
+        {"SHOW PROCESSLIST", SQL_SHOW_PROCESSLIST},
+        {"show /* all */ full processlist;", SQL_SHOW_PROCESSLIST},
+        {"SHOW PROCESSLIST WHERE 1", SQL_PLAIN},
         {"SHOW TABLES", SQL_READ},
         {"SHOW CREATE TABLE t", SQL_READ},
         {"SHOW VARIABLES LIKE 'a%'", SQL_READ},
@@ -433,26 +436,40 @@ static void kill_ids(void)
 {
     static const struct {
         const char *sql;
-        bool query;
+        bool query, by_id;
         uint64_t id;
+        const char *user;
     } rows[] = {
-        {"KILL 5", false, 5},
-        {"KILL CONNECTION 7", false, 7},
-        {"KILL QUERY 18446744073709551000", true, 18446744073709551000u},
-        {"KILL QUERY 99999999999999999999999", true, 0},
-        {"KILL HARD QUERY 1", true, 1},
-        {"KILL SOFT 1", false, 1},
-        {"KILL USER u", false, 0},
-        {"KILL QUERY ID 5", true, 0},
-        {"KILL 1+1", false, 0},
-        {"KILL 1.5", false, 0},
-        {"KILL ?", false, 0},
-        {"KILL", false, 0},
+        {"KILL 5", false, true, 5, ""},
+        {"KILL 5;", false, true, 5, ""},
+        {"KILL CONNECTION 7", false, true, 7, ""},
+        {"KILL QUERY 18446744073709551000", true, true, 18446744073709551000u, ""},
+        {"KILL QUERY 99999999999999999999999", true, true, 0, ""},
+        {"KILL QUERY 0", true, true, 0, ""},
+        {"KILL HARD QUERY 1", true, true, 1, ""},
+        {"KILL SOFT 1", false, true, 1, ""},
+        {"KILL USER u", false, false, 0, "u"},
+        {"KILL QUERY USER 'some user'@'%'", true, false, 0, "some user"},
+        {"KILL SOFT CONNECTION USER `a``b`;", false, false, 0, "a`b"},
+        {"KILL USER CURRENT_USER()", false, false, 0, "CURRENT_USER"},
+        {"KILL USER", false, false, 0, ""},
+        {"KILL USER 'x", false, false, 0, ""},
+        {"KILL USER ''", false, false, 0, ""},
+        {"KILL USER 5", false, false, 0, ""},
+        {"KILL QUERY ID 5", true, false, 0, ""},
+        {"KILL 1+1", false, false, 0, ""},
+        {"KILL 1.5", false, false, 0, ""},
+        {"KILL 0x5", false, false, 0, ""},
+        {"KILL ?", false, false, 0, ""},
+        {"KILL", false, false, 0, ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct sql_statement s = one(rows[i].sql);
         CU_ASSERT_EQUAL(s.kill_query, rows[i].query);
+        CU_ASSERT_EQUAL(s.kill_by_id, rows[i].by_id);
         CU_ASSERT_EQUAL(s.kill_id, rows[i].id);
+        CU_ASSERT_EQUAL(s.kill_by_user, *rows[i].user != '\0');
+        CU_ASSERT_STRING_EQUAL(s.name, rows[i].user);
     }
 }
 

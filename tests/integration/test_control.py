@@ -1,0 +1,364 @@
+"""Sessions that are looked at and ended: KILL with the proxy's own ids, SHOW PROCESSLIST, limits and deadlines."""
+import signal
+import threading
+
+import pymysql
+import xatest
+from rawclient import Raw
+
+KILLED = (1317, 1927, 2013)
+
+
+class Running(threading.Thread):
+    """A statement in a thread of its own: its rows, or the error's number."""
+
+    def __init__(self, db, sql):
+        super().__init__()
+        self.db, self.sql, self.rows, self.error = db, sql, None, 0
+        self.start()
+
+    def run(self):
+        try:
+            with self.db.cursor() as cursor:
+                cursor.execute(self.sql)
+                self.rows = cursor.fetchall()
+        except pymysql.err.MySQLError as error:
+            self.error = error.args[0]
+
+    def end(self, limit_s=20):
+        self.join(limit_s)
+        if self.is_alive():
+            raise AssertionError(f"still runs: {self.sql}")
+        return self.error
+
+
+class Users(xatest.World):
+    """With a user in a hurry and one who may look after all; one connection to a server for each of them and each worker."""
+
+    def config_lines(self):
+        yield from super().config_lines()
+        sha2, _ = xatest.verifiers("secret")
+        for user, option in (("hasty", "statement_timeout = 300ms"), ("nurse", "all_sessions = on"), ("narrow", "")):
+            yield from (f"[user {user}]", f"password_verifier = {sha2}", option)
+            for name in self.server:
+                account, password = self.account("app", name)
+                yield from (f"[account {user}@{name}]", f"user = {account}", f"password = {password}")
+
+
+class Control(xatest.Case):
+    world_class = Users
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.world.direct("s1", "CREATE TABLE IF NOT EXISTS t1.k (id INT PRIMARY KEY, n INT) ENGINE=InnoDB")
+        cls.world.direct("s2", "CREATE TABLE IF NOT EXISTS t2.k (id INT PRIMARY KEY, n INT) ENGINE=InnoDB")
+
+    def setUp(self):
+        super().setUp()
+        for name, table in (("s1", "t1.k"), ("s2", "t2.k")):
+            self.world.direct(name, f"REPLACE INTO {table} VALUES (1, 0), (2, 0)")
+
+    def sleep(self, db, backend="s1", seconds=20):
+        """Runs on that server when this returns; as a condition it is an error where SLEEP alone is a value on MySQL."""
+        table = {"s1": "t1.k", "s2": "t2.k"}[backend]
+        running = Running(db, f"SELECT COUNT(*) FROM {table} WHERE SLEEP({seconds}) = 9")
+        xatest.until(lambda: self.state_of(db) == f"running on {backend}", 10, lambda: self.state_of(db))
+        return running
+
+    def processlist(self, db=None, full=False):
+        with (db or self.world.admin()) as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute(f"SHOW {'FULL ' if full else ''}PROCESSLIST")
+            return {row["Id"]: row for row in cursor.fetchall()}
+
+    def state_of(self, db):
+        return self.processlist().get(db.thread_id(), {}).get("State")
+
+    def counter(self, name):
+        with self.world.admin() as db, db.cursor() as cursor:
+            cursor.execute("SHOW STATUS")
+            return int(dict(cursor.fetchall())[name])
+
+    def kill(self, what, *who):
+        with self.connect(*who) as db:
+            self.run_sql(db, f"KILL {what}")
+
+
+class Kill(Control):
+    def test_query_ends_and_the_session_lives(self):
+        for backend in ("s1", "s2"):
+            db = self.connect(database="t1")
+            running = self.sleep(db, backend)
+            self.kill(f"QUERY {db.thread_id()}")
+            self.assertEqual(running.end(), 1317)
+            self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+            self.assertEqual(self.world.direct(backend, "SELECT COUNT(*) FROM information_schema.processlist"
+                                               " WHERE info LIKE '%SLEEP(20)%' AND info NOT LIKE '%processlist%'"), ((0,),))
+
+    def test_the_killed_statement_is_all_that_is_undone(self):
+        db = self.connect()
+        self.run_sql(db, "BEGIN", "UPDATE t1.k SET n = 7 WHERE id = 1", "UPDATE t2.k SET n = 7 WHERE id = 1")
+        running = self.sleep(db, "s2")
+        self.kill(f"QUERY {db.thread_id()}")
+        self.assertEqual(running.end(), 1317)
+        self.run_sql(db, "COMMIT")
+        self.assertEqual(self.world.direct("s1", "SELECT n FROM t1.k WHERE id = 1"), ((7,),))
+        self.assertEqual(self.world.direct("s2", "SELECT n FROM t2.k WHERE id = 1"), ((7,),))
+
+    def test_connection_ends_and_its_transaction_with_it(self):
+        db = self.connect()
+        self.run_sql(db, "BEGIN", "UPDATE t1.k SET n = 8 WHERE id = 1", "UPDATE t2.k SET n = 8 WHERE id = 1", "CALL cache.SET('kc', '8')")
+        self.kill(str(db.thread_id()))
+        self.refused_any(db, "SELECT 1")
+        self.world.settle()
+        self.assertEqual(self.world.direct("s1", "SELECT n FROM t1.k WHERE id = 1"), ((0,),))
+        self.assertEqual(self.world.direct("s2", "SELECT n FROM t2.k WHERE id = 1"), ((0,),))
+        self.assertIsNone(self.world.cache.client().get("kc"))
+
+    def refused_any(self, db, sql):
+        with self.assertRaises((pymysql.err.MySQLError, OSError)) as caught:
+            self.rows(db, sql)
+        self.assertIn(caught.exception.args[0], KILLED)
+
+    def test_connection_with_a_statement_under_way(self):
+        for form in ("{}", "CONNECTION {}", "HARD CONNECTION {}", "SOFT {}"):
+            db = self.connect(database="t1")
+            running = self.sleep(db)
+            self.kill(form.format(db.thread_id()))
+            self.assertIn(running.end(), KILLED)
+            self.refused_any(db, "SELECT 1")
+
+    def test_whose_and_which(self):
+        app, native, other = self.connect(), self.connect("native"), self.connect()
+        self.refused(1095, app, f"KILL {native.thread_id()}")
+        self.refused(1095, app, f"KILL QUERY {native.thread_id()}")
+        self.refused(1095, app, "KILL USER native")
+        for sql in ("KILL 4000000000", "KILL QUERY 0", "KILL 99999999999999999999999"):
+            self.refused(1094, app, sql)
+        for sql in ("KILL @a", "KILL 1+1", "KILL QUERY ID 5"):
+            self.refused(1235, app, sql)
+        self.run_sql(app, f"KILL QUERY {other.thread_id()}")
+        self.assertEqual(self.rows(other, "SELECT 1"), ((1,),))  # an idle session has nothing to end
+        self.assertEqual(self.rows(native, "SELECT 1"), ((1,),))
+        with self.world.admin() as dba:
+            self.run_sql(dba, f"KILL {native.thread_id()}")
+        self.refused_any(native, "SELECT 1")
+
+    def test_user(self):
+        mine, asker = [self.connect("native") for _ in range(3)], self.connect("native")
+        running = self.sleep(mine[0])
+        with asker.cursor() as cursor:
+            self.assertEqual(cursor.execute("KILL QUERY USER 'native'@'%'"), 3)
+        self.assertEqual(running.end(), 1317)
+        with self.assertRaises(pymysql.err.MySQLError):
+            self.rows(asker, "KILL USER CURRENT_USER")
+        for db in mine:
+            self.refused_any(db, "SELECT 1")
+
+    def test_oneself(self):
+        db = self.connect()
+        self.refused(1317, db, f"KILL QUERY {db.thread_id()}")
+        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+        self.refused_any(db, f"KILL {db.thread_id()}")
+
+    def test_of_others_by_who_may(self):
+        db = self.connect("native", database="t1")
+        running = self.sleep(db)
+        nurse = self.connect("nurse", "secret")
+        self.assertIn(db.thread_id(), self.processlist(self.connect("nurse", "secret")))
+        self.run_sql(nurse, f"KILL QUERY {db.thread_id()}")
+        self.assertEqual(running.end(), 1317)
+        self.run_sql(nurse, f"KILL {db.thread_id()}")
+        self.refused_any(db, "SELECT 1")
+
+    def test_commit_comes_to_its_end(self):
+        """FLUSH TABLES WITH READ LOCK holds a PREPARE up: KILL QUERY does nothing to it, and KILL leaves nothing half done."""
+        for kill in ("QUERY", "CONNECTION"):
+            db = self.connect()
+            self.run_sql(db, "BEGIN", "UPDATE t1.k SET n = 5 WHERE id = 2", "UPDATE t2.k SET n = 5 WHERE id = 2")
+            with self.world.server["s2"].root() as lock:
+                self.run_sql(lock, "FLUSH TABLES WITH READ LOCK")
+                running = Running(db, "COMMIT")
+                xatest.until(lambda: self.processlist().get(db.thread_id(), {}).get("Info") == "COMMIT", 10, "no COMMIT")
+                self.kill(f"{kill} {db.thread_id()}")
+                self.run_sql(lock, "UNLOCK TABLES")
+            error = running.end()
+            self.world.settle()
+            values = {self.world.direct(name, f"SELECT n FROM {table} WHERE id = 2")[0][0] for name, table in (("s1", "t1.k"), ("s2", "t2.k"))}
+            self.assertEqual(len(values), 1)
+            if kill == "QUERY":
+                self.assertEqual((error, values), (0, {5}))
+            else:
+                self.assertIn(error, KILLED)
+            self.setUp()
+
+    def test_a_server_that_does_not_end_it(self):
+        """It hangs: the client is free again all the same, its transaction is not."""
+        db = self.connect()
+        self.run_sql(db, "BEGIN", "UPDATE t1.k SET n = 6 WHERE id = 1", "UPDATE t2.k SET n = 6 WHERE id = 1")
+        running = self.sleep(db, "s2")
+        self.world.server["s2"].signal(signal.SIGSTOP)
+        try:
+            self.kill(f"QUERY {db.thread_id()}")
+            self.assertEqual(running.end(), 1317)
+            self.refused(1402, db, "SELECT 1")
+        finally:
+            self.world.server["s2"].signal(signal.SIGCONT)
+        self.run_sql(db, "ROLLBACK")
+        self.world.settle()
+        self.assertEqual(self.world.direct("s1", "SELECT n FROM t1.k WHERE id = 1"), ((0,),))
+        self.assertEqual(self.world.direct("s2", "SELECT n FROM t2.k WHERE id = 1"), ((0,),))
+
+    def test_process_kill(self):
+        db = self.connect()
+        with self.connect() as killer:
+            killer.kill(db.thread_id())
+        self.refused_any(db, "SELECT 1")
+
+    def test_what_waits_for_a_lock_of_redis(self):
+        holder, db = self.connect(), self.connect()
+        self.run_sql(holder, "BEGIN", "CALL cache.SET('held', '1')")
+        for begin in ("ROLLBACK", "BEGIN"):
+            self.run_sql(db, begin)
+            running = Running(db, "CALL cache.SET('held', '2')")
+            xatest.until(lambda: self.state_of(db) == "waiting for a Redis lock in cache", 10, lambda: self.state_of(db))
+            self.kill(f"QUERY {db.thread_id()}")
+            self.assertEqual(running.end(), 1317)
+        self.run_sql(db, "ROLLBACK")
+        self.run_sql(holder, "ROLLBACK")
+        self.run_sql(db, "CALL cache.SET('held', '3')")
+
+    def test_the_rest_of_a_multi_statement_is_not_run(self):
+        db = self.connect(client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
+        running = Running(db, "SELECT COUNT(*) FROM t1.k WHERE SLEEP(20) = 9; UPDATE t1.k SET n = 9")
+        xatest.until(lambda: self.state_of(db) == "running on s1", 10, "not running")
+        self.kill(f"QUERY {db.thread_id()}")
+        self.assertEqual(running.end(), 1317)
+        self.assertEqual(self.world.direct("s1", "SELECT SUM(n) FROM t1.k"), ((0,),))
+
+    def test_nobody_else_is_hit(self):
+        """Statements that end while they are killed: what comes next on the same connections never is."""
+        db, killer = self.connect(database="t1"), self.connect()
+        stop = threading.Event()
+        errors = []
+
+        def kill_again_and_again():
+            while not stop.is_set():
+                self.run_sql(killer, f"KILL QUERY {db.thread_id()}")
+                killed.set()
+
+        killed = threading.Event()
+        thread = threading.Thread(target=kill_again_and_again)
+        thread.start()
+        try:
+            for _ in range(300):
+                killed.clear()
+                with db.cursor() as cursor:
+                    try:
+                        cursor.execute("SELECT COUNT(*) FROM k WHERE SLEEP(0.001) = 9")
+                    except pymysql.err.OperationalError as error:
+                        errors.append(error.args[0])
+        finally:
+            stop.set()
+            thread.join()
+        self.assertEqual(set(errors), {1317})
+        for _ in range(100):
+            self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+
+class Deadline(Control):
+    def test_statement_timeout(self):
+        db = self.connect("hasty", "secret", database="t1")
+        before = self.counter("statements_timed_out")
+        code = 1969 if self.world.family == "mariadb" else 3024
+        for backend in ("t1", "t2"):
+            self.refused(code, db, f"SELECT COUNT(*) FROM {backend}.k WHERE SLEEP(20) = 9")
+        self.run_sql(db, "BEGIN", "UPDATE t1.k SET n = 3 WHERE id = 1")
+        self.refused(code, db, "UPDATE t2.k SET n = 3 WHERE id = 1 AND SLEEP(20) = 0")
+        self.run_sql(db, "COMMIT")
+        self.assertEqual(self.world.direct("s1", "SELECT n FROM t1.k WHERE id = 1"), ((3,),))
+        self.assertEqual(self.counter("statements_timed_out") - before, 3)
+
+    def test_waiting_counts(self):
+        holder, db = self.connect(), self.connect("hasty", "secret")
+        self.run_sql(holder, "BEGIN", "CALL cache.SET('late', '1')")
+        self.refused(1969 if self.world.family == "mariadb" else 3024, db, "CALL cache.SET('late', '2')")
+        self.run_sql(holder, "ROLLBACK")
+
+
+class OfOne(Users):
+    """One connection an account and a worker."""
+
+    def __init__(self, **options):
+        super().__init__(backend_options="max_connections = 1\nconnect_timeout = 10s", **options)
+
+
+class Full(Control):
+    world_class = OfOne
+
+    def test_what_waits_for_a_connection(self):
+        one, two, three = [self.connect("narrow", "secret") for _ in range(3)]
+        self.run_sql(one, "BEGIN", "UPDATE t1.k SET n = 1 WHERE id = 1")
+        self.run_sql(two, "BEGIN", "UPDATE t1.k SET n = 1 WHERE id = 2")
+        for kill in ("QUERY", "CONNECTION"):
+            running = Running(three, "SELECT COUNT(*) FROM t1.k")
+            xatest.until(lambda: self.state_of(three) == "waiting for a connection to s1", 10, lambda: self.state_of(three))
+            self.kill(f"{kill} {three.thread_id()}", "nurse", "secret")
+            self.assertIn(running.end(), (1317,) if kill == "QUERY" else KILLED)
+        self.run_sql(one, "ROLLBACK")
+        self.run_sql(two, "ROLLBACK")
+
+
+class Look(Control):
+    def test_columns_and_rows(self):
+        db, other = self.connect(database="t1"), self.connect("native")
+        self.run_sql(db, "BEGIN", "UPDATE k SET n = 1 WHERE id = 1")
+        running = self.sleep(db)
+        mine = self.processlist(self.connect())
+        self.assertEqual(list(mine[db.thread_id()]), ["Id", "User", "Host", "db", "Command", "Time", "State", "Info", "Server", "Transaction"])
+        row = mine[db.thread_id()]
+        self.assertEqual([row[name] for name in ("User", "Host", "db", "Command", "State", "Server")],
+                         ["app", "127.0.0.1", "t1", "Query", "running on s1", "s1"])
+        self.assertTrue(row["Info"].startswith("SELECT COUNT(*)"))
+        self.assertTrue(row["Transaction"].startswith("xap1:test:"))
+        self.assertNotIn(other.thread_id(), mine)
+        everybody = self.processlist()
+        self.assertEqual(everybody[other.thread_id()]["Command"], "Sleep")
+        self.assertIsNone(everybody[other.thread_id()]["Info"])
+        self.kill(f"QUERY {db.thread_id()}")
+        running.end()
+        self.run_sql(db, "ROLLBACK")
+
+    def test_info_is_cut_without_full_and_always_text(self):
+        db = self.connect(database="t1", charset="latin1")
+        running = Running(db, "SELECT '" + "Ä" * 200 + "' FROM k WHERE SLEEP(20) = 9")
+        xatest.until(lambda: self.state_of(db) == "running on s1", 10, "not running")
+        self.assertEqual(len(self.processlist()[db.thread_id()]["Info"]), 100)
+        self.assertEqual(self.processlist(full=True)[db.thread_id()]["Info"].count("?"), 200)
+        self.kill(f"QUERY {db.thread_id()}")
+        running.end()
+
+    def test_what_a_session_waits_for(self):
+        holder, db = self.connect(), self.connect()
+        self.run_sql(holder, "BEGIN", "CALL cache.SET('seen', '1')")
+        running = Running(db, "CALL cache.SET('seen', '2')")
+        xatest.until(lambda: "lock in cache" in self.state_of(db), 10, "not waiting")
+        self.run_sql(holder, "COMMIT")
+        self.assertEqual(running.end(), 0)
+
+    def test_process_info_and_statistics(self):
+        client = Raw(self.world.proxy.port, self.world.certs)
+        client.login()
+        client.command(b"\x0a")
+        self.assertEqual(client.packet(), b"\x0a")
+        client.close()
+        with self.connect() as db:
+            self.rows(db, "SELECT 1")
+            db._execute_command(9, b"")
+            words = db._read_packet().get_all_data().decode().split("  ")
+            self.assertEqual([word.split(":")[0] for word in words], ["Uptime", "Threads", "Questions", "Slow queries", "Opens",
+                                                                      "Open tables", "Queries per second avg"])
+            self.assertGreater(int(words[2].split(": ")[1]), 0)
+            db.ping(reconnect=False)
+
+
