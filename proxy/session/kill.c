@@ -18,7 +18,7 @@
 static bool speaks_mariadb(const struct session *s)
 {
     struct backend_texts texts;
-    backend_texts(&s->world->backends.at[s->target >= 0 ? s->target : statement_default_backend(s)], &texts);
+    backend_texts(&s->world->backends.at[s->target >= 0 ? s->target : config_default_backend(s->world->config)], &texts);
     return strstr(texts.version, "MariaDB");
 }
 
@@ -99,9 +99,11 @@ void kill_answered(struct session_server *server)
 
 bool kill_holds(struct session *s)
 {
-    if (s->kills)
-        s->held = true;
-    return s->kills;
+    if (!s->kills)
+        return false;
+    s->held = true;
+    s->statement.text = (struct slice){NULL, 0}; /* what it points into may be gone with the statement */
+    return true;
 }
 
 /* Every server where something runs for it. False: nowhere. */
