@@ -23,17 +23,14 @@ static void begin_chained(struct session *s)
 {
     struct session_tx *tx = tx_open(s);
     tx->begun = true;
-    tx->read_only = s->chain_read_only;
-    tx->read_write = s->chain_read_write;
-    if (*s->chain_characteristics)
-        snprintf(tx->characteristics, sizeof tx->characteristics, "%s", s->chain_characteristics);
+    tx_set_characteristics(tx, &s->chain);
 }
 
 void tx_remember_chain(struct session *s, const struct session_tx *tx)
 {
-    s->chain_read_only = tx->read_only;
-    s->chain_read_write = tx->read_write;
-    snprintf(s->chain_characteristics, sizeof s->chain_characteristics, "%s", tx->characteristics);
+    s->chain = tx->characteristics;
+    if (tx->read_only != s->read_only) /* the session's own was set otherwise meanwhile */
+        characteristics_set_access(&s->chain, tx->read_only);
 }
 
 void tx_go_on(struct session *s)
@@ -136,8 +133,7 @@ static bool enter_ending(struct session *s, enum session_after after, const char
     session_enter(s, SESSION_ENDING, why);
     if (s->tx)
         return true;
-    s->chain_read_only = s->chain_read_write = false;
-    *s->chain_characteristics = '\0';
+    s->chain = (struct session_characteristics){.access = ""};
     tx_go_on(s); /* which may begin a chained one */
     return false;
 }

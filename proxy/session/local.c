@@ -10,7 +10,7 @@
 
 void local_start(struct session *s, struct session_tx *tx)
 {
-    tx_send_characteristics(s, tx);
+    characteristics_send(s, &tx->characteristics);
     target_send_first(s, "START TRANSACTION");
     tx->local = true;
     tx->local_server = s->target;
@@ -48,10 +48,8 @@ static const struct backend_sink snapshot_sink = {.done = on_snapshot_taken, .lo
 void local_take_snapshot(struct session *s)
 {
     struct session_tx *tx = tx_open(s);
-    tx->begun = true;
-    tx->read_only = s->statement.read_only;
-    tx->read_write = s->statement.read_write;
-    tx_send_characteristics(s, tx);
+    tx_take_begin(tx, &s->statement);
+    characteristics_send(s, &tx->characteristics);
     tx->local = true;
     tx->local_server = s->target;
     static const char text[] = "START TRANSACTION WITH CONSISTENT SNAPSHOT";

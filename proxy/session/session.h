@@ -86,6 +86,12 @@ struct session_setting {
 /* Whether the command under way was ended by somebody. */
 enum session_killed { SESSION_NOT_KILLED, SESSION_KILLED, SESSION_KILLED_LATE /* by statement_timeout */ };
 
+/* What a transaction is to be, as statements that precede its beginning on a server; "" = not said. */
+struct session_characteristics {
+    char isolation[96], access[96];
+    bool read_only; /* what `access` says */
+};
+
 /* What happens when a transaction has ended well. */
 enum session_after {
     SESSION_AFTER_OK,        /* answer OK */
@@ -190,9 +196,9 @@ struct session {
     char answer_gtrid[XA_GTRID_MAX + 1];
     char warning[192];     /* of the last COMMIT, for SHOW WARNINGS; "" = none */
     bool local_commit;     /* of a local transaction: COMMIT was asked, not ROLLBACK */
-    bool chain_read_only, chain_read_write;
-    char chain_characteristics[128];
-    char one_shot[128];    /* SET TRANSACTION for the next transaction, "" = none */
+    struct session_characteristics chain; /* of the transaction that has ended */
+    struct session_characteristics one_shot; /* for the next transaction */
+    bool read_only;        /* SET SESSION TRANSACTION READ ONLY */
 
     struct session_server *servers; /* by backend index */
     int last_server;                /* where SHOW WARNINGS, LAST_INSERT_ID() look */
@@ -390,9 +396,14 @@ void text_server_gone(struct session_server *server);
 void text_command_over(struct session *s);
 void text_free_all(struct session *s);
 
+/* --- characteristics.c --- */
+void characteristics_set(struct session *s); /* runs s->statement, a SET TRANSACTION */
+void characteristics_set_access(struct session_characteristics *c, bool read_only);
+void characteristics_add(struct session_characteristics *to, const struct session_characteristics *more); /* what `more` says counts */
+void characteristics_send(struct session *s, const struct session_characteristics *c); /* ahead of the statement */
+
 /* --- variables.c --- */
 void variables_set(struct session *s); /* runs s->statement, a SET */
-void variables_set_transaction(struct session *s);
 void variables_reset(struct session *s); /* as a new session has them */
 
 /* --- redis.c --- */

@@ -261,7 +261,7 @@ void statement_run(struct session *s)
         variables_set(s);
         break;
     case SQL_SET_TRANSACTION:
-        variables_set_transaction(s);
+        characteristics_set(s);
         break;
     case SQL_USE:
         run_use(s);

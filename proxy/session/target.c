@@ -504,8 +504,8 @@ void target_begin(struct session *s)
         return;
     }
     target_begin_aside(s);
-    if (*s->one_shot && s->autocommit && !tx_is_on(s, s->target)) {
-        target_send_first(s, s->one_shot);
-        *s->one_shot = '\0';
+    if (s->autocommit && !tx_is_on(s, s->target)) {
+        characteristics_send(s, &s->one_shot);
+        s->one_shot = (struct session_characteristics){.access = ""};
     }
 }

@@ -25,10 +25,27 @@ struct session_tx *tx_open(struct session *s)
     list_init(&tx->events);
     journal_begin(s->world->journal, &tx->live, &tx->gtrid);
     xa_tx_init(&tx->machine, !s->world->config->one_phase);
-    snprintf(tx->characteristics, sizeof tx->characteristics, "%s", s->one_shot);
-    s->one_shot[0] = '\0';
+    tx->read_only = s->read_only;
+    tx_set_characteristics(tx, &s->one_shot);
+    s->one_shot = (struct session_characteristics){.access = ""};
     s->tx = tx;
     return tx;
+}
+
+void tx_set_characteristics(struct session_tx *tx, const struct session_characteristics *c)
+{
+    characteristics_add(&tx->characteristics, c);
+    if (*c->access)
+        tx->read_only = c->read_only;
+}
+
+void tx_take_begin(struct session_tx *tx, const struct sql_statement *begin)
+{
+    struct session_characteristics c = {.access = ""};
+    if (begin->read_only || begin->read_write)
+        characteristics_set_access(&c, begin->read_only);
+    tx_set_characteristics(tx, &c);
+    tx->begun = true;
 }
 
 void tx_free(struct session_tx *tx)
@@ -122,10 +139,7 @@ void tx_begin(struct session *s, const struct sql_statement *begin)
         target_prepare(s, statement_home(s), true, local_take_snapshot);
         return;
     }
-    struct session_tx *tx = tx_open(s);
-    tx->begun = true;
-    tx->read_only = begin->read_only;
-    tx->read_write = begin->read_write;
+    tx_take_begin(tx_open(s), begin);
     session_answer_ok(s);
 }
 
@@ -141,16 +155,6 @@ static void on_start_done(void *arg, const struct backend_outcome *outcome)
 }
 
 static const struct backend_sink start_sink = {.done = on_start_done};
-
-void tx_send_characteristics(struct session *s, const struct session_tx *tx)
-{
-    if (*tx->characteristics)
-        target_send_first(s, tx->characteristics);
-    if (tx->read_only)
-        target_send_first(s, "SET TRANSACTION READ ONLY");
-    else if (tx->read_write)
-        target_send_first(s, "SET TRANSACTION READ WRITE");
-}
 
 static struct session_branch *new_branch(struct session *s, struct session_tx *tx)
 {
@@ -177,7 +181,7 @@ static void start_branch(struct session *s, struct session_tx *tx)
         target_send_first(s, "SET autocommit=0");
         b->conn->autocommit = false;
     }
-    tx_send_characteristics(s, tx);
+    characteristics_send(s, &tx->characteristics);
     struct buf text = {0};
     xa_text(&text, XA_TEXT_START, tx->gtrid.text, b->bqual.text);
     backend_send_query(b->conn, (const char *)buf_at(&text), buf_len(&text), &start_sink, b);

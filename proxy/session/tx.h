@@ -46,8 +46,8 @@ struct session_tx {
     struct xa_tx machine;
     int64_t began_ms;         /* on the loop's clock */
     bool begun;               /* BEGIN was said; else autocommit is off */
-    bool read_only, read_write;
-    char characteristics[128]; /* SET TRANSACTION before the branches; "" = none */
+    struct session_characteristics characteristics;
+    bool read_only;           /* by them or by the session's own */
     bool local;               /* one server's own transaction, without XA */
     int local_server;         /* where it is; -1: it is none */
     bool local_failed;
@@ -74,11 +74,12 @@ bool tx_is_on(const struct session *s, int server); /* it has begun there */
 bool tx_ends_on(const struct session *s, const struct session_server *server); /* its end is under way there */
 bool tx_may_be_local(const struct session *s); /* it has begun nowhere */
 struct session_tx *tx_open(struct session *s); /* makes one if there is none */
+void tx_set_characteristics(struct session_tx *tx, const struct session_characteristics *c);
+void tx_take_begin(struct session_tx *tx, const struct sql_statement *begin); /* what START TRANSACTION says of it */
 void tx_free(struct session_tx *tx);           /* the session's only one */
 void tx_enter(struct session *s);              /* queues what begins the transaction on the target */
 void tx_start_failed(struct session *s);
 void tx_fail(struct session *s);               /* only ROLLBACK is left */
-void tx_send_characteristics(struct session *s, const struct session_tx *tx);
 void target_note_start_failed(struct session *s, const struct backend_outcome *outcome);
 
 /* --- savepoint.c --- */

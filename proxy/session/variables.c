@@ -24,7 +24,8 @@ void variables_reset(struct session *s)
     settings_free(s);
     readback_free(s);
     s->autocommit = true;
-    s->one_shot[0] = '\0';
+    s->one_shot = (struct session_characteristics){.access = ""};
+    s->read_only = false;
     s->dialect = (struct sql_dialect){home->ansi_quotes, home->no_backslash_escapes, sql_charset_of_collation(s->charset)};
 }
 
@@ -82,10 +83,14 @@ static void setting_text(const struct sql_set *set, struct buf *out)
     buf_append(out, set->value.at, set->value.len);
 }
 
+static bool is_access(const char *name)
+{
+    return !strcmp(name, "transaction_read_only") || !strcmp(name, "tx_read_only");
+}
+
 static bool is_transaction_characteristic(const char *name)
 {
-    return !strcmp(name, "transaction_isolation") || !strcmp(name, "tx_isolation") || !strcmp(name, "transaction_read_only") ||
-           !strcmp(name, "tx_read_only");
+    return !strcmp(name, "transaction_isolation") || !strcmp(name, "tx_isolation") || is_access(name);
 }
 
 static bool of_session(const struct sql_set *set)
@@ -123,11 +128,18 @@ static void plan_autocommit(struct set_plan *plan, const struct sql_set *set)
 
 static void plan_one_shot(struct session *s, struct set_plan *plan, const struct sql_set *set)
 {
-    if (s->tx)
+    struct session_characteristics c = {.access = ""};
+    char *text = is_access(set->name) ? c.access : c.isolation;
+    size_t size = is_access(set->name) ? sizeof c.access : sizeof c.isolation;
+    if (s->tx) {
         fail(s, plan, 1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress");
-    else
-        snprintf(s->one_shot, sizeof s->one_shot, "SET @@%.30s=%.*s", set->name, (int)(set->value.len < 40 ? set->value.len : 40),
-                 (const char *)set->value.at);
+    } else if (set->value.len > 40) {
+        fail(s, plan, 1231, "42000", "SET of a transaction's characteristics takes a value or a variable");
+    } else {
+        snprintf(text, size, "SET @@%.30s=%.*s", set->name, (int)set->value.len, (const char *)set->value.at);
+        c.read_only = sql_bool_value(set->value) == 1;
+        characteristics_add(&s->one_shot, &c);
+    }
 }
 
 /* What follows the session is kept, looked through at each SET and sent again to each new server. */
@@ -234,6 +246,8 @@ static void adopt(struct session *s)
             continue;
         if (changes_reading(&set))
             redo_strings(s);
+        if (of_session(&set) && is_access(set.name))
+            s->read_only = sql_bool_value(set.value) == 1;
         adopt_one(s, &set);
     }
     if (up_to_date)
@@ -363,36 +377,4 @@ void variables_set(struct session *s)
     int backend = statement_route(s);
     if (backend >= 0)
         target_prepare(s, backend, false, computed ? send_expression : send_set);
-}
-
-void variables_set_transaction(struct session *s)
-{
-    struct sql_context ctx;
-    struct sql_set_reader reader;
-    struct sql_set set;
-    statement_context(s, &ctx);
-    sql_set_begin(&reader, &s->statement, &ctx);
-    bool well_formed = sql_set_next(&reader, &set);
-    if (well_formed && set.scope == SQL_SET_ONE_SHOT) {
-        if (s->tx)
-            session_answer_error(s, 1568, "25001",
-                                 "Transaction characteristics can't be changed while a transaction is in progress");
-        else if (s->statement.text.len >= sizeof s->one_shot)
-            session_answer_error(s, 1064, "42000", "SET TRANSACTION is too long");
-        else {
-            snprintf(s->one_shot, sizeof s->one_shot, "%.*s", (int)s->statement.text.len, (const char *)s->statement.text.at);
-            session_answer_ok(s);
-        }
-        return;
-    }
-    if (!well_formed || s->statement.text.len > 150) {
-        session_answer_error(s, 1064, "42000", "You have an error in your SQL syntax near 'TRANSACTION'");
-        return;
-    }
-    /* SET SESSION TRANSACTION: a setting like others, in its own words, sent before the next use of each server */
-    char text[192];
-    snprintf(text, sizeof text, "SESSION TRANSACTION %.*s", (int)set.value.len, (const char *)set.value.at);
-    settings_remember(s, strcasestr(text, "isolation") ? "transaction isolation" : "transaction mode",
-                      (struct slice){(const uint8_t *)text, strlen(text)}, strlen(text));
-    session_answer_ok(s);
 }

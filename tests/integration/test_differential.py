@@ -44,3 +44,17 @@ class Stories(Case):
 
     def test_warning_of_a_snapshot_that_is_none(self):
         self.same("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SHOW WARNINGS", "COMMIT")
+
+    def test_a_transaction_is_read_only_by_whatever_said_so(self):
+        self.same("SET TRANSACTION READ ONLY", "BEGIN", "INSERT INTO log (what) VALUES ('x')", "COMMIT AND CHAIN", "COMMIT", "BEGIN", "COMMIT",
+                  "SET SESSION TRANSACTION READ ONLY", "BEGIN", "SET SESSION TRANSACTION READ WRITE", "COMMIT AND CHAIN",
+                  "INSERT INTO log (what) VALUES ('x')", "ROLLBACK", "START TRANSACTION READ WRITE", "COMMIT",
+                  "SET SESSION TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION READ WRITE", "COMMIT", "SET autocommit = 0",
+                  "SELECT 1 FROM t", "COMMIT", "SET autocommit = 1", "SET SESSION TRANSACTION READ WRITE", "BEGIN", "ROLLBACK")
+
+    def test_set_transaction_adds_to_the_one_before(self):
+        self.same("SET TRANSACTION READ ONLY", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "BEGIN", "UPDATE t SET n = 1", "COMMIT",
+                  "SET TRANSACTION READ ONLY", "COMMIT AND CHAIN", "UPDATE t SET n = 1", "COMMIT")
+
+    def test_set_transaction_with_nonsense(self):
+        self.same("SET TRANSACTION NONSENSE", "SET TRANSACTION READ", "SET TRANSACTION READ ONLY, READ ONLY", "BEGIN", "SET TRANSACTION READ ONLY", "COMMIT")
