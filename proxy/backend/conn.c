@@ -150,7 +150,8 @@ void backend_conn_destroy(struct backend_conn *c)
 static void on_deadline(void *arg)
 {
     struct backend_conn *c = arg;
-    backend_conn_died(c, "no %s within %d ms", c->impl->opened ? "answer to a reset" : "connection",
+    backend_conn_died(c, "no %s within %d ms",
+                      !c->impl->opened ? "connection" : c->impl->resetting ? "answer to a reset" : "answer to a ping",
                       c->backend->config->connect_timeout_ms);
 }
 
@@ -317,6 +318,16 @@ bool backend_file_full(const struct backend_conn *c)
 bool backend_conn_idle(const struct backend_conn *c)
 {
     return list_empty(&c->impl->commands);
+}
+
+bool backend_conn_in_trans(const struct backend_conn *c)
+{
+    return c->impl->status & WIRE_STATUS_IN_TRANS;
+}
+
+const struct backend_outcome *backend_conn_last(const struct backend_conn *c)
+{
+    return &c->impl->outcome;
 }
 
 unsigned backend_conn_queued(const struct backend_conn *c)

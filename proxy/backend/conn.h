@@ -87,6 +87,7 @@ struct backend_conn {
     void *owner;
     void (*on_gone)(struct backend_conn *c, const char *why);
     void (*on_drained)(struct backend_conn *c); /* what was too much for the server is out; NULL: nobody asks */
+    void (*on_taken)(struct backend_conn *c); /* while parked (pool.h): somebody else gets it */
     struct backend_conn_impl *impl;
 };
 
@@ -108,6 +109,8 @@ void backend_file_bytes(struct backend_conn *c, const void *bytes, size_t n);
 bool backend_file_full(const struct backend_conn *c);
 
 bool backend_conn_idle(const struct backend_conn *c); /* nothing under way */
+bool backend_conn_in_trans(const struct backend_conn *c); /* as the server said last */
+const struct backend_outcome *backend_conn_last(const struct backend_conn *c); /* of the last command that was answered */
 unsigned backend_conn_queued(const struct backend_conn *c); /* commands under way */
 
 /* Stops and resumes handing on what comes from the server: the client's slowness becomes the server's. No frame comes

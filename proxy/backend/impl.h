@@ -46,7 +46,8 @@ struct backend_conn_impl {
     const struct backend_conn_events *events;
     void *events_arg;
     struct backend_login *login; /* until log-in is done */
-    struct net_timer deadline;   /* of opening and of resetting */
+    struct net_timer deadline;   /* of opening, of resetting, of a ping */
+    bool resetting, pinging;
     bool opened;               /* was ready once */
     bool dead;                 /* to be buried at the end of the turn */
     bool let_go;               /* its borrower wants no more callbacks */
@@ -54,7 +55,8 @@ struct backend_conn_impl {
     char why[192];             /* of its death */
     struct backend_error error; /* of an opening that failed */
     struct net_deferred burial, reading;
-    int64_t idle_since_ms;     /* pool's */
+    int64_t idle_since_ms;     /* pool's: idle or parked since */
+    int64_t heard_ms;          /* pool's: of the last ping */
     bool announced;            /* pool's: on_open was called */
     bool served;               /* pool's: was lent once */
     uint16_t status;           /* server status of the last OK seen */

@@ -1,23 +1,14 @@
-/* One account's connections: idle ones are lent newest first, others opened up to the limit, waiters served in order
- * with deadlines, and a server that failed a moment ago is not asked again at once. A connection's state is the list it
- * is on. Leaves opening, sending and dying to conn.c, finding the right pool to pools.c. */
+/* One account's connections: idle ones are lent newest first, others opened up to the limit, parked ones taken from their
+ * borrowers beyond it, longest parked first; a server that failed a moment ago is asked by one connection at a time. A
+ * connection's state is the list it is on. Leaves who waits to queue.c, warmth and health to upkeep.c, opening, sending and
+ * dying to conn.c, finding the right pool to pools.c. */
 #include <stdio.h>
 
+#include "base/random.h"
 #include "proxy/backend/pool_impl.h"
 
-#define IDLE_MS 60000       /* then a connection that nobody wants is closed */
 #define BACK_OFF_MIN_MS 50  /* after the first failure; doubled by each further one */
 #define BACK_OFF_MAX_MS 1000
-
-static struct backend_conn *conn_at(struct list *link)
-{
-    return CONTAINER_OF(link, struct backend_conn, link);
-}
-
-static struct backend_request *request_at(struct list *link)
-{
-    return CONTAINER_OF(link, struct backend_request, link);
-}
 
 static void move(struct backend_conn *c, struct list *to)
 {
@@ -25,48 +16,46 @@ static void move(struct backend_conn *c, struct list *to)
     list_push_front(to, &c->link);
 }
 
-static int64_t now(const struct backend_pool *pool)
-{
-    return net_loop_now_ms(pool->set->loop);
-}
-
 static unsigned limit(const struct backend_pool *pool)
 {
     return (unsigned)pool->backend->config->max_connections;
 }
 
-static uint32_t key_of(const struct backend_request *r)
-{
-    return r->client_caps & BACKEND_CLIENT_CAPS;
-}
-
-static void serve_later(struct backend_pool *pool)
+void backend_pool_serve_later(struct backend_pool *pool)
 {
     net_defer(pool->set->loop, &pool->serving);
 }
 
-static void refuse(struct backend_request *r, uint16_t code, const char *sqlstate, const char *text)
-{
-    list_remove(&r->link);
-    r->on_failed(r, code, sqlstate, text);
-}
-
 /* --- lending --- */
 
-static struct backend_conn *idle_of(struct backend_pool *pool, uint32_t key)
+static bool fits(const struct backend_conn *c, const struct backend_request *r)
 {
-    LIST_FOR(it, &pool->idle)
-        if (conn_at(it)->impl->client_caps == key)
-            return conn_at(it);
+    return c->impl->client_caps == pool_key_of(r) && (!r->bare || !*c->schema);
+}
+
+static struct backend_conn *newest_of(struct list *conns, const struct backend_request *r)
+{
+    LIST_FOR(it, conns)
+        if (fits(pool_conn_at(it), r))
+            return pool_conn_at(it);
     return NULL;
+}
+
+static struct backend_conn *oldest_of(struct list *conns, const struct backend_request *r)
+{
+    struct backend_conn *oldest = NULL;
+    LIST_FOR(it, conns)
+        if (fits(pool_conn_at(it), r))
+            oldest = pool_conn_at(it);
+    return oldest;
 }
 
 static void lend(struct backend_pool *pool, struct backend_conn *c, struct backend_request *r)
 {
-    list_remove(&r->link);
     move(c, &pool->lent);
     c->impl->served = true;
     pool->failures = 0;
+    backend_queue_leave(pool, r);
     r->on_ready(r, c);
 }
 
@@ -76,20 +65,45 @@ static bool lend_one(struct backend_pool *pool)
     if (list_empty(&pool->idle))
         return false;
     LIST_FOR(it, &pool->waiting) {
-        struct backend_conn *c = idle_of(pool, key_of(request_at(it)));
+        struct backend_conn *c = newest_of(&pool->idle, pool_request_at(it));
         if (c) {
-            lend(pool, c, request_at(it));
+            lend(pool, c, pool_request_at(it));
             return true;
         }
     }
     return false;
 }
 
+static void forget_borrower(struct backend_conn *c)
+{
+    c->owner = NULL;
+    c->on_gone = NULL;
+    c->on_taken = NULL;
+    c->on_drained = NULL;
+}
+
+static void reset(struct backend_pool *pool, struct backend_conn *c)
+{
+    backend_resume(c);
+    move(c, &pool->resetting);
+    pool->count.resets++;
+    backend_settings_send(c, true);
+}
+
+/* From a borrower who has parked it: its last questions go out in one write with the reset. */
+static void take(struct backend_pool *pool, struct backend_conn *c)
+{
+    pool->count.taken++;
+    c->on_taken(c);
+    forget_borrower(c);
+    reset(pool, c);
+}
+
 /* --- opening --- */
 
 static const struct backend_conn_events events;
 
-static void open_one(struct backend_pool *pool, uint32_t key)
+void backend_pool_open_one(struct backend_pool *pool, uint32_t key)
 {
     struct backend_pools *set = pool->set;
     struct backend_conn *c =
@@ -102,49 +116,67 @@ static void open_one(struct backend_pool *pool, uint32_t key)
         backend_conn_died(c, "TLS cannot be set up: %s", set->tls_why[pool->backend->index]);
 }
 
-/* Of these that are on their way, how many serve requests with this key? */
-static unsigned coming(const struct list *conns, uint32_t key)
+/* Of these that are on their way, how many serve such a request? */
+static unsigned coming(const struct list *conns, const struct backend_request *r)
 {
     unsigned n = 0;
     LIST_FOR(it, conns)
-        n += conn_at(it)->impl->client_caps == key;
+        n += fits(pool_conn_at(it), r);
     return n;
 }
 
-/* Among as many waiters as were seen before `r`, those with its key get what is coming first. */
-static bool needs_opening(struct backend_pool *pool, const struct backend_request *r)
+/* Those who came before `r` and want the same get what is coming first. */
+static bool needs_another(struct backend_pool *pool, const struct backend_request *r)
 {
     unsigned before = 0;
     LIST_FOR(it, &pool->waiting) {
-        if (request_at(it) == r)
+        if (pool_request_at(it) == r)
             break;
-        before += key_of(request_at(it)) == key_of(r);
+        before += pool_key_of(pool_request_at(it)) == pool_key_of(r) && pool_request_at(it)->bare == r->bare;
     }
-    return before >= coming(&pool->opening, key_of(r)) + coming(&pool->resetting, key_of(r));
+    return before >= coming(&pool->opening, r) + coming(&pool->resetting, r);
 }
 
-/* Makes room by closing the oldest idle connection, which fits no waiter. */
+bool backend_pool_may_open(const struct backend_pool *pool)
+{
+    bool probing = pool->failures && !list_empty(&pool->opening);
+    return pool->alive < limit(pool) && pool_now(pool) >= pool->retry_ms && !probing;
+}
+
+/* Makes room by closing the oldest connection that nobody uses, which fits no waiter. */
 static bool make_room(struct backend_pool *pool)
 {
     if (pool->alive < limit(pool))
         return true;
-    if (list_empty(&pool->idle))
+    if (list_empty(&pool->idle)) {
+        if (!list_empty(&pool->parked) && list_empty(&pool->resetting))
+            take(pool, pool_conn_at(pool->parked.prev)); /* when it has been reset it is idle, and then in the way */
         return false;
-    backend_conn_close(conn_at(pool->idle.prev), "another kind of connection is needed");
+    }
+    backend_conn_close(pool_conn_at(pool->idle.prev), "another kind of connection is needed");
     return true;
 }
 
-static void open_for_waiters(struct backend_pool *pool)
+/* False: nothing can be had for anybody now. */
+static bool get_another(struct backend_pool *pool, const struct backend_request *r)
 {
-    if (now(pool) < pool->retry_ms)
-        return;
+    struct backend_conn *parked = oldest_of(&pool->parked, r);
+    if (parked && !backend_pool_may_open(pool)) {
+        take(pool, parked);
+        return true;
+    }
+    if (!make_room(pool) || !backend_pool_may_open(pool))
+        return false;
+    backend_pool_open_one(pool, pool_key_of(r));
+    return true;
+}
+
+static void get_for_waiters(struct backend_pool *pool)
+{
     LIST_FOR(it, &pool->waiting) {
-        struct backend_request *r = request_at(it);
-        if (!needs_opening(pool, r))
-            continue;
-        if (!make_room(pool))
+        struct backend_request *r = pool_request_at(it);
+        if (needs_another(pool, r) && !get_another(pool, r))
             return;
-        open_one(pool, key_of(r));
     }
 }
 
@@ -153,33 +185,16 @@ static void serve(struct net_deferred *d)
     struct backend_pool *pool = CONTAINER_OF(d, struct backend_pool, serving);
     while (lend_one(pool))
         continue;
-    open_for_waiters(pool);
+    get_for_waiters(pool);
 }
 
 /* --- what a connection says --- */
 
-static void on_idle_timeout(void *arg)
-{
-    struct backend_pool *pool = arg;
-    while (!list_empty(&pool->idle)) {
-        struct backend_conn *oldest = conn_at(pool->idle.prev);
-        int64_t left = oldest->impl->idle_since_ms + IDLE_MS - now(pool);
-        if (left > 0) {
-            net_timer_start(&pool->idling, left);
-            return;
-        }
-        backend_conn_close(oldest, "idle");
-    }
-}
-
 static void put_idle(struct backend_pool *pool, struct backend_conn *c)
 {
-    bool first = list_empty(&pool->idle);
-    c->impl->idle_since_ms = now(pool);
+    c->impl->idle_since_ms = pool_now(pool);
     move(c, &pool->idle);
-    if (first)
-        net_timer_start(&pool->idling, IDLE_MS);
-    serve_later(pool);
+    backend_pool_serve_later(pool);
 }
 
 static void on_ready(void *arg, struct backend_conn *c)
@@ -187,26 +202,37 @@ static void on_ready(void *arg, struct backend_conn *c)
     struct backend_pool *pool = arg;
     if (!c->impl->announced) {
         c->impl->announced = true;
-        pool->opened++;
+        pool->count.opened++;
         if (pool->set->on_open)
             pool->set->on_open(pool->set->arg, c);
     }
     put_idle(pool, c);
 }
 
-/* Noted at once: what is served until the end of the turn must not try again. */
+/* Up to a quarter later, or all workers and proxies would come back at one moment. */
+static int64_t with_jitter(int64_t ms)
+{
+    uint32_t any;
+    random_bytes(&any, sizeof any);
+    return ms + ms * (any % 256) / 1024;
+}
+
+/* Noted at once: what is served until the end of the turn must not try again. Those that were under way together fail
+ * together, as one. */
 static void note_failure(struct backend_pool *pool, const struct backend_error *e)
 {
-    int64_t back_off = pool->failures < 5 ? BACK_OFF_MIN_MS << pool->failures : BACK_OFF_MAX_MS;
-    pool->failed++;
-    pool->failures++;
-    pool->retry_ms = now(pool) + (back_off < BACK_OFF_MAX_MS ? back_off : BACK_OFF_MAX_MS);
+    pool->count.failed++;
     pool->error = *e;
+    if (pool->failures && pool_now(pool) < pool->retry_ms)
+        return;
+    int64_t back_off = pool->failures < 5 ? BACK_OFF_MIN_MS << pool->failures : BACK_OFF_MAX_MS;
+    pool->failures++;
+    pool->retry_ms = pool_now(pool) + with_jitter(back_off < BACK_OFF_MAX_MS ? back_off : BACK_OFF_MAX_MS);
 }
 
 static void retry_later(struct backend_pool *pool)
 {
-    int64_t left = pool->retry_ms - now(pool);
+    int64_t left = pool->retry_ms - pool_now(pool);
     net_timer_start(&pool->retry, left > 0 ? left : 0);
 }
 
@@ -231,33 +257,24 @@ static void on_died(void *arg, struct backend_conn *c)
         note_failure(pool, &c->impl->error);
     else if (!c->impl->served && !c->impl->let_go)
         note_stillborn(pool, c);
-    serve_later(pool);
+    backend_pool_serve_later(pool);
 }
 
-/* A server that is full for us may still give what we have to whom it is lent next; any other trouble is everybody's.
- * */
+/* A server that is full for us may still give what we have to whom it is lent next; any other trouble is everybody's, but
+ * for whom a parked connection can be had. */
 static bool worth_waiting(const struct backend_pool *pool)
 {
-    return pool->error.code == 1040 && pool->alive > 0;
+    return (pool->error.code == 1040 && pool->alive > 0) || !list_empty(&pool->parked);
 }
 
 static void on_failed(void *arg, struct backend_conn *c, const struct backend_error *e)
 {
     (void)c;
     struct backend_pool *pool = arg;
-    if (worth_waiting(pool)) {
+    if (worth_waiting(pool))
         retry_later(pool);
-        return;
-    }
-    struct list failing; /* those who come back from inside their callback are not among them */
-    list_init(&failing);
-    while (!list_empty(&pool->waiting)) {
-        struct list *first = list_first(&pool->waiting);
-        list_remove(first);
-        list_push_back(&failing, first);
-    }
-    while (!list_empty(&failing))
-        refuse(request_at(list_first(&failing)), e->code, e->sqlstate, e->text);
+    else
+        backend_queue_refuse_all(pool, e);
 }
 
 static void on_buried(void *arg, struct backend_conn *c)
@@ -265,7 +282,7 @@ static void on_buried(void *arg, struct backend_conn *c)
     struct backend_pool *pool = arg;
     if (!c->impl->announced)
         return;
-    pool->closed++;
+    pool->count.closed++;
     if (pool->set->on_close)
         pool->set->on_close(pool->set->arg, c);
 }
@@ -278,60 +295,26 @@ static void on_retry(void *arg)
     serve(&((struct backend_pool *)arg)->serving);
 }
 
-/* --- deadlines of those who wait --- */
-
-static void watch_deadline(struct backend_pool *pool, int64_t deadline_ms)
-{
-    if (pool->deadline_ms && pool->deadline_ms <= deadline_ms)
-        return;
-    pool->deadline_ms = deadline_ms;
-    int64_t left = deadline_ms - now(pool);
-    net_timer_start(&pool->deadline, left > 0 ? left : 0);
-}
-
-static struct backend_request *first_expired(struct backend_pool *pool)
-{
-    LIST_FOR(it, &pool->waiting)
-        if (request_at(it)->deadline_ms <= now(pool))
-            return request_at(it);
-    return NULL;
-}
-
-static void on_wait_deadline(void *arg)
-{
-    struct backend_pool *pool = arg;
-    struct backend_request *r;
-    struct backend_error e = {.code = 1205, .sqlstate = "HY000"};
-    snprintf(e.text, sizeof e.text, "backend '%s': no connection became free in time", pool->backend->config->name);
-    if (pool->failures)
-        e = pool->error; /* that is why there was none */
-    while ((r = first_expired(pool)))
-        refuse(r, e.code, e.sqlstate, e.text);
-    pool->deadline_ms = 0;
-    LIST_FOR(it, &pool->waiting)
-        watch_deadline(pool, request_at(it)->deadline_ms);
-}
-
 /* --- borrowers --- */
 
 void backend_pool_acquire(struct backend_pool *pool, struct backend_request *r)
 {
     list_init(&r->link);
-    struct backend_conn *c = list_empty(&pool->waiting) ? idle_of(pool, key_of(r)) : NULL;
+    r->since_ms = pool_now(pool);
+    backend_upkeep_wanted(pool, pool_key_of(r));
+    struct backend_conn *c = list_empty(&pool->waiting) ? newest_of(&pool->idle, r) : NULL;
     if (c) {
         lend(pool, c, r);
         return;
     }
-    if (now(pool) < pool->retry_ms && !worth_waiting(pool)) {
+    if (pool_now(pool) < pool->retry_ms && !worth_waiting(pool)) {
         struct backend_error error = pool->error;
-        refuse(r, error.code, error.sqlstate, error.text);
+        r->on_failed(r, error.code, error.sqlstate, error.text);
         return;
     }
-    if (!r->deadline_ms)
-        r->deadline_ms = now(pool) + 2 * (int64_t)pool->backend->config->connect_timeout_ms;
-    list_push_back(&pool->waiting, &r->link);
-    watch_deadline(pool, r->deadline_ms);
-    serve_later(pool);
+    pool->count.waited += pool->alive >= limit(pool);
+    backend_queue_enter(pool, r);
+    backend_pool_serve_later(pool);
 }
 
 static const char *unfit(const struct backend_conn *c)
@@ -344,23 +327,33 @@ static const char *unfit(const struct backend_conn *c)
 
 void backend_pool_release(struct backend_pool *pool, struct backend_conn *c)
 {
-    c->owner = NULL;
-    c->on_gone = NULL;
-    c->on_drained = NULL;
+    forget_borrower(c);
     const char *why = unfit(c);
     if (why) {
         backend_conn_close(c, why);
         return;
     }
-    backend_resume(c);
     /* A local transaction that was left open goes with the reset. */
-    if (c->dirty || (c->impl->status & WIRE_STATUS_IN_TRANS)) {
-        move(c, &pool->resetting);
-        pool->resets++;
-        backend_settings_send(c, true);
+    if (c->dirty || backend_conn_in_trans(c)) {
+        reset(pool, c);
     } else {
+        backend_resume(c);
         put_idle(pool, c);
     }
+}
+
+void backend_pool_park(struct backend_pool *pool, struct backend_conn *c)
+{
+    CHECK(c->on_taken && c->xa == BACKEND_XA_NONE && backend_conn_idle(c));
+    c->impl->idle_since_ms = pool_now(pool);
+    move(c, &pool->parked);
+    if (!list_empty(&pool->waiting))
+        backend_pool_serve_later(pool);
+}
+
+void backend_pool_take_back(struct backend_pool *pool, struct backend_conn *c)
+{
+    move(c, &pool->lent);
 }
 
 /* --- its own life --- */
@@ -368,7 +361,7 @@ void backend_pool_release(struct backend_pool *pool, struct backend_conn *c)
 void backend_pool_init(struct backend_pool *pool, struct backend_pools *set, struct backend *backend,
                        const struct config_account *account)
 {
-    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent,
+    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent,   &pool->parked,
                                   &pool->idle,    &pool->dying,     &pool->waiting};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
@@ -377,21 +370,19 @@ void backend_pool_init(struct backend_pool *pool, struct backend_pools *set, str
     pool->set = set;
     pool->backend = backend;
     pool->account = account;
-    net_timer_init(&pool->deadline, set->loop, on_wait_deadline, pool);
-    net_timer_init(&pool->idling, set->loop, on_idle_timeout, pool);
+    backend_queue_init(pool);
+    backend_upkeep_init(pool);
     net_timer_init(&pool->retry, set->loop, on_retry, pool);
 }
 
 void backend_pool_fini(struct backend_pool *pool)
 {
-    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent, &pool->idle, &pool->dying};
-    while (!list_empty(&pool->waiting))
-        list_remove(list_first(&pool->waiting));
+    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent, &pool->parked, &pool->idle, &pool->dying};
+    backend_queue_fini(pool);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         while (!list_empty(lists[i]))
-            backend_conn_destroy(conn_at(list_first(lists[i])));
+            backend_conn_destroy(pool_conn_at(list_first(lists[i])));
     list_remove(&pool->serving.link);
-    net_timer_fini(&pool->deadline);
-    net_timer_fini(&pool->idling);
+    backend_upkeep_fini(pool);
     net_timer_fini(&pool->retry);
 }

@@ -1,5 +1,6 @@
 /* A worker's connections to its backends, keyed by backend, account and what the client asked for at log-in. Idle ones
- * are lent, others are opened; who must wait is served in order. One pool set a worker, no locks. */
+ * are lent, others are opened; at the limit one that its borrower has parked is taken; who must wait is served in order.
+ * One pool set a worker, no locks. */
 #ifndef PROXY_BACKEND_POOL_H
 #define PROXY_BACKEND_POOL_H
 
@@ -22,7 +23,9 @@ struct backend_request {
     const struct config_account *account;
     unsigned backend;
     uint32_t client_caps;           /* the client's; only BACKEND_CLIENT_CAPS of it count */
-    int64_t deadline_ms; /* on net_loop_now_ms's clock; 0 = twice the backend's connect_timeout_ms from now */
+    bool bare;                      /* without a default schema, which nothing takes off a connection again */
+    int64_t deadline_ms; /* on net_loop_now_ms's clock; 0 = the backend's queue_timeout_ms from now */
+    int64_t since_ms;    /* the pool's: waits since then */
     void (*on_ready)(struct backend_request *r, struct backend_conn *c);
     /* code/sqlstate fit the client: a server that cannot be reached or refuses us is 1105 HY000 with a text, too many
      * connections is 1040 08004, deadline 1205 HY000. `text` is valid during the call. */
@@ -35,15 +38,29 @@ void backend_cancel(struct backend_request *r); /* no effect when it was answere
  * reset (COM_RESET_CONNECTION and our settings again) before it is lent again. */
 void backend_release(struct backend_pools *p, struct backend_conn *c);
 
+/* The borrower has nothing there that must stay, but would like to find the connection as it left it: nothing is under way
+ * on it, no transaction is open, and c->on_taken is set. It stays the borrower's until backend_take_back, which it calls
+ * before it uses it again, or until somebody else needs it: then on_taken comes, once, never from inside backend_park. In it
+ * the borrower may send last questions, whose sinks may outlive the borrower; when it returns the connection is another's. */
+void backend_park(struct backend_pools *p, struct backend_conn *c);
+void backend_take_back(struct backend_pools *p, struct backend_conn *c);
+
 /* Hooks: on_open when a connection was opened, before it is lent for the first time (so that its id reaches the log
  * before its first PREPARE); on_close once for each of these, when it is closed or lost. */
 void backend_pools_on_open(struct backend_pools *p, void (*on_open)(void *arg, struct backend_conn *c),
                            void (*on_close)(void *arg, struct backend_conn *c), void *arg);
 
-/* Summed over accounts. opening: log-in or reset under way. Counters since the start of the worker. */
+/* Summed over accounts. opening: log-in or reset under way; lent: without the parked. Counters since the start of the
+ * worker. X(name) */
+#define BACKEND_POOL_GAUGES(X) X(lent) X(parked) X(idle) X(opening) X(waiting)
+#define BACKEND_POOL_COUNTERS(X) X(opened) X(failed) X(closed) X(resets) X(taken) X(waited) X(timed_out) X(pinged)
 struct backend_pool_stats {
-    unsigned lent, idle, opening, waiting;
-    uint64_t opened, failed, resets, closed;
+#define X(name) unsigned name;
+    BACKEND_POOL_GAUGES(X)
+#undef X
+#define X(name) uint64_t name;
+    BACKEND_POOL_COUNTERS(X)
+#undef X
 };
 void backend_pool_stats(const struct backend_pools *p, unsigned backend, struct backend_pool_stats *out);
 

@@ -90,6 +90,16 @@ void backend_release(struct backend_pools *p, struct backend_conn *c)
     backend_pool_release(pool_of(p, c->account), c);
 }
 
+void backend_park(struct backend_pools *p, struct backend_conn *c)
+{
+    backend_pool_park(pool_of(p, c->account), c);
+}
+
+void backend_take_back(struct backend_pools *p, struct backend_conn *c)
+{
+    backend_pool_take_back(pool_of(p, c->account), c);
+}
+
 static unsigned count(const struct list *l)
 {
     unsigned n = 0;
@@ -98,20 +108,22 @@ static unsigned count(const struct list *l)
     return n;
 }
 
+void backend_pool_count(const struct backend_pool *pool, struct backend_pool_stats *out)
+{
+    out->lent += count(&pool->lent);
+    out->parked += count(&pool->parked);
+    out->idle += count(&pool->idle);
+    out->opening += count(&pool->opening) + count(&pool->resetting);
+    out->waiting += count(&pool->waiting);
+#define X(name) out->name += pool->count.name;
+    BACKEND_POOL_COUNTERS(X)
+#undef X
+}
+
 void backend_pool_stats(const struct backend_pools *p, unsigned backend, struct backend_pool_stats *out)
 {
     *out = (struct backend_pool_stats){0};
-    for (size_t i = 0; i < p->config->n_accounts; i++) {
-        const struct backend_pool *pool = &p->pool[i];
-        if (!pool->backend || pool->backend->index != backend)
-            continue;
-        out->lent += count(&pool->lent);
-        out->idle += count(&pool->idle);
-        out->opening += count(&pool->opening) + count(&pool->resetting);
-        out->waiting += count(&pool->waiting);
-        out->opened += pool->opened;
-        out->failed += pool->failed;
-        out->resets += pool->resets;
-        out->closed += pool->closed;
-    }
+    for (size_t i = 0; i < p->config->n_accounts; i++)
+        if (p->pool[i].backend && p->pool[i].backend->index == backend)
+            backend_pool_count(&p->pool[i], out);
 }

@@ -35,6 +35,7 @@ static void on_settings(void *arg, const struct backend_outcome *outcome)
     c->charset = WIRE_CHARSET_UTF8MB4;
     snprintf(c->client_charset, sizeof c->client_charset, "utf8mb4");
     c->dirty = false;
+    c->impl->resetting = false;
     atomic_store(&c->backend->ansi_quotes, c->ansi_quotes);
     atomic_store(&c->backend->no_backslash_escapes, c->no_backslash_escapes);
     backend_conn_ready(c);
@@ -53,6 +54,7 @@ void backend_settings_send(struct backend_conn *c, bool reset)
     if (reset) {
         static const uint8_t command = WIRE_COM_RESET_CONNECTION;
         CHECK(c->xa == BACKEND_XA_NONE); /* MariaDB would lose a prepared branch and say OK */
+        c->impl->resetting = true;
         backend_conn_start_deadline(c);
         backend_send(c, WIRE_RESPONSE_SIMPLE, &command, 1, &reset_sink, c);
         c->statement_generation++;

@@ -55,7 +55,10 @@ struct config_backend { /* [backend NAME] */
     char *tls_name; /* name to verify; never NULL: default is the address */
     char *resolver_user, *resolver_password;
     bool allow_unsafe;
-    int max_connections; /* per worker and account */
+    int max_connections; /* per worker and account, as min_connections */
+    int min_connections;
+    int pool_idle_timeout_ms, queue_timeout_ms;
+    int ping_interval_ms; /* 0 = never */
     int max_prepared;    /* statements on one connection */
     int connect_timeout_ms;
     int lock_wait_s;          /* default 5 */

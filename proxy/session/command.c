@@ -55,6 +55,8 @@ void command_use(struct session *s, struct slice name)
 static void on_reset_rolled_back(struct session *s)
 {
     target_release_all(s);
+    for (size_t i = 0; i < s->world->backends.n; i++)
+        sharing_forget(&s->servers[i]);
     prepared_free_all(s);
     variables_reset(s);
     session_answer_ok(s);

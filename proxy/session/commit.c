@@ -166,6 +166,7 @@ static void on_released(void *arg, const struct backend_outcome *outcome)
     struct session_server *server = arg;
     if (server->conn && outcome->error)
         server->conn->broken = true;
+    sharing_released(server);
 }
 static const struct backend_sink release_sink = {.done = on_released};
 

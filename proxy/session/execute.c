@@ -196,6 +196,7 @@ void prepared_relay(struct session *s, struct session_statement *ps, enum wire_r
 {
     struct buf payload = {0};
     s->target = ps->backend;
+    sharing_take_back(&s->servers[ps->backend]);
     s->target_in_tx = s->servers[ps->backend].branch >= 0;
     s->start_failed = false;
     buf_append(&payload, buf_at(&s->command), buf_len(&s->command));

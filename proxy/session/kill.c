@@ -112,7 +112,7 @@ static bool kill_on_servers(struct session *s)
     bool any = false;
     for (size_t i = 0; i < s->world->backends.n; i++) {
         struct session_server *server = &s->servers[i];
-        if (!server->conn || backend_conn_idle(server->conn))
+        if (!server->conn || server->parked || backend_conn_idle(server->conn))
             continue;
         any = true;
         if (!server->killing)

@@ -202,6 +202,8 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
     if (outcome->schema_changed)
         snprintf(s->schema, sizeof s->schema, "%s", target_conn(s)->schema);
     drop_if_broken(s);
+    if (!s->relay.prepare)
+        sharing_note(s, &s->servers[s->target], outcome);
     s->relay.on_done(s, outcome);
 }
 

@@ -164,7 +164,7 @@ static void take_command(struct session *s)
 /* Who does not read answers gets no new ones. */
 static void go_on(struct session *s)
 {
-    if (!s->net || !s->next_due || net_conn_above_water(s->net))
+    if (!s->net || !s->next_due || net_conn_above_water(s->net) || sharing_waits(s))
         return;
     if (s->more) {
         s->next_due = false;
@@ -243,6 +243,8 @@ static void free_session(struct net_deferred *d)
     net_timer_fini(&s->timer);
     net_timer_fini(&s->retry);
     net_timer_fini(&s->deadline);
+    for (size_t i = 0; i < s->world->backends.n; i++)
+        sharing_forget(&s->servers[i]);
     free(s->servers);
     struct worker *w = s->worker;
     free(s);
@@ -314,6 +316,7 @@ void session_close(struct session *s, const char *why)
 static void become_idle(struct session *s)
 {
     session_enter(s, SESSION_IDLE, "answered");
+    sharing_park(s);
     s->gatherer.next_seq = 0;
     if (s->command.cap > COMMAND_KEPT)
         buf_fini(&s->command);

@@ -37,7 +37,14 @@ struct session_text;
 struct session_redis;
 
 /* Why a session keeps its connection to a server between statements: state that lives there and cannot follow to another connection.
- * Without any of these, and without a transaction there, the connection may serve somebody else meanwhile. X(name, text) */
+ * Without any of these, and without a transaction there, the connection is PARKED (sharing.c): the session uses it again as if
+ * nothing had been, unless the pool takes it for somebody else. What is there then, and how it survives:
+ *   settings, user variables of SET   tracked here, replayed (variables.c); also schema and character set (target.c)
+ *   prepared statements               prepared again where they are used next (prepared_server_gone)
+ *   LAST_INSERT_ID()                  asked of the connection when it is taken, replayed by SET last_insert_id
+ *   ROW_COUNT(), FOUND_ROWS(), SHOW WARNINGS, @@warning_count, @@error_count
+ *                                     asked likewise, kept in session_server.memory until the next statement there
+ * All else is a hold: who makes such state sets its bit, who ends it clears it. X(name, text) */
 #define SESSION_HOLDS(X) \
     X(TABLE_LOCKS, "LOCK TABLES") \
     X(TEMPORARY_TABLE, "a temporary table") \
@@ -46,7 +53,8 @@ struct session_redis;
     X(CURSOR, "an open cursor") \
     X(TEXT_PREPARED, "PREPARE as text") \
     X(SETTING, "a variable that only this server knows") \
-    X(CLIENT_XA, "an XA transaction of the client's own")
+    X(CLIENT_XA, "an XA transaction of the client's own") \
+    X(ROUTINE, "a procedure, function or block that may have made such state")
 enum session_hold {
 #define X(name, text) SESSION_HOLD_##name##_BIT,
     SESSION_HOLDS(X)
@@ -55,6 +63,17 @@ enum session_hold {
     SESSION_HOLDS(X)
 #undef X
 };
+
+/* What a connection remembered of the session's last statement, when it was taken. */
+struct session_memory {
+    bool valid;               /* no statement of the session has run on that server since */
+    uint64_t insert_id;       /* LAST_INSERT_ID(); counts also where `valid` is false */
+    uint64_t found_rows;
+    int64_t row_count;
+    uint32_t warning_count, error_count; /* as @@warning_count, @@error_count; rows may be fewer (max_error_count) */
+    struct buf warnings;      /* rows of SHOW WARNINGS as its text protocol has them, each behind its length in 4 bytes */
+};
+struct session_farewell;
 
 /* What a session has on one backend. */
 struct session_server {
@@ -73,6 +92,10 @@ struct session_server {
     struct list prepared;            /* statements that are prepared on it, least recently used first */
     unsigned n_prepared;
     bool killing;                    /* a KILL QUERY of it is on its way */
+    bool fresh;                      /* conn knows nothing of the session yet */
+    bool parked;                     /* conn may be taken by the pool at any moment; target_prepare takes it back */
+    struct session_farewell *farewell; /* answers of a taken connection that are still to come; NULL: none */
+    struct session_memory memory;
 };
 
 /* A session variable that follows the session to every server. */
@@ -321,6 +344,18 @@ void target_on_lost(void *arg, const char *why);
 /* One of the commands counted in setup_pending was answered; before that: by an error that the statement shall get. */
 void target_setup_answered(struct session *s);
 void target_setup_failed(struct session *s, const struct backend_outcome *outcome);
+
+/* --- sharing.c: connections that may serve other sessions meanwhile --- */
+void sharing_park(struct session *s); /* the session rests: what holds nothing may be taken */
+void sharing_released(struct session_server *server); /* the last of the commands under way there was answered */
+void sharing_take_back(struct session_server *server); /* before its connection is used; no effect when it is not parked */
+/* A statement was answered there: what keeps the connection from now on, or no longer. */
+void sharing_note(struct session *s, struct session_server *server, const struct backend_outcome *outcome);
+/* Queues what the new connection must be told for the session; counts in setup_pending through `send`. */
+void sharing_replay(struct session *s, struct session_server *server,
+                    void (*send)(struct session *s, struct backend_conn *conn, struct buf *text));
+bool sharing_waits(const struct session *s); /* for answers of a taken connection: session.c goes on when they are there */
+void sharing_forget(struct session_server *server); /* the session is reset, or ends: what was remembered goes */
 
 /* --- relay.c --- */
 /* Sends one command to the target and passes its answer to the client; then on_done (after the last frame went to the

@@ -64,7 +64,7 @@ int statement_home(const struct session *s)
 /* A statement that names no table: where the session was last, for SHOW WARNINGS and LAST_INSERT_ID() look there. */
 int statement_anywhere(const struct session *s)
 {
-    if (s->last_server >= 0 && s->servers[s->last_server].conn)
+    if (s->last_server >= 0 && (s->servers[s->last_server].conn || s->servers[s->last_server].memory.valid))
         return s->last_server;
     return statement_home(s);
 }

@@ -35,6 +35,7 @@ struct backend_conn *target_forget(struct session_server *server)
     server->untracked = false;
     readback_server_gone(s, (int)(server - s->servers));
     kill_answered(server);
+    server->parked = false;
     return conn;
 }
 
@@ -72,6 +73,7 @@ static void on_ready(struct backend_request *r, struct backend_conn *conn)
     server->acquiring = false;
     server->conn = conn;
     server->settings_seen = 0;
+    server->fresh = true;
     conn->owner = server;
     conn->on_gone = on_conn_gone;
     conn->on_drained = load_on_drained;
@@ -99,6 +101,7 @@ static void acquire(struct session *s)
     server->request.account = account;
     server->request.backend = (unsigned)s->target;
     server->request.client_caps = s->caps & ~(load_allowed(s) ? 0u : WIRE_CAP_LOCAL_FILES);
+    server->request.bare = !*s->schema;
     server->request.deadline_ms = 0;
     server->request.on_ready = on_ready;
     server->request.on_failed = on_failed;
@@ -153,7 +156,7 @@ void target_give_up(struct session *s, const char *why)
     s->setup_pending = 0;
     for (size_t i = 0; i < s->world->backends.n; i++) {
         struct session_server *server = &s->servers[i];
-        if (server->conn && (server->killing || !backend_conn_idle(server->conn)))
+        if (server->conn && !server->parked && (server->killing || !backend_conn_idle(server->conn)))
             stop_statement(s, server, why);
     }
 }
@@ -167,7 +170,7 @@ void target_cancel(struct session *s)
         if (server->acquiring)
             backend_cancel(&server->request);
         server->acquiring = false;
-        if (server->conn && !backend_conn_idle(server->conn) && !tx_ends_on(s, server))
+        if (server->conn && !server->parked && !backend_conn_idle(server->conn) && !tx_ends_on(s, server))
             stop_statement(s, server, "the client went away while a statement ran");
     }
 }
@@ -314,6 +317,10 @@ static bool set_up(struct session *s)
         buf_clear(&text);
         snprintf(conn->schema, sizeof conn->schema, "%s", s->schema);
     }
+    if (server->fresh) {
+        sharing_replay(s, server, setup_query);
+        server->fresh = false;
+    }
     if (server->settings_seen != s->settings_generation)
         settings_replay(s);
     else if (!same_mode(s, conn) && !s->mode_sent)
@@ -425,6 +432,7 @@ static void advance(struct session *s)
         acquire(s);
         return;
     }
+    sharing_take_back(server);
     if (set_up(s))
         return;
     if (!same_mode(s, server->conn) || sql_charset_named(server->conn->client_charset) != s->dialect.charset) {
@@ -435,6 +443,7 @@ static void advance(struct session *s)
     }
     memcpy(s->charset_there, server->conn->client_charset, sizeof s->charset_there);
     s->last_server = s->target;
+    server->memory.valid = false;
     s->on_target(s);
 }
 

@@ -41,6 +41,14 @@ enum sql_kind {
 };
 const char *sql_kind_text(enum sql_kind kind);
 
+/* What a statement may leave behind in the server's session, which no other connection has then; bits. */
+enum sql_leaves {
+    SQL_LEAVES_LOCK = 1 << 0,    /* GET_LOCK */
+    SQL_FREES_LOCKS = 1 << 1,    /* RELEASE_ALL_LOCKS */
+    SQL_LEAVES_HANDLER = 1 << 2, /* HANDLER ... OPEN */
+    SQL_LEAVES_UNKNOWN = 1 << 3  /* CALL, a stored or unknown function, a block: whatever it likes */
+};
+
 #define SQL_MAX_SCHEMAS 8
 struct sql_statement {
     struct slice text; /* this one statement, without its ; */
@@ -63,6 +71,7 @@ struct sql_statement {
     bool kill_by_id, kill_by_user; /* neither: an expression, or the id of a query */
     uint64_t kill_id;       /* 0: not a plain number (KILL USER, an expression) */
     bool full;              /* SHOW FULL PROCESSLIST */
+    unsigned leaves;        /* enum sql_leaves */
     bool select_for_update; /* FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE */
 };
 

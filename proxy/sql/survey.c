@@ -85,6 +85,14 @@ static void see_table(struct sql_survey *v, const struct dotted *name)
     level->where = level->where == SQL_LIST ? SQL_AFTER_LIST : SQL_NOWHERE;
 }
 
+static void note_locks(struct sql_survey *v, struct slice function)
+{
+    if (slice_is_word(function, "GET_LOCK"))
+        v->out->leaves |= SQL_LEAVES_LOCK;
+    if (slice_is_word(function, "RELEASE_ALL_LOCKS"))
+        v->out->leaves |= SQL_FREES_LOCKS;
+}
+
 static void see_call(struct sql_survey *v, const struct dotted *name)
 {
     enum sql_callable callable = SQL_CALLABLE_UNKNOWN;
@@ -94,6 +102,9 @@ static void see_call(struct sql_survey *v, const struct dotted *name)
         callable = sql_callable(name->first.text);
     if (name->n == 1 && callable == SQL_CALLABLE_UNKNOWN)
         v->out->unqualified_routine = true;
+    if (callable == SQL_CALLABLE_UNKNOWN)
+        v->out->leaves |= SQL_LEAVES_UNKNOWN;
+    note_locks(v, name->first.text);
     v->sequence_call = slice_is_word(name->first.text, "NEXTVAL") || slice_is_word(name->first.text, "LASTVAL") ||
                        slice_is_word(name->first.text, "SETVAL");
     if (callable == SQL_CALLABLE_UNKNOWN || callable == SQL_CALLABLE_EFFECT)
@@ -319,6 +330,17 @@ static bool at_end(struct sql_survey *v)
     return v->in->ahead.kind == SQL_END || (!v->out->compound && sql_is_punct(&v->in->ahead, ';'));
 }
 
+/* Variables that it assigns are found elsewhere (assigned.h). */
+static void note_leavings(struct sql_survey *v, const struct sql_keyword *row)
+{
+    if (!strcmp(row->words, "HANDLER"))
+        v->out->leaves |= SQL_LEAVES_HANDLER;
+    if (!strcmp(row->words, "CALL") || v->out->compound)
+        v->out->leaves |= SQL_LEAVES_UNKNOWN;
+    if (v->routine)
+        v->out->leaves = 0; /* its body is kept, not run */
+}
+
 unsigned sql_survey(struct sql_tokens *in, const struct sql_context *ctx, const struct sql_keyword *row,
                     unsigned n_words, struct sql_statement *out)
 {
@@ -338,5 +360,6 @@ unsigned sql_survey(struct sql_tokens *in, const struct sql_context *ctx, const 
         v.seen |= SQL_SEEN_UNFINISHED;
     if (in->lexer.saw_executable)
         v.seen |= SQL_SEEN_EXECUTABLE;
+    note_leavings(&v, row);
     return v.seen;
 }

@@ -24,7 +24,7 @@ def label(command):
 class RelayedWorld(xatest.World):
     def __init__(self, delay_s=0.0, **more):
         more.setdefault("proxy_options", QUIET)
-        more.setdefault("backend_options", "tls = off")
+        more.setdefault("backend_options", "tls = off\nping_interval = 0")
         super().__init__(**more)
         self.relays = relay.Relays(delay_s)
         self.relayed = {}

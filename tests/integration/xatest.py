@@ -145,13 +145,14 @@ class World:
     judged = True  # a start returns only when the proxy has looked at every server
     schemas, tables = SCHEMAS, TABLES
 
-    def __init__(self, family=None, proxy_options="", backend_options="", redis_options="", more=""):
+    def __init__(self, family=None, proxy_options="", backend_options="", redis_options="", more="", workers=2):
         self.family = family or FAMILY
         self.directory = tempfile.mkdtemp(prefix=f"xap-{self.family}-")
         atexit.register(self.wipe)
         self.certs = make_certs(self.directory)
         self.server = {name: servers.KINDS[self.family](os.path.join(self.directory, name), self.certs) for name in self.schemas}
         self.cache = servers.Redis(os.path.join(self.directory, "cache"))
+        self.workers = workers
         self.options = {"proxy": proxy_options, "backend": backend_options, "redis": redis_options, "more": more}
         self.config = os.path.join(self.directory, "xaproxy.conf")
         self.proxy = Proxy(os.path.join(self.directory, "proxy"), self.config)
@@ -192,7 +193,7 @@ class World:
         return (self.cache if name == "cache" else self.server[name]).port
 
     def config_lines(self):
-        yield from ("[proxy]", "node = test", f"data_dir = {self.directory}/proxy/data", "workers = 2",
+        yield from ("[proxy]", "node = test", f"data_dir = {self.directory}/proxy/data", f"workers = {self.workers}",
                     self.options["proxy"])
         for name, port, more in (("main", self.proxy.port, ""), ("admin", self.proxy.admin_port, "admin = on")):
             yield from (f"[listener {name}]", "address = 127.0.0.1", f"port = {port}", more,

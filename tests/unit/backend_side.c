@@ -83,6 +83,8 @@ static void fill_backends(int port)
                                                   .tls_ca = ca,
                                                   .max_connections = 20,
                                                   .connect_timeout_ms = 10000,
+                                                  .pool_idle_timeout_ms = 60000,
+                                                  .queue_timeout_ms = 20000,
                                                   .lock_wait_s = 7};
     backend_rows[SIDE_LOCAL].address = socket_path;
     backend_rows[SIDE_LOCAL].tls = true; /* means nothing there */

@@ -129,6 +129,8 @@ static void up(bool tls)
                                           .tls = tls,
                                           .max_connections = 1,
                                           .connect_timeout_ms = 2000,
+                                          .pool_idle_timeout_ms = 60000,
+                                          .queue_timeout_ms = 4000,
                                           .lock_wait_s = 5};
     for (unsigned i = 0; i < STEPS; i++)
         buf_clear(&script[i]);

@@ -1,0 +1,220 @@
+"""Many clients over few connections: each finds its own state only, and what cannot move stays where it is.
+
+One worker with four connections a server. Sessions rest between statements, and whoever comes next takes the connection that
+rested longest. The servers themselves say how many connections there are.
+"""
+import contextlib
+import struct
+import threading
+import time
+
+import pymysql
+
+import rawclient
+import xatest
+
+LIMIT = 4
+OPTIONS = {"workers": 1,
+           "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 3s"}
+
+
+class Sharing(xatest.Case):
+    world_options = OPTIONS
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.world.server["s1"].script([
+            "CREATE TABLE t1.a (i INT PRIMARY KEY, v INT NOT NULL DEFAULT 0) ENGINE=InnoDB",
+            "CREATE TABLE t1.ids (id BIGINT AUTO_INCREMENT PRIMARY KEY, who INT NOT NULL) ENGINE=InnoDB",
+            "INSERT INTO t1.a (i) VALUES (1), (2), (3)",
+            "CREATE PROCEDURE t1.set_variable() BEGIN SET @inside = 7; END",
+            "GRANT EXECUTE ON t1.* TO 'app_s1'@'%'"])
+        cls.world.server["s2"].script([
+            "CREATE TABLE t2.b (i INT PRIMARY KEY, v INT NOT NULL DEFAULT 0) ENGINE=InnoDB"])
+
+    def clients(self, n, **more):
+        more.setdefault("database", "t1")
+        return [self.connect(**more) for _ in range(n)]
+
+    def value(self, db, sql, *args):
+        return self.rows(db, sql, *args)[0][0]
+
+    def server_connections(self, name="s1"):
+        return self.world.direct(name, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = %s", f"app_{name}")[0][0]
+
+    def test_more_clients_than_connections(self):
+        clients = self.clients(40)
+        for _ in range(3):
+            for number, db in enumerate(clients):
+                self.assertEqual(self.value(db, f"SELECT {number}"), number)
+        self.assertLessEqual(self.server_connections(), LIMIT)
+
+    def test_settings_and_user_variables_follow(self):
+        clients = self.clients(12)
+        for number, db in enumerate(clients):
+            self.run_sql(db, f"SET @mine = {number}", f"SET SESSION sort_buffer_size = {262144 + 4096 * number}")
+        for _ in range(2):
+            for number, db in enumerate(clients):
+                self.assertEqual(self.rows(db, "SELECT @mine, @@sort_buffer_size, v FROM a WHERE i = 1"),
+                                 ((number, 262144 + 4096 * number, 0),))
+        self.assertEqual(self.rows(self.connect(database="t1"), "SELECT @mine, v FROM a WHERE i = 1"), ((None, 0),))
+
+    def test_last_insert_id_is_ones_own(self):
+        clients = self.clients(12)
+        expected = []
+        for number, db in enumerate(clients):
+            with db.cursor() as cursor:
+                cursor.execute("INSERT INTO ids (who) VALUES (%s)", (number,))
+                expected.append(cursor.lastrowid)
+        for number, db in enumerate(clients):
+            self.assertEqual(self.value(db, "SELECT LAST_INSERT_ID()"), expected[number])
+        self.assertEqual(self.value(self.connect(database="t1"), "SELECT LAST_INSERT_ID()"), 0)
+
+    def test_an_id_given_explicitly_is_no_last_insert_id(self):
+        clients = self.clients(12)
+        for number, db in enumerate(clients):
+            self.run_sql(db, f"INSERT INTO ids (id, who) VALUES ({1000000 + number}, {number})")
+        for db in clients:
+            self.assertEqual(self.value(db, "SELECT LAST_INSERT_ID()"), 0)
+
+    def test_last_insert_id_of_an_expression(self):
+        clients = self.clients(12)
+        for number, db in enumerate(clients):
+            self.value(db, f"SELECT LAST_INSERT_ID({500 + number})")
+        for number, db in enumerate(clients):
+            self.assertEqual(self.value(db, "SELECT LAST_INSERT_ID()"), 500 + number)
+
+    def test_schemas_are_ones_own(self):
+        with_schema, without = self.clients(8), self.clients(8, database=None)
+        for _ in range(2):
+            for one, other in zip(with_schema, without):
+                self.assertEqual(self.value(one, "SELECT DATABASE()"), "t1")
+                self.assertIsNone(self.value(other, "SELECT DATABASE()"))
+        self.assertLessEqual(self.server_connections(), LIMIT)
+
+    def test_transactions_of_many(self):
+        """Each transaction holds a connection from its first statement on; the others wait for their turn."""
+        self.run_sql(self.connect(), "DELETE FROM t1.a WHERE i > 1000", "DELETE FROM t2.b")
+        failures = []
+
+        def work(number):
+            try:
+                with contextlib.closing(self.world.connect()) as db, db.cursor() as cursor:
+                    for turn in range(3):
+                        cursor.execute("BEGIN")
+                        cursor.execute(f"INSERT INTO t1.a VALUES ({10000 + number * 10 + turn}, {number})")
+                        cursor.execute(f"INSERT INTO t2.b VALUES ({number * 10 + turn}, {number})")
+                        cursor.execute(f"SELECT COUNT(*) FROM t1.a WHERE v = {number} AND i > 1000")
+                        if cursor.fetchone()[0] != turn + 1:
+                            raise AssertionError(f"client {number} sees something else")
+                        cursor.execute("COMMIT")
+            except Exception as error:  # pylint: disable=broad-except
+                failures.append((number, error))
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(40)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        self.assertEqual([f for f in failures if getattr(f[1], "args", [0])[0] != 1205], [])
+        self.assertLessEqual(self.server_connections(), LIMIT)
+
+    def test_holders_keep_what_they_hold(self):
+        holder = self.connect(database="t1")
+        self.run_sql(holder, "CREATE TEMPORARY TABLE mine (i INT)", "INSERT INTO mine VALUES (42)")
+        locker = self.connect(database="t1")
+        self.assertEqual(self.value(locker, "SELECT GET_LOCK('sharing', 0)"), 1)
+        variable = self.connect(database="t1")
+        self.rows(variable, "SELECT @counted := 5")
+        for number, db in enumerate(self.clients(10)):
+            self.assertEqual(self.value(db, f"SELECT {number}"), number)
+            self.assertEqual(self.value(db, "SELECT IS_FREE_LOCK('sharing')"), 0)
+        self.assertEqual(self.value(holder, "SELECT i FROM mine"), 42)
+        self.assertEqual(self.value(variable, "SELECT @counted"), 5)
+        self.assertEqual(self.value(locker, "SELECT RELEASE_ALL_LOCKS()"), 1)
+
+    def test_a_procedure_may_leave_anything(self):
+        caller = self.connect(database="t1")
+        self.run_sql(caller, "CALL set_variable()")
+        for number, db in enumerate(self.clients(10)):
+            self.assertEqual(self.value(db, f"SELECT {number}"), number)
+        self.assertEqual(self.value(caller, "SELECT @inside"), 7)
+
+    def test_when_all_are_held_the_queue_has_a_deadline(self):
+        holders = self.clients(LIMIT)
+        for number, db in enumerate(holders):
+            self.run_sql(db, f"CREATE TEMPORARY TABLE held{number} (i INT)")
+        late = self.connect(database="t1")
+        begun = time.monotonic()
+        self.assertIn("max_connections", self.refused(1205, late, "SELECT 1"))
+        self.assertGreater(time.monotonic() - begun, 2.5)
+        self.assertIn("pool_queue", self.world.proxy.log_of_this_life())
+        holders[0].close()
+        self.assertEqual(self.value(late, "SELECT 1"), 1)  # its session is sound
+
+    def test_who_came_first_is_served_first(self):
+        holders = self.clients(LIMIT)
+        for number, db in enumerate(holders):
+            self.run_sql(db, "BEGIN", f"SELECT v FROM a WHERE i = 1 /* {number} */")
+        order, threads = [], []
+
+        def wait(number, db):
+            self.value(db, "SELECT SLEEP(0.05)")
+            order.append(number)
+        waiting = self.clients(6)
+        for number, db in enumerate(waiting):
+            threads.append(threading.Thread(target=wait, args=(number, db)))
+            threads[-1].start()
+            time.sleep(0.1)
+        self.run_sql(holders[0], "COMMIT")
+        for one in threads:
+            one.join()
+        self.assertEqual(order, sorted(order))
+
+    def prepare(self, number):
+        raw = rawclient.Raw(self.world.proxy.port, self.world.certs)
+        self.addCleanup(raw.close)
+        raw.login()
+        raw.command(f"\x16SELECT {number} + v FROM t1.a WHERE i = 1".encode())
+        statement = struct.unpack_from("<I", raw.packet(), 1)[0]
+        raw.packet()  # its one column
+        return raw, statement
+
+    @staticmethod
+    def execute(raw, statement):
+        raw.command(b"\x17" + struct.pack("<IBI", statement, 0, 1))
+        answer = [raw.packet()]
+        while answer[-1][:1] not in (b"\xfe", b"\xff"):
+            answer.append(raw.packet())
+        return int.from_bytes(answer[-2][2:6], "little") if len(answer) == 4 else answer
+
+    def test_prepared_statements_move(self):
+        clients = [self.prepare(number) for number in range(12)]
+        for _ in range(3):
+            for number, (raw, statement) in enumerate(clients):
+                self.assertEqual(self.execute(raw, statement), number)
+        self.assertLessEqual(self.server_connections(), LIMIT)
+
+    def test_a_server_restarts_while_many_wait(self):
+        clients = self.clients(20)
+        stop, answers = threading.Event(), []
+
+        def ask(db):
+            while not stop.is_set():
+                try:
+                    answers.append(self.value(db, "SELECT 1"))
+                except pymysql.err.MySQLError as error:
+                    answers.append(error.args[0])
+                    time.sleep(0.05)
+        threads = [threading.Thread(target=ask, args=(db,)) for db in clients]
+        for one in threads:
+            one.start()
+        self.world.server["s1"].crash()
+        self.world.server["s1"].start()
+        time.sleep(2)
+        stop.set()
+        for one in threads:
+            one.join()
+        self.assertLessEqual(set(answers), {1, 1105, 2013, 1205})
+        for db in clients:
+            self.assertEqual(self.value(db, "SELECT 1"), 1)
