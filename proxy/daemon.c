@@ -39,7 +39,7 @@ struct daemon {
         unsigned index;
     } *accepting;
     struct net_timer drain_timer;
-    struct net_wake signal_wake;
+    struct net_wake signal_wake, reload_wake;
     pthread_t signal_thread, joiner;
     _Atomic int signals;        /* asked to end so many times */
     char client_name[64];
@@ -171,6 +171,24 @@ static void on_signal(void *arg)
     }
 }
 
+/* New certificates for who comes from now on; a mistake in them sends nobody away. */
+static void on_reload(void *arg)
+{
+    struct daemon *d = arg;
+    unsigned failed = 0;
+    for (size_t i = 0; i < d->config->n_listeners; i++) {
+        char why[512];
+        if (!d->world.listener_tls[i] || !net_tls_reload(d->world.listener_tls[i], why, sizeof why))
+            continue;
+        failed++;
+        log_error("tls_reload_failed", "listener=%s why=\"%s\" consequence=\"the old ones stay in force\"",
+                  d->config->listeners[i].name, why);
+    }
+    for (unsigned i = 0; i <= d->world.n_workers; i++)
+        worker_reload(&d->workers[i]);
+    log_info("reloaded", "listeners_failed=%u", failed);
+}
+
 static void signal_set(sigset_t *set)
 {
     sigemptyset(set);
@@ -191,6 +209,7 @@ static void *wait_for_signals(void *arg)
         if (number == SIGHUP) {
             if (d->config->log_file && log_open_file(d->config->log_file) < 0)
                 log_error("log_reopen_failed", "path=%s why=\"%s\"", d->config->log_file, strerror(errno));
+            net_wake_raise(&d->reload_wake);
             continue;
         }
         d->signals++;
@@ -423,6 +442,7 @@ static int serve(struct daemon *d)
         return 1;
     net_timer_init(&d->drain_timer, d->admin->loop, on_drain_timeout, d);
     net_wake_init(&d->signal_wake, d->admin->loop, on_signal, d);
+    net_wake_init(&d->reload_wake, d->admin->loop, on_reload, d);
     if (!start_workers(d) || !open_listeners(d) || !write_pid(d->config->pid_file))
         return 1;
     resolver_start(d->resolver);
@@ -441,6 +461,7 @@ static void take_apart(struct daemon *d)
     resolver_stop(d->resolver);
     net_timer_fini(&d->drain_timer);
     net_wake_fini(&d->signal_wake);
+    net_wake_fini(&d->reload_wake);
     for (unsigned i = 0; i <= d->world.n_workers; i++)
         worker_fini(&d->workers[i]);
     resolver_free(d->resolver);

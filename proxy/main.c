@@ -27,7 +27,7 @@ static const char usage[] =
     "  -h, --help            this text\n"
     "  -V, --version         the version\n"
     "\n"
-    "Signals: TERM and INT drain and end (twice: at once), HUP reopens the log file.\n"
+    "Signals: TERM and INT drain and end (twice: at once), HUP reopens the log file and reads the certificates again.\n"
     "See xaproxy(8), xaproxy.conf(5), xactl(1).\n";
 
 /* What is wrong with it goes to standard error. */

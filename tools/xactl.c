@@ -18,6 +18,7 @@ static const struct command {
     {"rollback", "GTRID", "ROLLBACK TRANSACTION", true, "likewise"},
     {"backends", NULL, "SHOW BACKENDS", false, "the servers, with the verdict of the look at them"},
     {"redis", NULL, "SHOW REDIS", false, "the Redis resources, likewise"},
+    {"tls", NULL, "SHOW TLS", false, "certificates in force, whether the last reload failed, handshakes"},
     {"conflicts", NULL, "SHOW CONFLICTS", false, "Redis writes that could not be taken back cleanly"},
     {"force-conflict", "ID", "FORCE CONFLICT", false, "take that write back after all, over somebody else's change"},
     {"dismiss-conflict", "ID", "DISMISS CONFLICT", false, "leave it as it is, forget the conflict"},

@@ -176,6 +176,59 @@ static void show_redis(struct session *s, const struct admin_statement *st)
     session_table_answer(s, &t);
 }
 
+static void add_tls(struct session_table *t, const char *kind, const char *name, const struct net_tls_state *state)
+{
+    session_cell_printf(t, "%s %s", kind, name);
+    session_cell(t, state->subject);
+    session_cell(t, state->not_after);
+    session_cell_number(t, (clock_wall_ms() - state->loaded_ms) / 1000);
+    session_cell(t, state->error);
+    session_cell_number(t, (int64_t)state->handshakes);
+    session_cell_number(t, (int64_t)state->resumed);
+}
+
+static void add_listener_tls(struct session_table *t, const struct config_listener *listener, struct net_tls *tls)
+{
+    struct net_tls_state state;
+    if (!tls)
+        return;
+    net_tls_state(tls, &state);
+    add_tls(t, "listener", listener->name, &state);
+}
+
+/* Each worker has its own, of the same files. */
+static void add_backend_tls(struct session_table *t, unsigned backend)
+{
+    struct net_tls_state state, all = {0};
+    unsigned found = 0;
+    for (unsigned i = 0; i < admin.world->n_workers; i++) {
+        struct net_tls *tls = backend_pools_tls(admin.world->workers[i].backends, backend);
+        if (!tls)
+            continue;
+        net_tls_state(tls, &state);
+        state.handshakes += all.handshakes;
+        state.resumed += all.resumed;
+        all = state;
+        found++;
+    }
+    if (found)
+        add_tls(t, "backend", admin.world->config->backends[backend].name, &all);
+}
+
+static void show_tls(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {"where", "subject", "not_after", "loaded_s", "error", "handshakes", "resumed", NULL};
+    const struct config *c = admin.world->config;
+    struct session_table t;
+    (void)st;
+    session_table_init(&t, columns);
+    for (size_t i = 0; i < c->n_listeners; i++)
+        add_listener_tls(&t, &c->listeners[i], admin.world->listener_tls[i]);
+    for (unsigned i = 0; i < c->n_backends; i++)
+        add_backend_tls(&t, i);
+    session_table_answer(s, &t);
+}
+
 static void add_conflict(void *arg, const struct resolver_conflict *c)
 {
     struct session_table *t = arg;
@@ -327,6 +380,7 @@ static void on_query(struct session *s, struct slice text)
         [ADMIN_SHOW_IN_DOUBT] = show_in_doubt,   [ADMIN_SHOW_TRANSACTION] = show_transaction,
         [ADMIN_SHOW_BACKENDS] = show_backends,   [ADMIN_SHOW_REDIS] = show_redis,
         [ADMIN_SHOW_CONFLICTS] = show_conflicts, [ADMIN_SHOW_SESSIONS] = show_sessions,
+        [ADMIN_SHOW_TLS] = show_tls,
         [ADMIN_SHOW_CONFIG] = show_config,       [ADMIN_SHOW_STATUS] = show_status,
         [ADMIN_SHOW_PROCESSLIST] = show_processlist,
         [ADMIN_SHOW_FULL_PROCESSLIST] = show_processlist,

@@ -18,6 +18,7 @@
     X(SHOW_CONFLICTS, "SHOW CONFLICTS", NOTHING, "", "Redis writes that could not be taken back cleanly") \
     X(FORCE_CONFLICT, "FORCE CONFLICT", NAME, "id", "take that write back after all, over the change of somebody else") \
     X(DISMISS_CONFLICT, "DISMISS CONFLICT", NAME, "id", "leave it as it is, forget the conflict") \
+    X(SHOW_TLS, "SHOW TLS", NOTHING, "", "certificates in force, whether the last reload failed, handshakes") \
     X(SHOW_STATUS, "SHOW STATUS", NOTHING, "", "counters since the start, and gauges") \
     X(SHOW_SESSIONS, "SHOW SESSIONS", NOTHING, "", "the clients, their transactions and what they wait for") \
     X(SHOW_PROCESSLIST, "SHOW PROCESSLIST", NOTHING, "", "the same as a server would show them, with their statements") \

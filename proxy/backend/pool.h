@@ -45,6 +45,11 @@ void backend_release(struct backend_pools *p, struct backend_conn *c);
 void backend_park(struct backend_pools *p, struct backend_conn *c);
 void backend_take_back(struct backend_pools *p, struct backend_conn *c);
 
+/* Reads the certificates again, for connections that are opened from now on; where the new ones are bad the log says so and the old
+ * ones stay. */
+void backend_pools_reload_tls(struct backend_pools *p);
+struct net_tls *backend_pools_tls(const struct backend_pools *p, unsigned backend); /* any thread. NULL: tls is off, or could not be set up */
+
 /* Hooks: on_open when a connection was opened, before it is lent for the first time (so that its id reaches the log
  * before its first PREPARE); on_close once for each of these, when it is closed or lost. */
 void backend_pools_on_open(struct backend_pools *p, void (*on_open)(void *arg, struct backend_conn *c),

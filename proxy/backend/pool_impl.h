@@ -34,7 +34,7 @@ struct backend_pools {
     struct net_loop *loop;
     const struct config *config;
     struct backends *backends;
-    struct net_tls **tls;        /* one a backend; NULL: tls is off, or could not be set up */
+    _Atomic(struct net_tls *) *tls; /* one a backend; NULL: tls is off, or could not be set up */
     char (*tls_why)[256];        /* then, why; empty where tls is off */
     struct backend_pool *pool;           /* one an account */
     void (*on_open)(void *arg, struct backend_conn *c);

@@ -11,11 +11,29 @@ static void set_up_tls(struct backend_pools *p, size_t i)
     if (!config->tls || config->address[0] == '/')
         return; /* a local socket is as private as TLS, and MariaDB offers none there */
     const struct net_tls_options options = {.ca = config->tls_ca, .verify = config->tls_verify};
-    p->tls[i] = net_tls_new(false, &options, p->tls_why[i], sizeof p->tls_why[i]);
-    if (p->tls[i])
+    struct net_tls *tls = net_tls_new(false, &options, p->tls_why[i], sizeof p->tls_why[i]);
+    p->tls[i] = tls;
+    if (tls)
         p->tls_why[i][0] = 0;
     else
         log_error("backend_tls", "backend=%s why=\"%s\"", config->name, p->tls_why[i]);
+}
+
+void backend_pools_reload_tls(struct backend_pools *p)
+{
+    for (size_t i = 0; i < p->backends->n; i++) {
+        char why[256];
+        if (!p->tls[i])
+            set_up_tls(p, i);
+        else if (net_tls_reload(p->tls[i], why, sizeof why))
+            log_error("tls_reload_failed", "backend=%s why=\"%s\" consequence=\"the old ones stay in force\"",
+                      p->backends->at[i].config->name, why);
+    }
+}
+
+struct net_tls *backend_pools_tls(const struct backend_pools *p, unsigned backend)
+{
+    return p->tls[backend];
 }
 
 static struct backend *backend_of(const struct backend_pools *p, const struct config_account *account)

@@ -17,6 +17,7 @@ enum { LATE_MESSAGES_FREE = 32 };
 #define BYTES_A_LATE_MESSAGE (1u << 20)
 
 struct net_tls_stream {
+    struct net_tls *tls;
     SSL *ssl;
     int fd;
     uint64_t *writes;
@@ -111,6 +112,19 @@ static bool expect_host(struct net_tls_stream *s, const char *host)
     return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 && SSL_set_tlsext_host_name(s->ssl, host) == 1;
 }
 
+static void offer_session(struct net_tls_stream *s)
+{
+    SSL_SESSION *session = net_tls_session(s->tls, s->host);
+    if (session)
+        SSL_set_session(s->ssl, session);
+    SSL_SESSION_free(session);
+}
+
+void net_tls_stream_keep_session(struct net_tls_stream *s, SSL_SESSION *session)
+{
+    net_tls_keep_session(s->tls, s->host, SSL_get_SSL_CTX(s->ssl), session);
+}
+
 struct net_tls_stream *net_tls_stream_new(struct net_tls *tls, int fd, const char *host, uint64_t *writes, char *why)
 {
     pthread_once(&method_once, make_method);
@@ -119,8 +133,9 @@ struct net_tls_stream *net_tls_stream_new(struct net_tls *tls, int fd, const cha
     CHECK(s && bio);
     s->fd = fd;
     s->writes = writes;
-    s->ssl = SSL_new(tls->ctx);
-    CHECK(s->ssl);
+    s->tls = net_tls_use(tls);
+    s->ssl = net_tls_ssl_new(tls);
+    SSL_set_app_data(s->ssl, s);
     BIO_set_data(bio, s);
     BIO_set_init(bio, 1);
     SSL_set_bio(s->ssl, bio, bio);
@@ -135,6 +150,8 @@ struct net_tls_stream *net_tls_stream_new(struct net_tls *tls, int fd, const cha
         net_tls_stream_free(s);
         return NULL;
     }
+    if (!tls->server)
+        offer_session(s);
     return s;
 }
 
@@ -143,6 +160,7 @@ void net_tls_stream_free(struct net_tls_stream *s)
     if (!s)
         return;
     SSL_free(s->ssl);
+    net_tls_free(s->tls);
     free(s);
 }
 
@@ -188,8 +206,13 @@ enum net_io net_tls_stream_handshake(struct net_tls_stream *s, char *why)
     ERR_clear_error();
     net_tls_stream_allow(s, SSL3_RT_MAX_PACKET_SIZE);
     enum net_io end = outcome(s, SSL_do_handshake(s->ssl), why);
-    if (end == NET_IO_DONE)
+    if (end == NET_IO_DONE) {
         s->established = true;
+        s->tls->handshakes++;
+        s->tls->resumed += (unsigned)SSL_session_reused(s->ssl);
+    } else if (end == NET_IO_DEAD && !s->tls->server) {
+        net_tls_drop_session(s->tls); /* should it be the reason, it is not the next one's */
+    }
     return end;
 }
 

@@ -149,6 +149,22 @@ struct session *worker_session(const struct worker *w, uint64_t id)
     return NULL;
 }
 
+static void deliver_reload(struct letter *letter, void *receiver)
+{
+    struct worker *w = receiver;
+    backend_pools_reload_tls(w->backends);
+    free(letter);
+}
+
+void worker_reload(struct worker *w)
+{
+    struct letter *letter = calloc(1, sizeof *letter);
+    CHECK(letter);
+    letter->deliver = deliver_reload;
+    list_init(&letter->link);
+    mailbox_post(net_loop_mailbox(w->loop), letter);
+}
+
 /* --- asking every worker ---------------------------------------------------------------------------------------- */
 
 /* Shared by the asker and the workers; the last to let go frees it, since an asker may lose patience. */

@@ -84,6 +84,8 @@ void *worker_run(void *worker); /* pthread's shape */
 void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer, bool counted);
 /* Log thread: the durable position moved. */
 void worker_durable(struct worker *w);
+/* Any thread: read the backends' certificates again. */
+void worker_reload(struct worker *w);
 /* Any thread: finish what is under way, close idle sessions, end when none is left (or at the second call, at once). */
 void worker_drain(struct worker *w, bool now);
 

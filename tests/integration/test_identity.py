@@ -1,6 +1,7 @@
-"""Who a client is and what follows from it: proofs by ed25519, certificates, addresses, schemas."""
+"""Who a client is and what follows from it: proofs by ed25519, certificates, addresses, schemas, balancers; TLS that changes."""
 import os
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -382,3 +383,109 @@ class Balanced(Identity):
         self.assertEqual(self.rows(self.through(v1("192.0.2.33")), "SELECT 1"), ((1,),))
         for s in held:
             s.close()
+
+
+class Reload(Identity):
+    """SIGHUP: new certificates for who comes, nobody is disconnected; bad ones change nothing, and people are told."""
+
+    class World(World):
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+            made = self.certs
+            self.certs = os.path.join(self.directory, "changing")  # a copy of our own: it will be spoilt
+            shutil.copytree(made, self.certs)
+
+    world_class = World
+
+    def put(self, name, at="server"):
+        for kind in ("crt", "key"):
+            shutil.copy(f"{self.world.certs}/{name}.{kind}", f"{self.world.certs}/.new")
+            os.rename(f"{self.world.certs}/.new", f"{self.world.certs}/{at}.{kind}")
+
+    def reload(self):
+        before = self.world.proxy.log_of_this_life().count(" reloaded ")
+        self.world.proxy.signal(signal.SIGHUP)
+        xatest.until(lambda: self.world.proxy.log_of_this_life().count(" reloaded ") > before, 10, "not reloaded")
+
+    def tls_of(self, where, column):
+        with self.world.admin(ssl=self.any_name()) as dba, dba.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute("SHOW TLS")
+            value = next(row[column] for row in cursor.fetchall() if row["where"] == where)
+        return int(value) if value.isdigit() else value
+
+    def any_name(self):
+        context = ssl.create_default_context(cafile=f"{self.world.certs}/ca.crt")
+        context.check_hostname = False
+        return context
+
+    def subject_shown(self):
+        db = self.connect("both", ssl=self.any_name())
+        return dict(pair[0] for pair in db._sock.getpeercert()["subject"])["commonName"]
+
+    def test_good_and_bad_ones(self):
+        held = self.connect("both")
+        self.run_sql(held, "BEGIN", "UPDATE orders.orders SET pieces = 1 WHERE id = -1")
+        self.put("server", at="kept-server")
+        self.assertEqual(self.subject_shown(), "localhost")
+        self.put("wrong-host")
+        self.reload()
+        self.assertEqual(self.tls_of("listener main", "subject"), "/CN=elsewhere.invalid")
+        with open(f"{self.world.certs}/server.key", "w", encoding="ascii") as f:
+            f.write("no key")
+        self.reload()
+        self.assertIn("server.key", self.tls_of("listener main", "error"))
+        self.assertEqual(self.tls_of("listener main", "subject"), "/CN=elsewhere.invalid")
+        self.assertIn("tls_reload_failed listener=main why=", self.world.proxy.log_of_this_life())
+        self.put("kept-server")
+        self.reload()
+        self.assertEqual((self.subject_shown(), self.tls_of("listener main", "error")), ("localhost", ""))
+        self.run_sql(held, "COMMIT")
+        self.assertEqual(self.rows(held, "SELECT 1"), ((1,),))
+
+    def test_authorities_of_backends(self):
+        # An authority that the servers' certificates are not of: new connections are refused, those that are open live on.
+        held = self.connect("both")
+        self.assertEqual(self.rows(held, "SELECT COUNT(*) FROM orders.orders"), ((0,),))
+        shutil.copy(f"{self.world.certs}/ca.crt", f"{self.world.certs}/kept")
+        try:
+            shutil.copy(f"{self.world.certs}/other-ca.crt", f"{self.world.certs}/ca.crt")
+            self.reload()
+            self.assertEqual(self.rows(held, "SELECT COUNT(*) FROM orders.orders"), ((0,),))
+        finally:
+            shutil.copy(f"{self.world.certs}/kept", f"{self.world.certs}/ca.crt")
+            self.reload()
+        self.assertEqual(self.rows(self.connect("both"), "SELECT COUNT(*) FROM stock.stock"), ((0,),))
+
+    def resumed_in_turn(self, version):
+        """Ten connections, each with the ticket of the one before it; the workers take turns."""
+        context = ssl.create_default_context(cafile=f"{self.world.certs}/ca.crt")
+        context.minimum_version = context.maximum_version = version
+
+        class Resuming(ssl.SSLContext):
+            session = None
+
+            def wrap_socket(self, *args, **more):
+                return context.wrap_socket(*args, session=Resuming.session, **more)
+
+        reused = 0
+        for _ in range(10):
+            db = self.connect("both", ssl=Resuming(ssl.PROTOCOL_TLS_CLIENT))
+            self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+            reused += db._sock.session_reused
+            Resuming.session = db._sock.session
+            if reused == 5:
+                self.reload()
+        return reused
+
+    def test_sessions_resume_on_every_worker_and_after_a_reload(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            before = self.tls_of("listener main", "resumed")
+            self.assertEqual(self.resumed_in_turn(version), 9, version)
+            self.assertEqual(self.tls_of("listener main", "resumed") - before, 9)
+
+    def test_connections_to_servers_resume(self):
+        dbs = [self.connect("both") for _ in range(8)]
+        for db in dbs:
+            self.run_sql(db, "BEGIN", "UPDATE stock.stock SET pieces = 1 WHERE sku = 'none'")
+        self.assertGreater(self.tls_of("backend s2", "handshakes"), 4)
+        self.assertGreater(self.tls_of("backend s2", "resumed"), 0)

@@ -23,6 +23,7 @@ static void statements_are_understood(void)
         {"KILL QUERY 5", {ADMIN_KILL, "", false, ""}},
         {"SHOW BACKENDS", {ADMIN_SHOW_BACKENDS, "", false, ""}},
         {"SHOW REDIS", {ADMIN_SHOW_REDIS, "", false, ""}},
+        {"SHOW TLS", {ADMIN_SHOW_TLS, "", false, ""}},
         {"SHOW CONFLICTS", {ADMIN_SHOW_CONFLICTS, "", false, ""}},
         {"SHOW SESSIONS", {ADMIN_SHOW_SESSIONS, "", false, ""}},
         {"SHOW CONFIG", {ADMIN_SHOW_CONFIG, "", false, ""}},

@@ -477,6 +477,112 @@ static void honest_key_updates_pass_a_flood_of_them_does_not(void)
     CU_ASSERT_STRING_EQUAL(right.why, "TLS: too many handshake messages");
 }
 
+/* --- resumption and reload --- */
+
+static bool left_has_read(void)
+{
+    return left.reads > 0;
+}
+
+/* A connection between the two: 1 where it was resumed, 0 where not. The first bytes bring the tickets along. */
+static int resumes(struct net_tls *server, struct net_tls *client, const char *host)
+{
+    struct net_tls_state before, of_server, of_client;
+    net_tls_state(server, &before);
+    fresh_loop();
+    make_pair();
+    net_conn_tls_server(right.c, server);
+    net_conn_tls_client(left.c, client, host);
+    run_until(both_secured);
+    buf_text(&right.c->out, "x");
+    net_conn_flush(right.c);
+    run_until(left_has_read);
+    net_tls_state(server, &of_server);
+    net_tls_state(client, &of_client);
+    CU_ASSERT_EQUAL(of_server.handshakes, before.handshakes + 1);
+    drop_loop();
+    return (int)(of_server.resumed - before.resumed);
+}
+
+static void the_second_connection_resumes_the_first(void)
+{
+    struct net_tls *server = context(true, "server", "ca.crt", true), *client = context(false, "client", "ca.crt", true);
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 0);
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 1);
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 1);
+    net_tls_free(server);
+    net_tls_free(client);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char command[300];
+    snprintf(command, sizeof command, "umask 077 && cat %s >%s", file(from), file(to));
+    CU_ASSERT_EQUAL_FATAL(system(command), 0);
+}
+
+static void reload(struct net_tls *tls, int expected)
+{
+    *why = '\0';
+    CU_ASSERT_EQUAL(net_tls_reload(tls, why, sizeof why), expected);
+    CU_ASSERT_EQUAL(*why != '\0', expected < 0);
+}
+
+static void tickets_outlive_a_reload_but_not_the_authorities(void)
+{
+    copy_file("ca.crt", "clients-ca.crt");
+    struct net_tls *server = context(true, "server", "clients-ca.crt", false), *client = context(false, "client", "ca.crt", true);
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 0);
+    reload(server, 0);
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 1);
+    copy_file("other-ca.crt", "clients-ca.crt");
+    reload(server, 0);
+    char command[300];
+    snprintf(command, sizeof command, "cat %s >>%s", file("ca.crt"), file("clients-ca.crt"));
+    CU_ASSERT_EQUAL(system(command), 0);
+    reload(server, 0); /* the client's authority counts again, but others do too: its ticket is of another time */
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 0);
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 1);
+    reload(client, 0); /* whom we trust may have changed: the server is looked at again */
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 0);
+    net_tls_free(server);
+    net_tls_free(client);
+}
+
+static void a_session_stands_for_one_name(void)
+{
+    struct net_tls *server = context(true, "server", NULL, false), *client = context(false, NULL, "ca.crt", true);
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 0);
+    CU_ASSERT_EQUAL(resumes(server, client, "127.0.0.1"), 0);
+    CU_ASSERT_EQUAL(resumes(server, client, "127.0.0.1"), 1);
+    CU_ASSERT_EQUAL(resumes(server, client, NULL), 0);
+    net_tls_free(server);
+    net_tls_free(client);
+}
+
+static void a_bad_reload_leaves_the_old_files_in_force(void)
+{
+    struct net_tls_state state;
+    copy_file("server.crt", "changing.crt");
+    copy_file("server.key", "changing.key");
+    struct net_tls *server = context(true, "changing", NULL, false), *client = context(false, NULL, "ca.crt", true);
+    copy_file("client.key", "changing.key");
+    reload(server, -1);
+    net_tls_state(server, &state);
+    CU_ASSERT_PTR_NOT_NULL(strstr(state.error, "does not belong"));
+    CU_ASSERT_STRING_EQUAL(state.subject, "/CN=localhost");
+    CU_ASSERT_EQUAL(resumes(server, client, "localhost"), 0);
+    copy_file("wrong-host.crt", "changing.crt");
+    copy_file("wrong-host.key", "changing.key");
+    reload(server, 0);
+    net_tls_state(server, &state);
+    CU_ASSERT_STRING_EQUAL(state.error, "");
+    CU_ASSERT_STRING_EQUAL(state.subject, "/CN=elsewhere.invalid");
+    CU_ASSERT(strlen(state.not_after) == 20 && state.loaded_ms > 0);
+    net_tls_free(server);
+    net_tls_free(client);
+}
+
 static int make_certificates(void)
 {
     char command[600];
@@ -512,6 +618,10 @@ int main(void)
         {"TLS 1.2 and 1.3 are spoken, 1.1 is not", tls_1_2_and_1_3_are_spoken_1_1_is_not},
         {"renegotiation is not to be had", renegotiation_is_not_to_be_had},
         {"honest key updates pass, a flood of them does not", honest_key_updates_pass_a_flood_of_them_does_not},
+        {"the second connection resumes the first", the_second_connection_resumes_the_first},
+        {"tickets outlive a reload, but not the authorities", tickets_outlive_a_reload_but_not_the_authorities},
+        {"a session stands for one name", a_session_stands_for_one_name},
+        {"a bad reload leaves the old files in force", a_bad_reload_leaves_the_old_files_in_force},
         {NULL, NULL},
     };
     char command[100];
