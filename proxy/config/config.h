@@ -89,6 +89,7 @@ struct config {
     int workers;    /* >= 1; default: cores */
     char *pid_file, *log_file, *log_level;
     int max_clients;
+    char *server_version; /* NULL: the default backend's */
     int max_packet;       /* bytes, default 16 MiB - 1 */
     int max_prepared_statements, max_prepared_bytes; /* of one client */
     int login_timeout_ms; /* default 10000, in total */

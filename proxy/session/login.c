@@ -10,12 +10,14 @@
 #include "proxy/session/session.h"
 #include "proxy/wire/proxy_header.h"
 
-/* What we can do. Query attributes, session tracking towards clients, MariaDB's extensions: not offered. */
+/* What we can do. What changes the bytes that pass undecoded is not offered: optional metadata, query attributes, MariaDB's extended and
+ * cached metadata, bulk execution and progress. */
 #define OFFERED                                                                                                              \
-    (WIRE_CAP_LONG_PASSWORD | WIRE_CAP_FOUND_ROWS | WIRE_CAP_LONG_FLAG | WIRE_CAP_CONNECT_WITH_DB | WIRE_CAP_IGNORE_SPACE |    \
-     WIRE_CAP_ODBC | WIRE_CAP_RESERVED | WIRE_CAP_EXPIRED_PASSWORDS | WIRE_CAP_PROTOCOL_41 | WIRE_CAP_INTERACTIVE | WIRE_CAP_IGNORE_SIGPIPE | WIRE_CAP_TRANSACTIONS |                           \
+    (WIRE_CAP_FOUND_ROWS | WIRE_CAP_LONG_FLAG | WIRE_CAP_CONNECT_WITH_DB | WIRE_CAP_ODBC | WIRE_CAP_IGNORE_SPACE |             \
+     WIRE_CAP_PROTOCOL_41 | WIRE_CAP_INTERACTIVE | WIRE_CAP_IGNORE_SIGPIPE | WIRE_CAP_TRANSACTIONS | WIRE_CAP_RESERVED |       \
      WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_MULTI_STATEMENTS | WIRE_CAP_MULTI_RESULTS | WIRE_CAP_PS_MULTI_RESULTS |             \
-     WIRE_CAP_PLUGIN_AUTH | WIRE_CAP_CONNECT_ATTRS | WIRE_CAP_PLUGIN_AUTH_LENENC | WIRE_CAP_DEPRECATE_EOF)
+     WIRE_CAP_PLUGIN_AUTH | WIRE_CAP_CONNECT_ATTRS | WIRE_CAP_PLUGIN_AUTH_LENENC | WIRE_CAP_EXPIRED_PASSWORDS |                \
+     WIRE_CAP_SESSION_TRACK | WIRE_CAP_DEPRECATE_EOF)
 #define COMPRESSED (WIRE_CAP_COMPRESS | WIRE_CAP_ZSTD)
 
 #define LOGIN_PACKET_MAX 16384
@@ -59,14 +61,14 @@ static bool has_tls(const struct session *s)
     return s->world->listener_tls[s->listener] != NULL;
 }
 
-/* The version that drivers judge dialects by: the default server's, where it is known. */
+/* The version that drivers judge dialects by: the configured one, else the default server's, where it is known. */
 static void server_version(const struct session *s, char *out, size_t size)
 {
     struct backend *b = s->world->backends.n ? &s->world->backends.at[config_default_backend(s->world->config)] : NULL;
     struct backend_texts texts = {.version = ""};
     if (b)
         backend_texts(b, &texts);
-    const char *version = texts.version;
+    const char *version = s->world->config->server_version ? s->world->config->server_version : texts.version;
     /* MariaDB before 11 puts 5.5.5- before its own version so that old clients see a number they know */
     snprintf(out, size, "%s%.50s", strstr(version, "MariaDB") && version[0] == '1' && version[1] == '0' ? "5.5.5-" : "",
              *version ? version : "8.0.36-xaproxy");
@@ -83,6 +85,8 @@ void login_begin(struct session *s, bool counted)
                               .charset = WIRE_CHARSET_UTF8MB4,
                               .status = WIRE_STATUS_AUTOCOMMIT};
     server_version(s, g.version, sizeof g.version);
+    if (!strstr(g.version, "MariaDB")) /* whose servers leave it out, by which its clients know them */
+        g.caps |= WIRE_CAP_LONG_PASSWORD;
     memcpy(g.scramble, l->scramble, sizeof g.scramble);
     snprintf(g.plugin, sizeof g.plugin, "%s", wire_plugin_name(WIRE_PLUGIN_SHA2));
     size_t at = wire_packet_begin(&s->net->out);

@@ -19,9 +19,13 @@ static void put_header(struct session *s, struct buf *out, uint32_t len)
 static void put_end(struct session *s, uint16_t status, uint16_t warnings)
 {
     struct wire_ok ok = {.status = status, .warnings = warnings};
+    if (s->caps & WIRE_CAP_DEPRECATE_EOF) /* an EOF says nothing of the session: the next OK does */
+        ok.session = tracking_block(s);
     size_t at = wire_packet_begin(&s->net->out);
     wire_end_write(&s->net->out, s->caps, &ok);
     wire_packet_end(&s->net->out, at, &s->seq);
+    if (s->caps & WIRE_CAP_DEPRECATE_EOF)
+        tracking_told(s);
 }
 
 static void put_eof(struct session *s, uint16_t status)
@@ -64,7 +68,8 @@ static void relay_ok(struct session *s, struct slice payload)
         return;
     }
     ok.status = status_for_client(s, ok.status);
-    wire_ok_packet(&s->net->out, &s->seq, s->caps, &ok);
+    tracking_note(s, ok.session);
+    session_write_ok(s, &ok);
 }
 
 static void relay_rows_end(struct session *s, struct slice payload)
@@ -77,6 +82,7 @@ static void relay_rows_end(struct session *s, struct slice payload)
     if (cursor_only && !(s->caps & WIRE_CAP_DEPRECATE_EOF))
         s->relay.columns_open = false; /* the one EOF behind the columns says that a cursor is there */
     columns_end(s, status, ok.warnings);
+    tracking_note(s, ok.session);
     put_end(s, status, ok.warnings);
 }
 

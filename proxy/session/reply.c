@@ -30,6 +30,13 @@ void session_flush(struct session *s)
         net_conn_flush(s->net);
 }
 
+void session_write_ok(struct session *s, struct wire_ok *ok)
+{
+    ok->session = tracking_block(s);
+    wire_ok_packet(&s->net->out, &s->seq, s->caps, ok);
+    tracking_told(s);
+}
+
 static void put_ok(struct session *s, uint64_t affected_rows, uint16_t warnings, const char *info)
 {
     struct wire_ok ok = {.affected_rows = affected_rows,
@@ -38,7 +45,7 @@ static void put_ok(struct session *s, uint64_t affected_rows, uint16_t warnings,
                          .info = {(const uint8_t *)info, strlen(info)}};
     if (!s->net)
         return;
-    wire_ok_packet(&s->net->out, &s->seq, s->caps, &ok);
+    session_write_ok(s, &ok);
     session_flush(s);
 }
 

@@ -236,6 +236,7 @@ static void free_session(struct net_deferred *d)
         s->world->user_clients[s->user - s->world->config->users]--;
     prepared_free_all(s);
     settings_free(s);
+    tracking_free(s);
     readback_free(s);
     wire_gather_fini(&s->gatherer);
     buf_fini(&s->command);

@@ -191,6 +191,17 @@ struct session {
         void (*on_done)(struct session *s, const struct backend_outcome *outcome);
     } relay;
 
+    /* what the client wants to be told of its session: its session_track_* settings (tracking.c); all zero is as servers begin */
+    struct {
+        bool no_schema, change;
+        int transaction;         /* 0 off, 1 state, 2 characteristics too */
+        char *variables;         /* names with commas, or *; NULL: those of a server's beginning */
+        struct buf pending;      /* for the next OK */
+        char done[8];            /* by the open transaction: r, R, w, W, s, S, L from 1 on, as servers say it; 0: not */
+        char told[9];            /* the last state */
+        char *told_characteristics;
+    } track;
+
     /* the file that a server has asked the client for (load.c) */
     struct {
         bool open;
@@ -286,6 +297,7 @@ bool rights_refuse_statement(struct session *s, const struct sql_statement *stat
 uint16_t session_status(const struct session *s); /* the proxy's own truth, with MORE_RESULTS */
 void session_answer_ok(struct session *s);
 void session_answer_ok_with(struct session *s, uint64_t affected_rows, uint16_t warnings, const char *info);
+void session_write_ok(struct session *s, struct wire_ok *ok); /* with what is to be told of the session; no more than that */
 void session_put_ok(struct session *s, uint16_t warnings, const char *info); /* does not complete */
 void session_put_error(struct session *s, uint16_t code, const char *sqlstate, const char *text); /* does not complete */
 /* An error drops the rest of a multi-statement. */
@@ -373,6 +385,21 @@ void columns_end(struct session *s, uint16_t status, uint16_t warnings); /* of t
 void columns_break(struct session *s); /* the same before an error */
 void columns_forget(struct session *s);
 void columns_on_turn(struct net_deferred *d);
+
+/* --- tracking.c: what OK packets say of the session --- */
+bool tracking_is_setting(const char *name); /* one of session_track_* that servers are not sent as it is */
+/* False: no value for it. What servers must be set to for it is appended to for_server, without "SET ". */
+bool tracking_plan(const struct session *s, const struct sql_set *set, struct buf *for_server);
+void tracking_adopt(struct session *s, const struct sql_set *set); /* it was planned, and accepted */
+void tracking_note(struct session *s, struct slice block); /* what a server says of the client's statement */
+/* The same as a sink's frame, for statements whose answer is not passed on. */
+void tracking_on_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len);
+void tracking_autocommit(struct session *s); /* it was assigned */
+void tracking_tx_ended(struct session *s);
+/* For an OK packet to the client, valid until tracking_told, which says that it was written. */
+struct slice tracking_block(struct session *s);
+void tracking_told(struct session *s);
+void tracking_free(struct session *s); /* as at its beginning, too */
 
 /* --- load.c --- */
 bool load_allowed(const struct session *s); /* the client offered its files, and its user may */

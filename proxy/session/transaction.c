@@ -53,6 +53,7 @@ void tx_free(struct session_tx *tx)
     struct session *s = tx->session;
     CHECK(s->tx == tx);
     s->tx = NULL;
+    tracking_tx_ended(s);
     for (size_t i = 0; i < s->world->backends.n; i++)
         s->servers[i].branch = -1;
     for (unsigned i = 0; i < tx->machine.n_branches; i++) {

@@ -23,6 +23,7 @@ void variables_reset(struct session *s)
     const struct backend *home = &s->world->backends.at[statement_home(s)];
     settings_free(s);
     readback_free(s);
+    tracking_free(s);
     s->autocommit = true;
     s->one_shot = (struct session_characteristics){.access = ""};
     s->read_only = false;
@@ -150,12 +151,23 @@ static bool has_room(const struct session *s, struct set_plan *plan, const struc
     return plan->n++ < SETTINGS_MAX && settings_have_room(s, name, buf_len(&plan->text) + set->value.len);
 }
 
+/* The proxy's own are in force on its connections. */
+static void plan_tracking(struct session *s, struct set_plan *plan, const struct sql_set *set)
+{
+    struct buf text = {0};
+    if (!tracking_plan(s, set, &text))
+        fail(s, plan, 1231, "42000", "a session_track_... variable can't be set to this value: the proxy takes literals");
+    else if (buf_len(&text))
+        buf_printf(&plan->text, "%s%s", buf_len(&plan->text) ? ", " : "", buf_cstr(&text));
+    buf_fini(&text);
+}
+
 static void plan_one(struct session *s, struct set_plan *plan, const struct sql_set *set)
 {
     if (of_session(set) && !strcmp(set->name, "autocommit"))
         plan_autocommit(plan, set);
-    else if (of_session(set) && !strncmp(set->name, "session_track_", 14))
-        ; /* the proxy's own are in force on its connections, and clients are not offered tracking */
+    else if (of_session(set) && tracking_is_setting(set->name))
+        plan_tracking(s, plan, set);
     else if (of_session(set) && !strcmp(set->name, "xa_detach_on_prepare"))
         fail(s, plan, 1235, "42000", "xa_detach_on_prepare belongs to the proxy");
     else if (is_one_shot(set))
@@ -241,8 +253,10 @@ static void adopt(struct session *s)
     statement_context(s, &ctx);
     sql_set_begin(&reader, &s->statement, &ctx);
     while (sql_set_next(&reader, &set)) {
-        bool ours = !strcmp(set.name, "autocommit") || !strncmp(set.name, "session_track_", 14);
-        if (sql_set_is_global(set.scope) || (set.scope != SQL_SET_USER && ours) || is_one_shot(&set))
+        bool ours = of_session(&set) && (!strcmp(set.name, "autocommit") || tracking_is_setting(set.name));
+        if (ours && set.name[0] == 's')
+            tracking_adopt(s, &set);
+        if (ours || sql_set_is_global(set.scope) || is_one_shot(&set))
             continue;
         if (changes_reading(&set))
             redo_strings(s);
@@ -268,8 +282,10 @@ static void adopt_dialect(struct session *s)
 static void finish(struct session *s, int autocommit, uint16_t warnings)
 {
     bool commits = autocommit == 1 && !s->autocommit && s->tx;
-    if (autocommit >= 0)
+    if (autocommit >= 0) {
         s->autocommit = autocommit;
+        tracking_autocommit(s);
+    }
     if (commits) {
         tx_commit(s, SESSION_AFTER_OK);
         return;
@@ -312,7 +328,7 @@ static void on_expression_frame(void *arg, enum wire_packet_kind kind, struct sl
         s->set_autocommit = sql_bool_value(wire_lenenc_str(&c, NULL));
 }
 
-static const struct backend_sink set_sink = {.done = on_set_done, .lost = target_on_lost};
+static const struct backend_sink set_sink = {.frame = tracking_on_frame, .done = on_set_done, .lost = target_on_lost};
 
 static void send_set(struct session *s)
 {

@@ -12,7 +12,7 @@ import squeezed
 import xatest
 from pymysql.constants import CLIENT
 from xatest import servers
-from rawclient import COMPRESS, LOCAL_FILES, SSL, USUAL, ZSTD, Gone, Raw, error_code, frame, frames
+from rawclient import COMPRESS, DEPRECATE_EOF, LOCAL_FILES, SESSION_TRACK, SSL, USUAL, ZSTD, Gone, Raw, error_code, frame, frames
 
 os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:" + os.environ.get("ASAN_OPTIONS", "")  # freed memory is free: we measure it
 MIB = 1 << 20
@@ -350,6 +350,150 @@ class Files(Wire):
             self.world.direct("s1", "SET GLOBAL local_infile = ON")
         client.query("SELECT 1")
         client.until(b"\x011")
+
+
+def lenenc(data, at):
+    """A length-encoded string and where it ends."""
+    length, at = data[at], at + 1
+    if length >= 0xFC:
+        size = {0xFC: 2, 0xFD: 3, 0xFE: 8}[length]
+        length, at = int.from_bytes(data[at:at + size], "little"), at + size
+    return data[at:at + length], at + length
+
+
+def told(ok):
+    """What an OK packet says of the session: {kind: value}, variables as {"name": "value"}."""
+    at, out = 1, {}
+    for _ in range(2):  # rows, insert id: small here
+        at += 1
+    status = int.from_bytes(ok[at:at + 2], "little")
+    at += 4
+    if not status & 0x4000:
+        return out
+    _, at = lenenc(ok, at)
+    block, _ = lenenc(ok, at)
+    at = 0
+    while at < len(block):
+        kind = block[at]
+        data, at = lenenc(block, at + 1)
+        if kind == 0:
+            name, end = lenenc(data, 0)
+            out[name.decode().lower()] = lenenc(data, end)[0].decode()
+        elif kind in (2, 3):
+            out[{2: "change", 3: "gtids"}[kind]] = data.decode()
+        else:
+            out[{1: "schema", 4: "characteristics", 5: "state"}[kind]] = lenenc(data, 0)[0].decode()
+    return out
+
+
+class Tracking(Wire):
+    """What OK packets say of the session is what one server would say to this client."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name, schema in (("s1", "t1"), ("s2", "t2")):
+            cls.world.direct(name, f"CREATE TABLE {schema}.tracked (id INT PRIMARY KEY) ENGINE=InnoDB")
+        cls.family = cls.world.family
+
+    def tracking(self, caps=USUAL | SSL | SESSION_TRACK):
+        client = self.raw()
+        self.assertEqual(client.login(caps=caps)[:1], b"\x00")
+        return client
+
+    def say(self, client, text):
+        """What the last packet of its answer tells."""
+        client.query(text)
+        packet = client.packet()
+        if packet[:1] == b"\x00":
+            return told(packet)
+        self.assertNotEqual(packet[:1], b"\xff", packet)
+        while client.packet()[:1] != b"\xfe":
+            pass
+        return {}
+
+    def test_by_default_the_schema_and_five_variables(self):
+        client = self.tracking()
+        self.assertEqual(self.say(client, "USE t1"), {"schema": "t1"})
+        self.assertEqual(self.say(client, "SET time_zone = '+03:00'"), {"time_zone": "+03:00"})
+        said = self.say(client, "SET NAMES latin1")
+        self.assertEqual({k: said[k] for k in said if k.startswith("character_set")},
+                         {"character_set_client": "latin1", "character_set_connection": "latin1", "character_set_results": "latin1"})
+        self.assertEqual(self.say(client, "SET sql_mode = ''"), {})
+        self.assertEqual(self.say(client, "SET autocommit = 0"), {"autocommit": "OFF"})
+        self.assertEqual(self.say(client, "SET autocommit = 1, time_zone = 'SYSTEM'"), {"autocommit": "ON", "time_zone": "SYSTEM"})
+        self.assertEqual(self.say(client, "SET @x = 1"), {})
+
+    def test_nothing_of_what_the_proxy_does_for_itself(self):
+        client = self.tracking()
+        for text in ("BEGIN", "INSERT INTO t1.tracked VALUES (1)", "INSERT INTO t2.tracked VALUES (1)", "SAVEPOINT a", "ROLLBACK TO a",
+                     "ROLLBACK", "DO 1"):
+            self.assertEqual(self.say(client, text), {}, text)
+
+    def test_as_the_client_sets_it(self):
+        client = self.tracking()
+        self.say(client, "SET session_track_schema = OFF, session_track_system_variables = 'sql_mode, max_sort_length'")
+        self.assertEqual(self.say(client, "USE t1"), {})
+        self.assertEqual(self.say(client, "SET sql_mode = 'ANSI', time_zone = '+01:00'")["sql_mode"][:4], "REAL")
+        self.assertEqual(self.say(client, "SET max_sort_length = 999"), {"max_sort_length": "999"})
+        self.assertEqual(self.say(client, "/* xaproxy:backend=s2 */ SET max_sort_length = 998"), {"max_sort_length": "998"})
+        self.say(client, "SET SESSION session_track_state_change = 1, session_track_system_variables = ''")
+        self.assertEqual(self.say(client, "SET @x = 1"), {"change": "1"})
+        self.assertEqual(self.say(client, "SET autocommit = 0"), {"change": "1"})
+        self.say(client, "SET @@session_track_system_variables = '*', session_track_state_change = DEFAULT, autocommit = 1")
+        self.assertEqual(self.say(client, "SET max_sort_length = 997")["max_sort_length"], "997")
+        self.assertEqual(self.say(client, "SET autocommit = 1")["autocommit"], "ON")
+        self.say(client, "SET session_track_schema = DEFAULT, session_track_system_variables = DEFAULT")
+        self.assertEqual(self.say(client, "USE t2"), {"schema": "t2"})
+        self.assertEqual(self.say(client, "SET max_sort_length = 996"), {})
+        for wrong in ("session_track_schema = 7", "session_track_transaction_info = 'MAYBE'", "session_track_system_variables = CONCAT('a')"):
+            client.query(f"SET {wrong}")
+            self.assertEqual(error_code(client.packet()), 1231, wrong)
+        client.command(b"\x1f")
+        self.assertEqual(client.packet()[:1], b"\x00")
+        self.assertEqual(self.say(client, "SET time_zone = '+04:00'"), {"time_zone": "+04:00"})
+
+    def test_the_transaction_over_two_servers_as_one(self):
+        client = self.tracking()
+        self.assertEqual(self.say(client, "SET session_track_transaction_info = 'STATE'"), {"state": "________"})
+        self.assertEqual(self.say(client, "BEGIN"), {"state": "T_______"})
+        self.assertEqual(self.say(client, "DO 1"), {})
+        said = self.say(client, "INSERT INTO t1.tracked VALUES (2)")["state"]
+        self.assertEqual((said[0], said[4]), ("T", "W"))
+        self.say(client, "SELECT * FROM t2.tracked")
+        self.assertEqual(self.say(client, "COMMIT"), {"state": "________"})
+        self.assertEqual(self.say(client, "SET autocommit = 0"), {"autocommit": "OFF"})
+        self.assertEqual(self.say(client, "INSERT INTO t1.tracked VALUES (3)")["state"][0], "I")
+        self.assertEqual(self.say(client, "ROLLBACK AND CHAIN").get("state", "T_______"), "T_______")
+        self.assertEqual(self.say(client, "ROLLBACK")["state"], "________")
+        self.assertEqual(self.world.direct("s1", "SELECT GROUP_CONCAT(id) FROM t1.tracked")[0][0], "2")
+
+    def test_characteristics(self):
+        client = self.tracking()
+        self.say(client, "SET session_track_transaction_info = 'CHARACTERISTICS'")
+        self.assertEqual(self.say(client, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")["characteristics"],
+                         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;")
+        said = self.say(client, "START TRANSACTION READ ONLY")
+        self.assertEqual(said["characteristics"], "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION READ ONLY;")
+        self.assertEqual(self.say(client, "COMMIT"), {"characteristics": "", "state": "________"})
+
+    def test_gtids_of_mysql(self):
+        client = self.tracking()
+        client.query("SET session_track_gtids = 'OWN_GTID'")
+        if self.family == "mariadb":
+            self.assertEqual(error_code(client.packet()), 1193)
+        else:
+            self.assertEqual(client.packet()[:1], b"\x00")
+
+    def test_who_cannot_be_told_is_not(self):
+        for caps in (USUAL | SSL, USUAL & ~DEPRECATE_EOF | SSL):
+            client = self.tracking(caps)
+            client.query("USE t1")
+            packet = client.packet()
+            self.assertEqual((packet[:3], int.from_bytes(packet[3:5], "little") & 0x4000), (b"\x00\x00\x00", 0))
+        client = self.tracking(USUAL & ~DEPRECATE_EOF | SSL | SESSION_TRACK)
+        self.assertEqual(self.say(client, "USE t1"), {"schema": "t1"})
+        self.assertEqual(self.say(client, "SELECT 1"), {})
 
 
 class Clients(Wire):
