@@ -172,7 +172,7 @@ static void check_user(struct config_source *s, const struct config *c, size_t n
         config_complain(s, config_line(s, u->admin ? CONFIG_KIND_admin : CONFIG_KIND_user, n, NULL),
                         "a user has a name; \"*\" stands for anyone in [account *@BACKEND]");
     check_rights(s, c, n);
-    if (!u->password_verifier && !u->native_verifier && !u->ed25519_verifier && !u->cert_identity)
+    if (!u->password_verifier && !u->native_verifier && !u->ed25519_verifier && !u->cert_identity && !u->empty_password)
         config_complain(s, config_line(s, u->admin ? CONFIG_KIND_admin : CONFIG_KIND_user, n, NULL),
                         "[%s %s] needs \"password_verifier\", or another verifier: xaproxy --make-verifier prints them",
                         u->admin ? "admin" : "user", u->name);

@@ -32,6 +32,7 @@ struct config_user { /* [user NAME], [admin NAME] */
     char *password_verifier; /* $5$... */
     char *native_verifier;   /* *HEX */
     char *ed25519_verifier;  /* base64; each of the three may be absent, all of them not */
+    bool empty_password;             /* is the user's password, whatever the verifiers say */
     bool require_cert;               /* a client certificate that the listener's tls_ca verifies */
     char *cert_subject, *cert_issuer; /* of that certificate, /C=SE/O=Shop/CN=app; NULL = any */
     char *cert_identity;             /* a certificate with this common or alternative name needs no password; NULL = none */

@@ -103,6 +103,17 @@ static void set_option(struct session *s)
     session_next(s);
 }
 
+static void on_debugged(struct session *s, const struct backend_outcome *outcome)
+{
+    (void)outcome;
+    session_next(s);
+}
+
+static void send_debug(struct session *s)
+{
+    relay_send(s, WIRE_RESPONSE_SIMPLE, buf_at(&s->command), buf_len(&s->command), on_debugged);
+}
+
 static void run_admin(struct session *s, uint8_t command)
 {
     switch (command) {
@@ -172,6 +183,12 @@ static void run_client(struct session *s, uint8_t command)
         break;
     case WIRE_COM_RESET_CONNECTION:
         reset_connection(s);
+        break;
+    case WIRE_COM_REFRESH:
+        statement_start_refresh(s);
+        break;
+    case WIRE_COM_DEBUG: /* the server writes to its own log, where it may */
+        target_prepare(s, statement_home(s), false, send_debug);
         break;
     default:
         session_answer_error(s, 1047, "08S01", "Command 0x%02x is not supported by this proxy", command);

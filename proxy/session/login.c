@@ -256,7 +256,7 @@ static void judge_full(struct session *s, struct slice password)
     welcome(s);
 }
 
-/* An empty password has no proof; no user has one, and it costs what others cost. */
+/* An empty password has no proof; where the user has none, it costs what others cost. */
 static bool is_empty(struct slice proof)
 {
     return !proof.len || (proof.len == 1 && !*proof.at);
@@ -274,7 +274,9 @@ static bool proves(const struct session_login *l, struct slice proof)
 static void judge(struct session *s, struct slice proof)
 {
     struct wire_fast_secret none;
-    if (is_empty(proof)) {
+    if (is_empty(proof) && s->login->found && s->login->found->empty_password) {
+        welcome(s);
+    } else if (is_empty(proof)) {
         (void)wire_check_full(NULL, (struct slice){(const uint8_t *)"-", 1}, &none);
         deny(s);
     } else if (s->login->plugin == WIRE_PLUGIN_SHA2) {
@@ -355,6 +357,11 @@ static void take_answer(struct session *s, struct slice payload)
         return;
     }
     s->charset = in.charset ? in.charset : WIRE_CHARSET_UTF8MB4;
+    if (sql_charset_is_wide(s->charset)) {
+        refuse(s, 1231, "42000", "Variable 'character_set_client' can't be set to a character set whose characters are two or four bytes",
+               "character set");
+        return;
+    }
     l->user = slice_dup(in.user);
     l->found = config_user(s->world->config, (const char *)in.user.at, in.user.len, session_listener(s)->admin);
     if (in.schema.at)

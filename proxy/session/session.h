@@ -314,6 +314,7 @@ void command_use(struct session *s, struct slice schema); /* USE and COM_INIT_DB
 /* --- statement.c --- */
 void statement_begin_text(struct session *s, struct slice text); /* one or more statements */
 void statement_next(struct session *s);
+void statement_start_refresh(struct session *s); /* COM_REFRESH, a FLUSH that is no text */
 /* s->statement was set by prepared.c: runs it with all that precedes a statement. */
 void statement_start_prepared(struct session *s);
 bool statement_is_system_schema(const char *name);

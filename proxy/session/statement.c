@@ -115,6 +115,8 @@ static void send_statement(struct session *s)
         prepared_send(s, on_statement_done);
     else if (s->executing_text)
         text_send(s, on_statement_done);
+    else if (*buf_at(&s->command) == WIRE_COM_REFRESH)
+        relay_send(s, WIRE_RESPONSE_SIMPLE, buf_at(&s->command), buf_len(&s->command), on_statement_done);
     else
         relay_query(s, s->statement.text, on_statement_done);
 }
@@ -385,6 +387,12 @@ void statement_begin_text(struct session *s, struct slice text)
 {
     s->rest = without_leading_space(without_end(text));
     statement_next(s);
+}
+
+void statement_start_refresh(struct session *s)
+{
+    s->statement = (struct sql_statement){.kind = SQL_IMPLICIT_COMMIT};
+    start(s);
 }
 
 void statement_start_prepared(struct session *s)

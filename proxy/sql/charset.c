@@ -37,6 +37,14 @@ enum sql_charset sql_charset_of_collation(unsigned id)
     return SQL_CHARSET_PLAIN;
 }
 
+bool sql_charset_is_wide(unsigned id)
+{
+    id &= ~(unsigned)NOPAD;
+    return id == 35 || id == 90 || (id >= 128 && id <= 151) || id == 159 ||           /* ucs2 */
+           (id >= 54 && id <= 56) || id == 62 || (id >= 101 && id <= 124) ||           /* utf16, utf16le */
+           id == 60 || id == 61 || (id >= 160 && id <= 183);                           /* utf32 */
+}
+
 static bool within(uint8_t c, struct range a, struct range b)
 {
     return (c >= a.from && c <= a.to) || (c >= b.from && c <= b.to);

@@ -12,6 +12,8 @@ enum sql_charset { SQL_CHARSET_PLAIN, SQL_CHARSET_BIG5, SQL_CHARSET_SJIS, SQL_CH
 
 enum sql_charset sql_charset_named(const char *name);           /* "gbk"; unknown names are PLAIN */
 enum sql_charset sql_charset_of_collation(unsigned id);         /* likewise, by the number of a collation */
+/* Of a collation in which no client may speak, since its characters have two or four bytes: ucs2, utf16, utf16le, utf32. */
+bool sql_charset_is_wide(unsigned collation);
 bool sql_charset_is_lead(enum sql_charset charset, uint8_t c);  /* may begin a character of several bytes */
 /* Bytes of the character at `at`, 1 where it is no well-formed one of several. n > 0 bytes are there. */
 size_t sql_charset_length(enum sql_charset charset, const uint8_t *at, size_t n);

@@ -57,6 +57,8 @@ bool wire_response_of(struct slice command, enum wire_response_kind *kind)
         *kind = WIRE_RESPONSE_STATISTICS;
         return true;
     case WIRE_COM_INIT_DB:
+    case WIRE_COM_REFRESH:
+    case WIRE_COM_DEBUG:
     case WIRE_COM_PROCESS_KILL:
     case WIRE_COM_PING:
     case WIRE_COM_STMT_RESET:

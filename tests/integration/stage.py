@@ -11,13 +11,14 @@ import shutil
 import sys
 import tempfile
 
+import pymysql
 import xatest
 from xatest import servers
 
 sys.path.insert(0, os.path.join(xatest.SOURCE, "tests", "support"))
 import starttls  # noqa: E402
 
-ROOT = ("root", "root-secret")
+ROOT = ("tester", "tester-secret")  # may do everything
 
 
 @dataclasses.dataclass
@@ -28,7 +29,7 @@ class Door:
 
 
 class Stage:
-    """users: name to password, of the accounts that the suite makes on the server by itself; root is there already."""
+    """users: name to password, of the accounts that the suite makes on the server by itself."""
 
     def __init__(self, family=None, server_options=(), users=None, proxy_options=(), listener_options=()):
         self.family = family or xatest.FAMILY
@@ -41,19 +42,19 @@ class Stage:
         self.config = os.path.join(self.directory, "xaproxy.conf")
         self.proxy = xatest.Proxy(os.path.join(self.directory, "proxy"), self.config)
         self.starters = {}
+        self.found = None  # by look(), before any suite
 
     def start(self):
         self.server.start()
         user, password = ROOT
-        self.server.script([f"CREATE USER IF NOT EXISTS '{user}'@'{host}'" for host in ("%", "127.0.0.1")]
-                           + [f"ALTER USER '{user}'@'{host}' IDENTIFIED BY '{password}'" for host in ("%", "127.0.0.1")]
-                           + [f"GRANT ALL ON *.* TO '{user}'@'{host}' WITH GRANT OPTION" for host in ("%", "127.0.0.1")]
-                           + ["CREATE DATABASE IF NOT EXISTS test"])
+        self.server.script([f"CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'",
+                            f"GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION", "CREATE DATABASE IF NOT EXISTS test"])
         lines = "\n".join(self.config_lines()) + "\n"
         with open(self.config, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
             f.write(lines)
         self.proxy.start()
         self.proxy.wait_judged([("backend", "main")])
+        self.found = self.look()
         return self
 
     def config_lines(self):
@@ -65,9 +66,12 @@ class Stage:
                     f"tls_ca = {self.certs}/ca.crt", f"resolver_user = {servers.RESOLVER[0]}",
                     f"resolver_password = {servers.RESOLVER[1]}")
         for user, password in self.users.items():
-            sha2, native = xatest.verifiers(password)
-            yield from (f"[user {user}]", f"password_verifier = {sha2}", f"native_verifier = {native}",
-                        f"[account {user}@main]", f"password = {password}")
+            yield f"[user {user}]"
+            if password:
+                yield f"native_verifier = {xatest.verifiers(password)[1]}"  # the one that works without TLS, too
+            else:
+                yield "empty_password = on"
+            yield from (f"[account {user}@main]", f"password = {password}" if password else "")
 
     def door(self, name):
         """direct or proxy, with -tls for one that begins TLS by itself."""
@@ -90,10 +94,26 @@ class Stage:
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def clean(self, keep):
-        """Drops the schemas that a suite left behind, directly."""
+    # What a test left behind, so that the next one does not fail for it; done directly.
+
+    def look(self):
+        """What the server has: schemas, accounts, global variables."""
         with contextlib.closing(self.server.root()) as db, db.cursor() as cursor:
-            cursor.execute("SHOW DATABASES")
-            for (schema,) in cursor.fetchall():
-                if schema not in keep:
-                    cursor.execute(f"DROP DATABASE `{schema}`")
+            def ask(sql):
+                cursor.execute(sql)
+                return cursor.fetchall()
+            return ({schema for (schema,) in ask("SHOW DATABASES")}, set(ask("SELECT user, host FROM mysql.user")),
+                    dict(ask("SHOW GLOBAL VARIABLES")))
+
+    def clean(self, thoroughly):
+        """Drops new schemas; after a test that failed on its way also new accounts, and takes back global variables."""
+        schemas, accounts, variables = self.look()
+        statements = [f"DROP DATABASE `{schema}`" for schema in schemas - self.found[0]]
+        if thoroughly:
+            statements += [f"DROP USER '{user}'@'{host}'" for user, host in accounts - self.found[1]]
+            statements += [f"SET GLOBAL {name} = {value if value.isdigit() else repr(value)}"
+                           for name, value in self.found[2].items() if variables.get(name, value) != value]
+        with contextlib.closing(self.server.root()) as db, db.cursor() as cursor:
+            for statement in statements:
+                with contextlib.suppress(pymysql.err.MySQLError):  # read-only variables that change by themselves
+                    cursor.execute(statement)

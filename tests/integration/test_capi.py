@@ -14,10 +14,11 @@ import xatest
 PROGRAM = "mariadb-client-test"
 OPTIONS = ["--general-log", "--log-output=FILE,TABLE", "--max-allowed-packet=32000000", "--proxy-protocol-networks=*",
            "--character-set-server=latin1", "--default-storage-engine=myisam", "--sql-mode=", "--local-infile",
-           "--query-cache-type=1", "--query-cache-size=1M", "--log-bin-trust-function-creators=1"]
+           "--log-bin-trust-function-creators=1", "--skip-name-resolve=0"]
 LIMIT_S = 120
 # Accounts that its tests make on the server. A proxy's users are its own: they are told to it beforehand.
-USERS = {}
+USERS = {"root": "", "test_grant": "", "testbug": "", "mysqltest_u1": "", "mysqltest_no_pw": "", "mysqltest_pw": "password",
+         "u": "password"}
 
 
 def names():
@@ -67,10 +68,13 @@ class Capi:
     def show(self, name):
         known = exceptions()
         said = self.run_through(self.stage.door(self.door), name)
+        self.stage.clean(thoroughly=said is not None)
         if said is None:
             return
         self.assertTrue(self.stage.proxy.alive(), f"the proxy ended:\n{self.stage.proxy.log_tail()}")
-        if self.run_through(self.stage.door("direct"), name) is not None:
+        fails_directly = self.run_through(self.stage.door("direct"), name) is not None
+        self.stage.clean(thoroughly=fails_directly)
+        if fails_directly:
             self.assertIn((name, "direct"), known, f"fails on the server itself too, unlike what was known:\n{said}")
         elif (name, "proxy") not in known:
             self.fail(said)
@@ -81,7 +85,7 @@ def a_test(name):
 
 
 def a_class(title, door):
-    tests = {f"test_{name}": a_test(name) for name in names()} if shutil.which(PROGRAM) else {"test_program": a_test("")}
+    tests = {f"test_{name.removeprefix('test_')}": a_test(name) for name in names()} if shutil.which(PROGRAM) else {"test_program": a_test("")}
     return type(title, (Capi, unittest.TestCase), {**tests, "door": door})
 
 

@@ -318,6 +318,7 @@ static void what_is_missing_is_told_at_its_section(void)
                   "12: [backend two] needs \"resolver_user\": account that settles branches in doubt");
     must_say_only(LEAST "[user x]\n",
                   "12: [user x] needs \"password_verifier\", or another verifier: xaproxy --make-verifier prints them");
+    config_free(must_parse(LEAST "[user x]\nempty_password = on\n"));
     must_say_only(PROXY USER BACKEND, "1: there is no [listener NAME] for clients");
     must_say_only(PROXY LISTENER USER, "1: there is no [backend NAME]");
     must_say_only(PROXY LISTENER BACKEND, "4: nobody could log in at [listener main]: there is no [user NAME]");

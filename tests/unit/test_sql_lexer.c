@@ -201,6 +201,8 @@ static void character_sets_are_known_by_name_and_number(void)
     CU_ASSERT_EQUAL(sql_charset_of_collation(249), SQL_CHARSET_GB18030);
     CU_ASSERT_EQUAL(sql_charset_of_collation(1024 + 28), SQL_CHARSET_GBK);
     CU_ASSERT_EQUAL(sql_charset_of_collation(0), SQL_CHARSET_PLAIN);
+    CU_ASSERT_TRUE(sql_charset_is_wide(35) && sql_charset_is_wide(1024 + 54) && sql_charset_is_wide(183));
+    CU_ASSERT_FALSE(sql_charset_is_wide(45) || sql_charset_is_wide(255) || sql_charset_is_wide(53));
     CU_ASSERT_EQUAL(sql_charset_of_collation(255), SQL_CHARSET_PLAIN);
 }
 
