@@ -50,15 +50,55 @@ void command_use(struct session *s, struct slice name)
         target_prepare(s, backend, false, send_init_db);
 }
 
-/* --- reset ------------------------------------------------------------------------------------------------------ */
+/* --- columns of a table ------------------------------------------------------------------------------------------- */
 
-static void on_reset_rolled_back(struct session *s)
+static void on_fields(struct session *s, const struct backend_outcome *outcome)
+{
+    if (tx_note(s, outcome, false))
+        session_next(s);
+}
+
+static void send_field_list(struct session *s)
+{
+    target_begin_aside(s);
+    relay_send(s, WIRE_RESPONSE_FIELDS, buf_at(&s->command), buf_len(&s->command), on_fields);
+}
+
+static void field_list(struct session *s)
+{
+    if (*s->schema)
+        target_prepare(s, statement_home(s), false, send_field_list);
+    else
+        session_answer_error(s, 1046, "3D000", "No database selected");
+}
+
+/* --- reset, another user --------------------------------------------------------------------------------------------- */
+
+static void forget_everything(struct session *s)
 {
     target_release_all(s);
     for (size_t i = 0; i < s->world->backends.n; i++)
         sharing_forget(&s->servers[i]);
     prepared_free_all(s);
     variables_reset(s);
+}
+
+static void on_user_rolled_back(struct session *s)
+{
+    forget_everything(s);
+    login_again(s);
+}
+
+/* As servers do: the old session ends before the new user is asked for a proof. */
+static void change_user(struct session *s)
+{
+    s->after_rollback = on_user_rolled_back;
+    tx_rollback(s, SESSION_AFTER_CALL);
+}
+
+static void on_reset_rolled_back(struct session *s)
+{
+    forget_everything(s);
     session_answer_ok(s);
 }
 
@@ -114,6 +154,23 @@ static void send_debug(struct session *s)
     relay_send(s, WIRE_RESPONSE_SIMPLE, buf_at(&s->command), buf_len(&s->command), on_debugged);
 }
 
+/* What needs a right that nobody has on a proxy is denied as on a server; the rest servers do not know either. */
+static void refuse_command(struct session *s, uint8_t command)
+{
+    static const char *const rights[] = {
+        [WIRE_COM_SHUTDOWN] = "SHUTDOWN",
+        [WIRE_COM_BINLOG_DUMP] = "REPLICATION SLAVE",
+        [WIRE_COM_TABLE_DUMP] = "REPLICATION SLAVE",
+        [WIRE_COM_REGISTER_SLAVE] = "REPLICATION SLAVE",
+        [WIRE_COM_BINLOG_DUMP_GTID] = "REPLICATION SLAVE",
+    };
+    const char *right = command < sizeof rights / sizeof *rights ? rights[command] : NULL;
+    if (right)
+        session_answer_error(s, 1227, "42000", "Access denied; you need (at least one of) the %s privilege(s) for this operation", right);
+    else
+        session_answer_error(s, 1047, "08S01", "Unknown command: 0x%02x", command);
+}
+
 static void run_admin(struct session *s, uint8_t command)
 {
     switch (command) {
@@ -147,6 +204,12 @@ static void run_client(struct session *s, uint8_t command)
         break;
     case WIRE_COM_INIT_DB:
         command_use(s, argument(s));
+        break;
+    case WIRE_COM_FIELD_LIST:
+        field_list(s);
+        break;
+    case WIRE_COM_CHANGE_USER:
+        change_user(s);
         break;
     case WIRE_COM_PING:
         session_answer_ok(s);
@@ -191,7 +254,7 @@ static void run_client(struct session *s, uint8_t command)
         target_prepare(s, statement_home(s), false, send_debug);
         break;
     default:
-        session_answer_error(s, 1047, "08S01", "Command 0x%02x is not supported by this proxy", command);
+        refuse_command(s, command);
     }
 }
 

@@ -39,6 +39,7 @@ struct session_login {
     enum wire_plugin plugin;
     char *schema_text;
     uint8_t zstd_level;
+    bool again; /* COM_CHANGE_USER: what was agreed on at the first log-in stays */
 };
 
 /* As servers do, the offer comes before it is known who asks. */
@@ -88,6 +89,7 @@ void login_begin(struct session *s, bool counted)
     if (!strstr(g.version, "MariaDB")) /* whose servers leave it out, by which its clients know them */
         g.caps |= WIRE_CAP_LONG_PASSWORD;
     memcpy(g.scramble, l->scramble, sizeof g.scramble);
+    memcpy(s->scramble, l->scramble, sizeof s->scramble);
     snprintf(g.plugin, sizeof g.plugin, "%s", wire_plugin_name(WIRE_PLUGIN_SHA2));
     size_t at = wire_packet_begin(&s->net->out);
     wire_greeting_write(&s->net->out, &g);
@@ -194,10 +196,12 @@ static void welcome(struct session *s)
     net_conn_read_limit(s->net, 0);
     s->seq = s->gatherer.next_seq;
     uint8_t zstd_level = l->zstd_level;
+    bool again = l->again;
     login_free(s);
     (void)FAILPOINT(auth_ok);
     session_answer_ok(s);
-    compress(s, zstd_level);
+    if (!again)
+        compress(s, zstd_level);
 }
 
 static void send_more(struct session *s, uint8_t word)
@@ -338,9 +342,47 @@ static void ask_for_plugin(struct session *s)
     session_flush(s);
 }
 
+/* Who is it, and how shall they prove it? False: by what is still to come. */
+static bool meet(struct session *s, const struct wire_login *in, enum wire_plugin *wanted)
+{
+    struct session_login *l = s->login;
+    l->user = slice_dup(in->user);
+    l->found = config_user(s->world->config, (const char *)in->user.at, in->user.len, session_listener(s)->admin);
+    if (in->schema.at)
+        l->schema_text = slice_dup(in->schema);
+    *wanted = in->plugin.at ? wire_plugin_of(in->plugin) : WIRE_PLUGIN_NATIVE;
+    if (l->found && !rights_to_enter(s, l->found))
+        l->found = NULL; /* a wrong password looks the same */
+    if (l->found && rights_by_certificate(s, l->found)) {
+        welcome_by_certificate(s, *wanted, in->auth);
+        return true;
+    }
+    l->plugin = plugin_for(l->found ? l->found : decoy(s, in->user), *wanted, sends_clear_text(s));
+    return false;
+}
+
+static void take_proof(struct session *s, struct slice proof, enum wire_plugin wanted)
+{
+    if (wanted == s->login->plugin && wanted != WIRE_PLUGIN_ED25519 && proof.len) /* nobody had a nonce yet */
+        judge(s, proof);
+    else
+        ask_for_plugin(s);
+}
+
+static bool take_charset(struct session *s, uint16_t charset)
+{
+    s->charset = charset ? charset : WIRE_CHARSET_UTF8MB4;
+    if (!sql_charset_is_wide(s->charset))
+        return true;
+    refuse(s, 1231, "42000", "Variable 'character_set_client' can't be set to a character set whose characters are two or four bytes",
+           "character set");
+    return false;
+}
+
 static void take_answer(struct session *s, struct slice payload)
 {
     struct session_login *l = s->login;
+    enum wire_plugin wanted;
     struct wire_login in;
     if (!wire_login_read(payload, &in) || in.user.len > 256) {
         refuse(s, 1043, "08S01", "Bad handshake", "bad handshake");
@@ -356,28 +398,8 @@ static void take_answer(struct session *s, struct slice payload)
         refuse(s, 1043, "08S01", "Bad handshake: zstd knows levels 1 to 22", "bad zstd level");
         return;
     }
-    s->charset = in.charset ? in.charset : WIRE_CHARSET_UTF8MB4;
-    if (sql_charset_is_wide(s->charset)) {
-        refuse(s, 1231, "42000", "Variable 'character_set_client' can't be set to a character set whose characters are two or four bytes",
-               "character set");
-        return;
-    }
-    l->user = slice_dup(in.user);
-    l->found = config_user(s->world->config, (const char *)in.user.at, in.user.len, session_listener(s)->admin);
-    if (in.schema.at)
-        l->schema_text = slice_dup(in.schema);
-    enum wire_plugin wanted = in.plugin.at ? wire_plugin_of(in.plugin) : WIRE_PLUGIN_NATIVE;
-    if (l->found && !rights_to_enter(s, l->found))
-        l->found = NULL; /* a wrong password looks the same */
-    if (l->found && rights_by_certificate(s, l->found)) {
-        welcome_by_certificate(s, wanted, in.auth);
-        return;
-    }
-    l->plugin = plugin_for(l->found ? l->found : decoy(s, in.user), wanted, sends_clear_text(s));
-    if (wanted == l->plugin && l->plugin != WIRE_PLUGIN_ED25519 && in.auth.len) /* nobody had a nonce yet */
-        judge(s, in.auth);
-    else
-        ask_for_plugin(s);
+    if (take_charset(s, in.charset) && !meet(s, &in, &wanted))
+        take_proof(s, in.auth, wanted);
 }
 
 static void take_packet(struct session *s, struct slice payload)
@@ -474,4 +496,45 @@ void login_on_read(struct session *s)
     }
     if (s->phase == SESSION_LOGIN)
         limit_reading(s);
+}
+
+/* --- another user on the same connection ------------------------------------------------------------------------------- */
+
+static void become_nobody(struct session *s)
+{
+    s->world->user_clients[s->user - s->world->config->users]--;
+    s->user = NULL;
+    s->schema[0] = '\0';
+    s->world->unauthenticated++;
+    s->login = calloc(1, sizeof *s->login);
+    CHECK(s->login);
+    s->login->again = true;
+    memcpy(s->login->scramble, s->scramble, sizeof s->scramble);
+    session_enter(s, SESSION_LOGIN, "another user");
+}
+
+/* By the greeting's scramble, as with servers: clients do not look at another. */
+void login_again(struct session *s)
+{
+    struct wire_login in;
+    enum wire_plugin wanted;
+    if (!wire_change_user_read((struct slice){buf_at(&s->command), buf_len(&s->command)}, s->caps, &in) || in.user.len > 256) {
+        refuse(s, 1047, "08S01", "Unknown command: a COM_CHANGE_USER that cannot be read", "bad change of user");
+        return;
+    }
+    if (!callers_enter(s->world->callers, s->peer)) {
+        refuse(s, 1040, "08004", "Too many connections", "too many log-ins of one address");
+        return;
+    }
+    become_nobody(s);
+    if (!take_charset(s, in.charset) || meet(s, &in, &wanted))
+        return;
+    if (wanted != s->login->plugin && !(s->caps & WIRE_CAP_PLUGIN_AUTH)) {
+        refuse(s, 1251, "08004", "Client does not support authentication protocol requested by server; consider upgrading MySQL client",
+               "a client without plugins");
+        return;
+    }
+    take_proof(s, in.auth, wanted);
+    if (s->phase == SESSION_LOGIN)
+        login_on_read(s);
 }

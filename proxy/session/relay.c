@@ -137,7 +137,7 @@ static void relay_column(struct session *s, struct slice part, uint32_t offset, 
         return;
     if (s->relay.prepare)
         count_section(s);
-    else
+    else if (!s->relay.fields)
         s->relay.columns_open = true;
 }
 
@@ -242,6 +242,7 @@ void relay_send(struct session *s, enum wire_response_kind kind, const void *pay
     columns_forget(s);
     s->relay.packet_left = 0;
     s->relay.prepare = kind == WIRE_RESPONSE_PREPARE;
+    s->relay.fields = kind == WIRE_RESPONSE_FIELDS;
     s->relay.on_done = done_fn;
     backend_send(target_conn(s), kind, payload, len, &relay_sink, s);
     if (kind == WIRE_RESPONSE_QUERY && load_expected(s))

@@ -36,7 +36,7 @@ static bool may_enter(enum session_phase from, enum session_phase to)
         return false;
     if (to == SESSION_CLOSING)
         return true;
-    return from == SESSION_LOGIN || to != SESSION_LOGIN;
+    return from == SESSION_LOGIN || from == SESSION_ENDING || to != SESSION_LOGIN;
 }
 
 /* When a phase is looked at again; 0 = never. Running statements are bounded by the backend's own limits: what is looked at is

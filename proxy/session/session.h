@@ -137,6 +137,7 @@ struct session {
     const struct config_user *user; /* after log-in */
     char peer[64];
     struct session_login *login; /* only while logging in */
+    uint8_t scramble[WIRE_SCRAMBLE]; /* of the greeting, for a change of user */
     uint32_t caps;
     uint16_t charset;
     char schema[SQL_NAME_SIZE];
@@ -180,7 +181,7 @@ struct session {
     /* the answer being passed on (relay.c) */
     struct {
         bool active, columns_open;
-        bool prepare;
+        bool prepare, fields;      /* of COM_STMT_PREPARE, of COM_FIELD_LIST: no rows follow the columns */
         unsigned sections_left[2]; /* parameter and column definitions of a PREPARE still to come */
         uint32_t packet_left;      /* of the packet that is being passed on */
         /* of columns.c: rows that wait for the EOF before them, which has this number */
@@ -284,6 +285,8 @@ void login_on_read(struct session *s);
 void login_on_tls(struct session *s);
 void login_on_timeout(struct session *s);
 void login_free(struct session *s);
+/* s->command is COM_CHANGE_USER, nothing of the old user's is left: from here on as a log-in, which ends as one does. */
+void login_again(struct session *s);
 
 /* --- rights.c: what a user may beyond its account on the server --- */
 bool rights_to_enter(const struct session *s, const struct config_user *u); /* from this listener, address, with this certificate */
