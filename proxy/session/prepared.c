@@ -216,6 +216,7 @@ static void send_prepare(struct session *s)
 {
     struct buf payload = {0};
     prepared_payload(s->preparing, &payload);
+    target_begin_aside(s); /* it looks at tables, and must not leave a transaction behind */
     relay_send(s, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), on_prepared);
     buf_fini(&payload);
 }
