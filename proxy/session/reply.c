@@ -13,7 +13,7 @@ uint16_t session_status(const struct session *s)
         status |= WIRE_STATUS_AUTOCOMMIT;
     if (tx_visible(s))
         status |= WIRE_STATUS_IN_TRANS;
-    if (s->tx && s->tx->read_only)
+    if (tx_visible(s) && s->tx->read_only)
         status |= WIRE_STATUS_IN_TRANS_READONLY;
     if (s->more)
         status |= WIRE_STATUS_MORE_RESULTS;

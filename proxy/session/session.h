@@ -213,6 +213,10 @@ struct session {
         uint64_t taken;      /* from the client, when it was last looked at whether it sends */
     } load;
 
+    /* the statement that a server was asked to read (probe.c) */
+    uint32_t probe_id;
+    void (*probed)(struct session *s);
+
     /* a command sent to several servers (fanout.c) */
     struct {
         unsigned pending;
@@ -242,6 +246,7 @@ struct session {
     size_t settings_bytes; /* of their texts */
     uint64_t settings_generation;
     struct sql_dialect dialect; /* how statements are read */
+    char set_autocommit_value[24];
     int set_autocommit;                     /* what an expression in SET autocommit=... came to; -1: no truth value */
 
     /* variables whose value only a server knows yet (readback.c) */
@@ -332,6 +337,10 @@ bool statement_is_anywhere(const struct session *s); /* it names nothing that li
 int statement_anywhere(const struct session *s);     /* where such a statement runs */
 /* Where a statement runs: backend index, or -1 after an error was answered. */
 int statement_route(struct session *s);
+
+/* --- probe.c --- */
+/* Has a server read s->statement without running it. What it cannot parse is answered; else `then` is called. */
+void probe_statement(struct session *s, void (*then)(struct session *s));
 
 /* --- target.c: a server made ready for the next command --- */
 /* Gets a connection to `backend`, brings settings and schema there, then calls on_target with s->servers[backend].conn fit to

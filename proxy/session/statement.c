@@ -187,7 +187,7 @@ static void answer_autocommit(struct session *s)
 {
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)s->statement.text.len - 7, (const char *)s->statement.text.at + 7);
-    struct wire_column column = {.name = name, .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 1};
+    struct wire_column column = {.name = name, .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 1, .flags = WIRE_COLUMN_BINARY};
     struct slice value = {(const uint8_t *)(s->autocommit ? "1" : "0"), 1};
     struct wire_resultset rs;
     session_answer_rows(s, &rs, &column, 1);
@@ -306,6 +306,11 @@ void statement_run(struct session *s)
     }
 }
 
+static void commit_first(struct session *s)
+{
+    tx_commit(s, SESSION_AFTER_STATEMENT);
+}
+
 static void start(struct session *s)
 {
     enum sql_kind k = s->statement.kind;
@@ -317,10 +322,12 @@ static void start(struct session *s)
         return;
     if (rights_refuse_statement(s, &s->statement))
         return;
-    if (commits_first(s))
-        tx_commit(s, SESSION_AFTER_STATEMENT);
-    else
+    if (!commits_first(s))
         statement_run(s);
+    else if (k == SQL_BEGIN || s->executing)
+        commit_first(s);
+    else
+        probe_statement(s, commit_first);
 }
 
 /* --- cutting ----------------------------------------------------------------------------------------------------- */

@@ -234,6 +234,13 @@ static bool survives(struct session *s, const struct backend_outcome *outcome)
     return v != XA_VERDICT_DEADLOCK;
 }
 
+/* An error brings no tracker. What could not be read or resolved has touched nothing, and READ ONLY refuses before. */
+static bool touches(const struct session *s, const struct backend_outcome *outcome)
+{
+    return (s->statement.unqualified_table || s->statement.n_schemas) && strncmp(outcome->sqlstate, "42", 2) &&
+           strncmp(outcome->sqlstate, "25", 2);
+}
+
 bool tx_note(struct session *s, const struct backend_outcome *outcome, bool wrote)
 {
     int branch = s->servers[s->target].branch;
@@ -241,6 +248,8 @@ bool tx_note(struct session *s, const struct backend_outcome *outcome, bool wrot
         local_statement_done(s, outcome);
     if (branch < 0)
         return true;
+    if (outcome->error && touches(s, outcome))
+        target_conn(s)->touched = true;
     if (wrote || outcome->saw_write || outcome->error)
         tx_event(s->tx, &(struct xa_event){.kind = XA_EVENT_BRANCH_WROTE, .branch = (unsigned)branch});
     return !outcome->error || survives(s, outcome);

@@ -320,12 +320,21 @@ static void on_set_done(void *arg, const struct backend_outcome *outcome)
     finish(s, plan.autocommit_expression.at ? s->set_autocommit : plan.autocommit, outcome->warnings);
 }
 
+static void note_autocommit(struct session *s, struct slice value, const bool *null)
+{
+    if (*null)
+        value = (struct slice){(const uint8_t *)"NULL", 4};
+    s->set_autocommit = sql_bool_value(value);
+    snprintf(s->set_autocommit_value, sizeof s->set_autocommit_value, "%.*s", (int)value.len, (const char *)value.at);
+}
+
 static void on_expression_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
 {
     struct session *s = arg;
     struct cursor c = cursor_make(part.at, part.len);
+    bool null = false;
     if (kind == WIRE_PACKET_ROW && !offset && part.len == frame_len)
-        s->set_autocommit = sql_bool_value(wire_lenenc_str(&c, NULL));
+        note_autocommit(s, wire_lenenc_str(&c, &null), &null);
 }
 
 static const struct backend_sink set_sink = {.frame = tracking_on_frame, .done = on_set_done, .lost = target_on_lost};
@@ -353,7 +362,7 @@ static void on_expression_done(void *arg, const struct backend_outcome *outcome)
     if (outcome->error)
         on_set_done(s, outcome);
     else if (s->set_autocommit < 0)
-        session_answer_error(s, 1231, "42000", "Variable 'autocommit' can't be set to the value of this expression");
+        session_answer_error(s, 1231, "42000", "Variable 'autocommit' can't be set to the value of '%s'", s->set_autocommit_value);
     else if (to_send)
         send_set(s);
     else

@@ -59,11 +59,8 @@ class Stream:
         self.names, self.weights = names, [EPISODES[name] for name in names]
 
     def caps(self):
-        caps = speaker.CAPS
-        for optional in (speaker.DEPRECATE_EOF, speaker.PS_MULTI_RESULTS):
-            if self.random.random() < 0.3:
-                caps &= ~optional
-        return caps | (speaker.FOUND_ROWS if self.random.random() < 0.3 else 0)
+        caps = speaker.CAPS & ~(speaker.DEPRECATE_EOF if self.often(0.3) else 0)
+        return caps | (speaker.FOUND_ROWS if self.often(0.3) else 0)
 
     def first(self):
         there = [query(f"USE {self.other}"), *self.grammar_of("schema elsewhere"), query(f"USE {self.schema}")] if self.across else []
@@ -216,14 +213,12 @@ class Stream:
 
     def prepared_statement(self):
         slot, n, prepare = self.prepare("prepared")
-        commands, bound = [prepare], None
+        # Long data comes first if at all: MariaDB reads what is left of an earlier date or time into it.
+        commands, bound = [prepare, *(self.long_data(slot, n) if n and self.often(0.2) else [])], None
         for _ in range(self.random.randint(0, 5)):
-            kind = self.weighted(execute=5, again=2, long=1, reset=1, between=2)
+            kind = self.weighted(execute=5, again=2, reset=1, between=2)
             if kind == "again" and bound:
                 commands.append(("execute", slot, bound, False, 0))
-            elif kind == "long" and n:
-                commands += self.long_data(slot, n)
-                bound = None
             elif kind == "reset":
                 commands.append(("reset", slot))
             elif kind == "between":

@@ -58,3 +58,15 @@ class Stories(Case):
 
     def test_set_transaction_with_nonsense(self):
         self.same("SET TRANSACTION NONSENSE", "SET TRANSACTION READ", "SET TRANSACTION READ ONLY, READ ONLY", "BEGIN", "SET TRANSACTION READ ONLY", "COMMIT")
+
+    def test_ddl_that_nobody_can_read_ends_no_transaction(self):
+        self.same("BEGIN", "INSERT INTO log (what) VALUES ('x')", "CREATE TABLE broken (", "LOCK TABLES", "ALTER NONSENSE", "ROLLBACK",
+                  "SELECT COUNT(*) FROM log", "BEGIN", "INSERT INTO log (what) VALUES ('x')", "CREATE TABLE t (i INT)", "ROLLBACK", "SELECT COUNT(*) FROM log")
+
+    def test_autocommit(self):
+        self.same("SELECT @@autocommit", "BEGIN", "SELECT @@autocommit", "COMMIT", "SET autocommit = 0", "SELECT @@autocommit", "SET autocommit = 2",
+                  "SET autocommit = NULL", "SET autocommit = 1")
+
+    def test_what_an_error_has_touched(self):
+        self.same("SET autocommit = 0", "INSERT INTO child (parent) VALUES (99)", "ROLLBACK", "SELECT * FROM nowhere", "SELECT 18446744073709551615 + 1",
+                  "COMMIT", "SET SESSION TRANSACTION READ ONLY", "DELETE FROM t", "ROLLBACK")
