@@ -22,7 +22,7 @@ RESOLVER = ("xap_resolver", "resolver-secret")
 START_LIMIT_S = 90
 # The server, and what it takes to build against the genuine client library in there.
 ROOTFS_PACKAGES = ("mysql-server-core,mysql-client-core,libmysqlclient-dev,gcc,libc6-dev,make,pkgconf,libev-dev,libhiredis-dev,"
-                   "libssl-dev,libcrypt-dev,zlib1g-dev")
+                   "libssl-dev,libsodium-dev,libcrypt-dev,zlib1g-dev,libzstd-dev")
 
 
 class Skip(Exception):
@@ -350,7 +350,7 @@ def install_mysql():
     with open(os.path.join(PEERS, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError), open(made_of, encoding="ascii") as f:
-            if f.read() == ROOTFS_PACKAGES:
+            if set(ROOTFS_PACKAGES.split(",")) <= set(f.read().split(",")):
                 return
         mirror = debian_mirror()
         if not mirror:
