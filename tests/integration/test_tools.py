@@ -1,5 +1,6 @@
 """Programs that people run against a server, unchanged through the proxy: sysbench, mariadb-dump and its reload.
 SYSBENCH_SECONDS (3) and DUMP_MIB (24) say how long and how much; `make check-full` takes 300 and 1024."""
+import contextlib
 import os
 import re
 import subprocess
@@ -81,13 +82,16 @@ class Tools(xatest.Case):
                               "MICROSECOND, i MOD 512, IF(i MOD 9 = 0, NULL, UNHEX(REPEAT(SHA2(i + %s, 512), %s))), REPEAT('xÄ', i), 1 + i MOD 2"
                               " FROM t1.seed", at, at, per_row // 64)
         self.world.server["s1"].script([
-            "CREATE VIEW t1.few AS SELECT id, name FROM t1.big WHERE id < 10",
-            "CREATE PROCEDURE t1.p(IN x INT) BEGIN SELECT x; SELECT x + 1; END",
-            "CREATE TRIGGER t1.keeps BEFORE UPDATE ON t1.big FOR EACH ROW SET NEW.name = CONCAT(NEW.name, ';')"])
+            "USE t1",
+            "CREATE VIEW few AS SELECT id, name FROM big WHERE id < 10",
+            "CREATE PROCEDURE p(IN x INT) BEGIN SELECT x; SELECT x + 1; END",
+            "CREATE TRIGGER keeps BEFORE UPDATE ON big FOR EACH ROW SET NEW.name = CONCAT(NEW.name, ';')"])
 
     def checksum(self, server, schema):
-        return [self.world.direct(server, f"SELECT COUNT(*), SUM(CRC32(CONCAT_WS('|', id, name, price, at, bits + 0, MD5(body), txt, e))) FROM {schema}.big"),
-                self.world.direct(server, f"SELECT COUNT(*) FROM {schema}.few")]
+        columns = "id, name, price, at, bits + 0, MD5(body), txt, e"
+        with contextlib.closing(self.world.server[server].root(schema)) as db:
+            return [self.rows(db, f"SELECT COUNT(*), SUM(CRC32(CONCAT_WS('|', {columns}))) FROM big"),
+                    self.rows(db, "SELECT COUNT(*), SUM(CRC32(name)) FROM few")]
 
     def test_dump_and_reload(self):
         self.fill()
