@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "proxy/sql/functions.h"
+#include "proxy/sql/information.h"
 
 struct dotted {
     struct sql_token first, last;
@@ -187,6 +188,8 @@ static void see_word(struct sql_survey *v)
 {
     struct sql_level *level = sql_level(v);
     bool call = sql_is_punct(&v->in->ahead, '(') && sql_callable(v->token.text) != SQL_CALLABLE_NONE;
+    if (call && sql_is_information(v->token.text))
+        v->out->asks_session = true;
     if (v->routine && begins_block(v))
         v->out->compound = true;
     if (level->cte == SQL_CTE_NAME || sql_is_punct(&v->in->ahead, '.')) {
@@ -278,6 +281,8 @@ static void see_token(struct sql_survey *v)
         if (more)
             return;
     }
+    if (v->token.kind == SQL_SYSTEM_VARIABLE)
+        v->out->asks_session = true;
     if (v->token.kind == SQL_WORD)
         see_word(v);
     else if (v->token.kind == SQL_QUOTED_NAME)
