@@ -165,7 +165,7 @@ static void send_again(struct session *s)
     struct buf payload = {0};
     if (*ps->schema && strcmp(ps->schema, conn->schema) && !ps->anywhere)
         target_send_schema(s, ps->schema);
-    prepared_payload(ps, &payload);
+    prepared_payload(s, ps, &payload);
     backend_send(conn, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), &again_sink, s);
     buf_fini(&payload);
 }

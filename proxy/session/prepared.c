@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "proxy/session/own.h"
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/prepared.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/prepare.h"
@@ -159,10 +160,11 @@ void prepared_arrived(struct session *s, struct session_statement *ps, uint32_t 
     prepared_used(s, ps);
 }
 
-void prepared_payload(const struct session_statement *ps, struct buf *payload)
+void prepared_payload(struct session *s, const struct session_statement *ps, struct buf *payload)
 {
     buf_u8(payload, WIRE_COM_STMT_PREPARE);
-    buf_append(payload, ps->parsed.text.at, ps->parsed.text.len);
+    if (!diagnostics_put(s, &ps->parsed, ps->parsed.text, true, payload))
+        buf_append(payload, ps->parsed.text.at, ps->parsed.text.len);
 }
 
 /* --- PREPARE -------------------------------------------------------------------------------------------------------------- */
@@ -215,7 +217,7 @@ static void on_prepared(struct session *s, const struct backend_outcome *outcome
 static void send_prepare(struct session *s)
 {
     struct buf payload = {0};
-    prepared_payload(s->preparing, &payload);
+    prepared_payload(s, s->preparing, &payload);
     target_begin_aside(s); /* it looks at tables, and must not leave a transaction behind */
     relay_send(s, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), on_prepared);
     buf_fini(&payload);

@@ -42,7 +42,7 @@ bool prepared_is_there(const struct session_statement *ps, const struct backend_
 void prepared_arrived(struct session *s, struct session_statement *ps, uint32_t backend_id);
 void prepared_used(struct session *s, struct session_statement *ps);
 void prepared_leave(struct session *s, struct session_statement *ps); /* closes it on its server */
-void prepared_payload(const struct session_statement *ps, struct buf *payload); /* of COM_STMT_PREPARE */
+void prepared_payload(struct session *s, const struct session_statement *ps, struct buf *payload); /* of COM_STMT_PREPARE */
 void prepared_set_cursor(struct session *s, struct session_statement *ps, bool open);
 bool prepared_refuses_more(struct session *s); /* the client has too many: answered */
 bool prepared_has_bytes(const struct session *s, size_t more); /* within the limit of a client */

@@ -5,7 +5,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "proxy/session/session.h"
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/tx.h"
 
 /* --- towards the client ------------------------------------------------------------------------------------------- */
@@ -207,6 +207,7 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
     }
     if (outcome->schema_changed)
         snprintf(s->schema, sizeof s->schema, "%s", target_conn(s)->schema);
+    diagnostics_server(s, outcome);
     drop_if_broken(s);
     if (!s->relay.prepare)
         sharing_note(s, &s->servers[s->target], outcome);

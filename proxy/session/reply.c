@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/session/session.h"
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/tx.h"
 
 uint16_t session_status(const struct session *s)
@@ -43,6 +43,7 @@ static void put_ok(struct session *s, uint64_t affected_rows, uint16_t warnings,
                          .status = session_status(s),
                          .warnings = warnings,
                          .info = {(const uint8_t *)info, strlen(info)}};
+    diagnostics_own(s, warnings && *info ? 1105 : 0, false, info, (int64_t)affected_rows);
     if (!s->net)
         return;
     session_write_ok(s, &ok);
@@ -71,6 +72,7 @@ void session_put_error(struct session *s, uint16_t code, const char *sqlstate, c
     if (!s->net)
         return;
     kill_translate(s, &code, &sqlstate, &text);
+    diagnostics_own(s, code, true, text, -1);
     wire_err_packet(&s->net->out, &s->seq, s->caps, code, sqlstate, "%s", text);
     session_flush(s);
 }
@@ -88,6 +90,7 @@ void session_answer_error(struct session *s, uint16_t code, const char *sqlstate
 
 void session_answer_rows(struct session *s, struct wire_resultset *rs, const struct wire_column *columns, unsigned n)
 {
+    diagnostics_own(s, 0, false, "", -1);
     *rs = (struct wire_resultset){.out = &s->net->out,
                                   .seq = &s->seq,
                                   .caps = s->caps,

@@ -262,7 +262,7 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
     s->id = ++w->world->next_session_id;
     s->listener = listener;
     s->autocommit = true;
-    s->target = s->last_server = -1;
+    s->target = s->last_server = s->diag.server = s->diag.insert_server = -1;
     snprintf(s->peer, sizeof s->peer, "%s", peer);
     list_init(&s->closing.link);
     list_init(&s->next.link);

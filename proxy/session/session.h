@@ -115,6 +115,23 @@ struct session_characteristics {
     bool read_only; /* what `access` says */
 };
 
+/* What is known of the last statement (diagnostics.c). */
+struct session_diagnostics {
+    bool own;                  /* it was answered here: with this error or warning, or with none */
+    bool is_error;
+    uint16_t code;             /* 0: none */
+    char text[512];
+    int64_t row_count;         /* as ROW_COUNT() */
+    int server;                /* that answered the last one not answered here; -1: none */
+    bool moved;                /* its connection is not the session's any more: see the memory of that server */
+    bool asked_counts;         /* the statement under way asks for counts, which leaves them as they are */
+    unsigned warnings, errors; /* of that server's answer */
+    int insert_server;         /* that gave the last id; -1: none did */
+    bool insert_known;         /* that id was asked for */
+    uint64_t insert_id;
+    void (*then)(struct session *s);
+};
+
 /* What happens when a transaction has ended well. */
 enum session_after {
     SESSION_AFTER_OK,        /* answer OK */
@@ -240,6 +257,7 @@ struct session {
     bool read_only;        /* SET SESSION TRANSACTION READ ONLY */
 
     struct session_server *servers; /* by backend index */
+    struct session_diagnostics diag;
     int last_server;                /* where SHOW WARNINGS, LAST_INSERT_ID() look */
     struct session_setting *settings;
     unsigned n_settings;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/route.h"
@@ -109,6 +110,16 @@ static void on_statement_done(struct session *s, const struct backend_outcome *o
     tx_statement_done(s, outcome);
 }
 
+static void send_text(struct session *s)
+{
+    struct buf text = {0};
+    if (diagnostics_put(s, &s->statement, s->statement.text, false, &text))
+        relay_query(s, (struct slice){buf_at(&text), buf_len(&text)}, on_statement_done);
+    else
+        relay_query(s, s->statement.text, on_statement_done);
+    buf_fini(&text);
+}
+
 static void send_statement(struct session *s)
 {
     if (s->executing)
@@ -118,7 +129,7 @@ static void send_statement(struct session *s)
     else if (*buf_at(&s->command) == WIRE_COM_REFRESH)
         relay_send(s, WIRE_RESPONSE_SIMPLE, buf_at(&s->command), buf_len(&s->command), on_statement_done);
     else
-        relay_query(s, s->statement.text, on_statement_done);
+        send_text(s);
 }
 
 static void run_on_server(struct session *s)
@@ -192,21 +203,6 @@ static void answer_autocommit(struct session *s)
     struct wire_resultset rs;
     session_answer_rows(s, &rs, &column, 1);
     wire_resultset_row(&rs, &value);
-    session_answer_rows_end(s, &rs);
-}
-
-/* COMMIT itself may have had something to say. */
-static void answer_warning(struct session *s)
-{
-    static const struct wire_column columns[] = {
-        {.name = "Level", .type = WIRE_TYPE_VAR_STRING, .charset = WIRE_CHARSET_UTF8MB4, .length = 28},
-        {.name = "Code", .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 4},
-        {.name = "Message", .type = WIRE_TYPE_VAR_STRING, .charset = WIRE_CHARSET_UTF8MB4, .length = 2048}};
-    struct slice row[] = {{(const uint8_t *)"Warning", 7}, {(const uint8_t *)"1105", 4},
-                          {(const uint8_t *)s->warning, strlen(s->warning)}};
-    struct wire_resultset rs;
-    session_answer_rows(s, &rs, columns, 3);
-    wire_resultset_row(&rs, row);
     session_answer_rows_end(s, &rs);
 }
 
@@ -296,9 +292,7 @@ void statement_run(struct session *s)
     case SQL_COMPOUND:
         if (asks_for_autocommit(s))
             answer_autocommit(s);
-        else if (*s->warning && slice_is_word(s->statement.text, "show warnings"))
-            answer_warning(s);
-        else
+        else if (!diagnostics_answer(s))
             run_on_server(s);
         break;
     default:

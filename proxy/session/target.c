@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 
@@ -34,6 +35,7 @@ struct backend_conn *target_forget(struct session_server *server)
     server->holds = 0;
     server->untracked = false;
     readback_server_gone(s, (int)(server - s->servers));
+    diagnostics_server_forgotten(s, (int)(server - s->servers));
     kill_answered(server);
     server->parked = false;
     return conn;
@@ -424,6 +426,10 @@ static void advance(struct session *s)
     }
     if (readback_due(s)) {
         readback_run(s, advance);
+        return;
+    }
+    if (diagnostics_due(s)) {
+        diagnostics_fetch(s, advance);
         return;
     }
     if ((s->target_in_tx && !fit_for_branch(s)) || !settled_there(s))

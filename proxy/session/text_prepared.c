@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/own.h"
 #include "proxy/session/prepared.h"
 #include "proxy/session/tx.h"
@@ -114,12 +115,17 @@ static bool read_text(struct session *s, struct session_text *t)
     return !own_refuses(s, &t->parsed, rest) && !rights_refuse_statement(s, &t->parsed);
 }
 
-static void quote(const struct session *s, const struct session_text *t, struct buf *out)
+static void quote(struct session *s, const struct session_text *t, struct buf *out)
 {
-    sql_quote_text(out, (struct slice){(const uint8_t *)t->text, t->len}, &s->dialect);
+    struct buf answered = {0};
+    struct slice text = {(const uint8_t *)t->text, t->len};
+    if (diagnostics_put(s, &t->parsed, text, true, &answered))
+        text = (struct slice){buf_at(&answered), buf_len(&answered)};
+    sql_quote_text(out, text, &s->dialect);
+    buf_fini(&answered);
 }
 
-static void put_prepare(const struct session *s, const struct session_text *t, struct buf *out)
+static void put_prepare(struct session *s, const struct session_text *t, struct buf *out)
 {
     buf_text(out, "PREPARE ");
     sql_quote_name(out, t->name);

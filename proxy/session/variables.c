@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/quote.h"
@@ -291,6 +292,12 @@ static void finish(struct session *s, int autocommit, uint16_t warnings)
         return;
     }
     session_put_ok(s, warnings, "");
+    if (warnings) {
+        s->diag.own = s->diag.moved = false;
+        s->diag.server = s->target;
+        s->diag.warnings = warnings;
+        s->diag.errors = 0;
+    }
     if (warnings) /* SHOW WARNINGS would find those of the reading: another time */
         session_next(s);
     else
@@ -339,6 +346,16 @@ static void on_expression_frame(void *arg, enum wire_packet_kind kind, struct sl
 
 static const struct backend_sink set_sink = {.frame = tracking_on_frame, .done = on_set_done, .lost = target_on_lost};
 
+/* SET @old=@@autocommit: the session's, not the connection's. */
+static void put_answers(struct session *s, struct buf *text)
+{
+    struct buf put = {0};
+    if (!diagnostics_put(s, &s->statement, (struct slice){buf_at(text), buf_len(text)}, false, &put))
+        return;
+    buf_fini(text);
+    *text = put;
+}
+
 static void send_set(struct session *s)
 {
     struct set_plan plan;
@@ -346,6 +363,7 @@ static void send_set(struct session *s)
     struct buf text = {0};
     buf_text(&text, plan.verbatim ? "" : "SET ");
     buf_append(&text, buf_at(&plan.text), buf_len(&plan.text));
+    put_answers(s, &text);
     target_begin_aside(s);
     backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &set_sink, s);
     buf_fini(&text);
@@ -379,6 +397,7 @@ static void send_expression(struct session *s)
     make_plan(s, &plan);
     s->set_autocommit = -1;
     buf_printf(&text, "SELECT %.*s", (int)plan.autocommit_expression.len, (const char *)plan.autocommit_expression.at);
+    put_answers(s, &text);
     target_begin_aside(s);
     backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &expression_sink, s);
     buf_fini(&text);

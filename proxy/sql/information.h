@@ -8,10 +8,11 @@
 
 /* X(name, text): functions without arguments first, then system variables of the session. */
 #define SQL_INFORMATION_FUNCTIONS(X) \
-    X(CONNECTION_ID, "connection_id") X(ROW_COUNT, "row_count") X(FOUND_ROWS, "found_rows") X(DATABASE, "database") X(SCHEMA, "schema")
+    X(CONNECTION_ID, "connection_id") X(ROW_COUNT, "row_count") X(FOUND_ROWS, "found_rows") X(DATABASE, "database") X(SCHEMA, "schema") \
+    X(LAST_INSERT_ID, "last_insert_id")
 #define SQL_INFORMATION_VARIABLES(X) \
     X(AUTOCOMMIT, "autocommit") X(IN_TRANSACTION, "in_transaction") X(WARNING_COUNT, "warning_count") X(ERROR_COUNT, "error_count") \
-    X(PSEUDO_THREAD_ID, "pseudo_thread_id")
+    X(PSEUDO_THREAD_ID, "pseudo_thread_id") X(LAST_INSERT_ID_VARIABLE, "last_insert_id") X(IDENTITY, "identity")
 enum sql_information {
 #define X(name, text) SQL_INFORMATION_##name,
     SQL_INFORMATION_FUNCTIONS(X)
