@@ -30,6 +30,7 @@ struct backend {
     _Atomic bool reachable;         /* at the last look */
     _Atomic bool rollback_on_timeout;
     _Atomic bool ansi_quotes, no_backslash_escapes; /* of its global sql_mode: how a new session reads statements there */
+    _Atomic bool no_autocommit;     /* its global autocommit is off: a new session begins so */
     _Atomic bool detach_on_prepare; /* MySQL >= 8.0.29 */
     _Atomic int64_t server_start_s; /* wall clock at which the server says it began; 0 = unknown */
     _Atomic uint64_t restarts;      /* counted changes of server_start_s */

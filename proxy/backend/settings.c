@@ -35,6 +35,8 @@ static void on_settings(void *arg, const struct backend_outcome *outcome)
     c->charset = WIRE_CHARSET_UTF8MB4;
     snprintf(c->client_charset, sizeof c->client_charset, "utf8mb4");
     c->dirty = false;
+    if (c->impl->resetting) /* after a log-in it may be init_connect's, which is not run again */
+        atomic_store(&c->backend->no_autocommit, !c->autocommit);
     c->impl->resetting = false;
     atomic_store(&c->backend->ansi_quotes, c->ansi_quotes);
     atomic_store(&c->backend->no_backslash_escapes, c->no_backslash_escapes);

@@ -59,6 +59,7 @@ void verdict_note(struct verdict *v, const char *fmt, ...)
     X(sync_binlog, "sync_binlog") \
     X(binlog_format, "binlog_format") \
     X(rollback_on_timeout, "innodb_rollback_on_timeout") \
+    X(autocommit, "autocommit") \
     X(detach, "xa_detach_on_prepare") \
     X(wsrep, "wsrep_on") \
     X(replicate_do, "replicate_do_db") \
@@ -230,6 +231,7 @@ static void pronounce(struct backend_job *job, const struct verdict *v, const st
     backend_texts(b, &before);
     b->mariadb = v->mariadb;
     b->rollback_on_timeout = is_on(s->rollback_on_timeout);
+    b->no_autocommit = !is_on(s->autocommit);
     b->ansi_quotes = s->ansi_quotes;
     b->no_backslash_escapes = s->no_backslash_escapes;
     b->detach_on_prepare = is_on(s->detach);

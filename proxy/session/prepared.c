@@ -312,7 +312,7 @@ void prepared_reset(struct session *s)
         return;
     }
     long_data_forget(s, ps);
-    if (ps->cursor_open)
+    if (prepared_is_there(ps, ps->conn)) /* it may hold a cursor, and the server's logs and counters tell of it */
         prepared_relay(s, ps, WIRE_RESPONSE_SIMPLE, on_reset);
     else
         session_answer_ok(s);

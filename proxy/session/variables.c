@@ -25,7 +25,7 @@ void variables_reset(struct session *s)
     settings_free(s);
     readback_free(s);
     tracking_free(s);
-    s->autocommit = true;
+    s->autocommit = !home->no_autocommit;
     s->one_shot = (struct session_characteristics){.access = ""};
     s->read_only = false;
     s->dialect = (struct sql_dialect){home->ansi_quotes, home->no_backslash_escapes, sql_charset_of_collation(s->charset)};
@@ -122,9 +122,10 @@ static void fail(struct session *s, struct set_plan *plan, uint16_t code, const 
     session_answer_error(s, code, sqlstate, "%s", text);
 }
 
-static void plan_autocommit(struct set_plan *plan, const struct sql_set *set)
+static void plan_autocommit(struct session *s, struct set_plan *plan, const struct sql_set *set)
 {
-    plan->autocommit = slice_is_word(set->value, "default") ? 1 : sql_bool_value(set->value);
+    bool usual = !s->world->backends.at[statement_home(s)].no_autocommit;
+    plan->autocommit = slice_is_word(set->value, "default") ? usual : sql_bool_value(set->value);
     plan->autocommit_expression = plan->autocommit < 0 ? set->value : (struct slice){0};
 }
 
@@ -166,7 +167,7 @@ static void plan_tracking(struct session *s, struct set_plan *plan, const struct
 static void plan_one(struct session *s, struct set_plan *plan, const struct sql_set *set)
 {
     if (of_session(set) && !strcmp(set->name, "autocommit"))
-        plan_autocommit(plan, set);
+        plan_autocommit(s, plan, set);
     else if (of_session(set) && tracking_is_setting(set->name))
         plan_tracking(s, plan, set);
     else if (of_session(set) && !strcmp(set->name, "xa_detach_on_prepare"))
@@ -243,6 +244,14 @@ static bool changes_reading(const struct sql_set *set)
     return of_session(set) && (settings_is_charset(set->name) || !strcmp(set->name, "sql_mode"));
 }
 
+/* How new sessions begin. Where it was not said as a literal the next look at the server tells. */
+static void adopt_usual_autocommit(struct session *s, const struct sql_set *set)
+{
+    int value = slice_is_word(set->value, "default") ? 1 : sql_bool_value(set->value);
+    if (value >= 0 && s->target >= 0)
+        atomic_store(&s->world->backends.at[s->target].no_autocommit, !value);
+}
+
 /* The server has accepted it: from now on it is the session's. */
 static void adopt(struct session *s)
 {
@@ -257,6 +266,8 @@ static void adopt(struct session *s)
         bool ours = of_session(&set) && (!strcmp(set.name, "autocommit") || tracking_is_setting(set.name));
         if (ours && set.name[0] == 's')
             tracking_adopt(s, &set);
+        if (set.scope == SQL_SET_GLOBAL && !strcmp(set.name, "autocommit"))
+            adopt_usual_autocommit(s, &set);
         if (ours || sql_set_is_global(set.scope) || is_one_shot(&set))
             continue;
         if (changes_reading(&set))

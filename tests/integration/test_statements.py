@@ -273,9 +273,9 @@ class MainServer(unittest.TestCase):
         cls.stage = stage.Stage().start()
         cls.addClassCleanup(cls.stage.wipe)
 
-    def connect(self, **more):
+    def connect(self, autocommit=True, **more):
         db = pymysql.connect(host="127.0.0.1", port=self.stage.proxy.port, user=stage.ROOT[0], password=stage.ROOT[1],
-                             autocommit=True, **more)
+                             autocommit=autocommit, **more)
         self.addCleanup(lambda: db.open and db.close())
         return db
 
@@ -306,3 +306,15 @@ class MainServer(unittest.TestCase):
         db = self.connect(database="old")
         self.rows(db, "CREATE TABLE t (i INT)")
         self.assertEqual(self.rows(db, "SELECT DATABASE(), COUNT(*) FROM t"), (("old", 0),))
+
+    def test_a_server_whose_sessions_begin_without_autocommit(self):
+        self.rows(self.connect(), "SET GLOBAL autocommit = 0")
+        self.addCleanup(self.rows, self.connect(), "SET GLOBAL autocommit = 1")
+        for sql in ("DROP TABLE IF EXISTS test.later", "CREATE TABLE test.later (i INT) ENGINE=InnoDB"):
+            self.rows(self.connect(), sql)
+        db = self.connect(autocommit=None)  # as the server has it
+        self.assertFalse(db.get_autocommit())
+        self.rows(db, "INSERT INTO test.later VALUES (1)")
+        self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM test.later"), ((0,),))
+        self.rows(db, "COMMIT")
+        self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM test.later"), ((1,),))
