@@ -13,6 +13,8 @@
 #define XA_BQUAL_MAX 64
 #define XA_NODE_MAX 12
 
+#define XA_GTRID_PREFIX "xap1:" /* of all proxies' */
+#define XA_GTRID_PREFIX_HEX "786170313a"
 /* xap1:<node>:<logid>:<epoch hex>:<counter hex>-<16 hex random>, printable ASCII, at most 64 bytes: an epoch has at most
  * 8 hex digits, a counter 11, without leading zeros. */
 #define XA_EPOCH_LIMIT (UINT64_C(1) << 32)

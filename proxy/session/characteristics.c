@@ -90,7 +90,7 @@ static void set_for_session(struct session *s, const struct session_characterist
 
 static void set_for_next(struct session *s, const struct session_characteristics *c)
 {
-    if (s->tx) {
+    if (s->tx || s->xa) {
         session_answer_error(s, 1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress");
         return;
     }

@@ -52,7 +52,7 @@ static uint32_t caps_of_target(struct session *s)
 static bool left_open(struct session *s, uint16_t server_status)
 {
     return !s->target_in_tx && !s->relay.prepare && s->servers[s->target].branch < 0 && !(s->tx && s->tx->local) &&
-           (server_status & WIRE_STATUS_IN_TRANS) && !(server_status & WIRE_STATUS_MORE_RESULTS);
+           !s->xa && (server_status & WIRE_STATUS_IN_TRANS) && !(server_status & WIRE_STATUS_MORE_RESULTS);
 }
 
 static void relay_ok(struct session *s, struct slice payload)
@@ -170,6 +170,8 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
         relay_column(s, part, offset, frame_len);
         break;
     case WIRE_PACKET_ROW:
+        if (s->relay.keeps_row && part.len == frame_len && !s->relay.keeps_row(part))
+            break;
         if (!offset)
             columns_first_row(s);
         relay_raw(s, part, offset, frame_len);
@@ -244,6 +246,7 @@ void relay_send(struct session *s, enum wire_response_kind kind, const void *pay
     s->relay.packet_left = 0;
     s->relay.prepare = kind == WIRE_RESPONSE_PREPARE;
     s->relay.fields = kind == WIRE_RESPONSE_FIELDS;
+    s->relay.keeps_row = NULL;
     s->relay.on_done = done_fn;
     backend_send(target_conn(s), kind, payload, len, &relay_sink, s);
     if (kind == WIRE_RESPONSE_QUERY && load_expected(s))

@@ -11,7 +11,7 @@ uint16_t session_status(const struct session *s)
     uint16_t status = 0;
     if (s->autocommit)
         status |= WIRE_STATUS_AUTOCOMMIT;
-    if (tx_visible(s))
+    if (tx_visible(s) || s->xa)
         status |= WIRE_STATUS_IN_TRANS;
     if (tx_visible(s) && s->tx->read_only)
         status |= WIRE_STATUS_IN_TRANS_READONLY;

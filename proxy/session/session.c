@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proxy/session/client_xa.h"
 #include "proxy/session/tx.h"
 
 #define COMMAND_KEPT (64 * 1024) /* of an idle session's memory for its command */
@@ -51,9 +52,9 @@ static int64_t phase_limit_ms(const struct session *s, enum session_phase phase)
     if (phase != SESSION_IDLE)
         return c->write_timeout_ms;
     int64_t idle_ms = (int64_t)c->idle_timeout_s * 1000;
-    if (!s->tx || !c->transaction_timeout_s)
+    if ((!s->tx && !s->xa) || !c->transaction_timeout_s)
         return idle_ms;
-    int64_t left_ms = s->tx->began_ms + (int64_t)c->transaction_timeout_s * 1000 - s->since_ms;
+    int64_t left_ms = (s->tx ? s->tx->began_ms : s->xa->began_ms) + (int64_t)c->transaction_timeout_s * 1000 - s->since_ms;
     if (left_ms < 1)
         left_ms = 1;
     return idle_ms && idle_ms < left_ms ? idle_ms : left_ms;
@@ -132,7 +133,7 @@ static void take_command(struct session *s)
         net_conn_answer(s->net);
     switch (got) {
     case WIRE_MORE:
-        if (s->world->draining && s->phase == SESSION_IDLE && !s->tx && !buf_len(&s->net->in))
+        if (s->world->draining && s->phase == SESSION_IDLE && !s->tx && !s->xa && !buf_len(&s->net->in))
             session_close(s, "shutdown");
         return;
     case WIRE_TOO_BIG:
@@ -342,6 +343,10 @@ void session_next(struct session *s)
         return;
     }
     kill_command_over(s);
+    if (s->xa_lost) {
+        client_xa_end_lost(s);
+        return;
+    }
     if (!s->more)
         become_idle(s);
     session_flush(s);

@@ -29,6 +29,7 @@ enum session_phase {
 #undef X
 };
 
+struct client_xa;
 struct round;
 struct session_tx;
 struct session_login;
@@ -206,6 +207,7 @@ struct session {
         uint8_t held_seq;
         struct buf held;
         struct net_deferred turn;
+        bool (*keeps_row)(struct slice row); /* of a text result; NULL: all are passed on. Set behind relay_query */
         void (*on_done)(struct session *s, const struct backend_outcome *outcome);
     } relay;
 
@@ -246,6 +248,8 @@ struct session {
     /* the transaction */
     bool autocommit;
     struct session_tx *tx; /* NULL: none open */
+    struct client_xa *xa;  /* the client's own XA transaction; NULL: none */
+    bool xa_lost;          /* with its server: the session ends, as it would have with the server itself */
     enum session_after after;
     void (*after_rollback)(struct session *s);
     enum xa_answer answer; /* to the COMMIT or ROLLBACK under way, once it is known */
@@ -464,6 +468,17 @@ void tx_commit(struct session *s, enum session_after after);
 void tx_rollback(struct session *s, enum session_after after);
 void tx_client_gone(struct session *s);
 void tx_server_gone(struct session *s, struct session_server *server, const char *why);
+
+/* --- client_xa.c --- */
+void client_xa_run(struct session *s); /* runs s->statement, an XA statement */
+/* True where s->statement ends or begins a transaction besides the client's own XA one; the error has been answered. */
+bool client_xa_refuses(struct session *s);
+bool client_xa_elsewhere(struct session *s); /* true: it is on another server than the target; answered */
+/* A statement on the target is over: is the XA transaction still there? */
+void client_xa_note(struct session *s, const struct backend_outcome *outcome);
+void client_xa_server_gone(struct session *s, const struct session_server *server);
+void client_xa_forget(struct session *s); /* its connection is about to be closed: the server does what becomes of it */
+void client_xa_end_lost(struct session *s); /* closes a session whose XA transaction went with its server */
 
 /* --- prepared.c --- */
 void prepared_prepare(struct session *s, struct slice text);

@@ -136,7 +136,7 @@ static void run_on_server(struct session *s)
 {
     int backend = statement_route(s);
     if (backend >= 0)
-        target_prepare(s, backend, s->tx || !s->autocommit, send_statement);
+        target_prepare(s, backend, !s->xa && (s->tx || !s->autocommit), send_statement);
 }
 
 static void run_use(struct session *s)
@@ -212,7 +212,6 @@ static void refuse_kind(struct session *s)
         enum sql_kind kind;
         const char *text;
     } refusals[] = {
-        {SQL_XA, "XA statements of clients are not supported: BEGIN and COMMIT of this proxy are XA already"},
         {SQL_XA_CALL, "CALL xa.* is not supported by this version"},
     };
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
@@ -232,6 +231,11 @@ static bool commits_first(const struct session *s)
 
 void statement_run(struct session *s)
 {
+    bool savepoint = s->statement.kind == SQL_SAVEPOINT || s->statement.kind == SQL_ROLLBACK_TO || s->statement.kind == SQL_RELEASE_SAVEPOINT;
+    if (savepoint && s->xa) {
+        run_on_server(s);
+        return;
+    }
     switch (s->statement.kind) {
     case SQL_EMPTY:
         session_answer_error(s, 1065, "42000", "Query was empty");
@@ -245,6 +249,9 @@ void statement_run(struct session *s)
     case SQL_ROLLBACK:
         tx_rollback(s, s->statement.release ? SESSION_AFTER_RELEASE
                                             : s->statement.chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
+        break;
+    case SQL_XA:
+        client_xa_run(s);
         break;
     case SQL_SAVEPOINT:
         tx_savepoint(s);
@@ -314,7 +321,7 @@ static void start(struct session *s)
     }
     if (k != SQL_ROLLBACK && k != SQL_COMMIT && k != SQL_PREPARE_TEXT && tx_refuses(s))
         return;
-    if (rights_refuse_statement(s, &s->statement))
+    if (rights_refuse_statement(s, &s->statement) || client_xa_refuses(s))
         return;
     if (!commits_first(s))
         statement_run(s);

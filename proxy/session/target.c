@@ -38,6 +38,7 @@ struct backend_conn *target_forget(struct session_server *server)
     diagnostics_server_forgotten(s, (int)(server - s->servers));
     kill_answered(server);
     server->parked = false;
+    client_xa_server_gone(s, server);
     return conn;
 }
 
@@ -65,6 +66,8 @@ static void on_conn_gone(struct backend_conn *conn, const char *why)
     tx_server_gone(s, server, why);
     if (was_asked && s->phase == SESSION_RUNNING)
         relay_on_gone(s, why);
+    else if (s->xa_lost && s->phase == SESSION_IDLE)
+        client_xa_end_lost(s);
     else
         kill_resume(s);
 }
@@ -111,14 +114,24 @@ static void acquire(struct session *s)
     backend_acquire(s->worker->backends, &server->request);
 }
 
+/* What must not be reset and given to others: its state goes with it. NULL: nothing. */
+static const char *why_not_shared(const struct session_server *server)
+{
+    return server->holds & SESSION_HOLD_TABLE_LOCKS ? "held table locks"
+           : server->holds & SESSION_HOLD_CLIENT_XA ? "an XA transaction of the client's own"
+           : server->killing                        ? "a KILL is on its way"
+                                                    : NULL;
+}
+
 void target_release_all(struct session *s)
 {
+    client_xa_forget(s);
     for (size_t i = 0; i < s->world->backends.n; i++) {
         struct session_server *server = &s->servers[i];
         if (server->acquiring)
             backend_cancel(&server->request);
         server->acquiring = false;
-        const char *why = server->holds & SESSION_HOLD_TABLE_LOCKS ? "held table locks" : server->killing ? "a KILL is on its way" : NULL;
+        const char *why = why_not_shared(server);
         struct backend_conn *conn = target_forget(server);
         if (conn && why)
             backend_conn_close(conn, why);
@@ -432,7 +445,7 @@ static void advance(struct session *s)
         diagnostics_fetch(s, advance);
         return;
     }
-    if ((s->target_in_tx && !fit_for_branch(s)) || !settled_there(s))
+    if (client_xa_elsewhere(s) || (s->target_in_tx && !fit_for_branch(s)) || !settled_there(s))
         return;
     if (!server->conn) {
         acquire(s);

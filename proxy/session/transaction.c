@@ -257,6 +257,7 @@ bool tx_note(struct session *s, const struct backend_outcome *outcome, bool wrot
 
 void tx_statement_done(struct session *s, const struct backend_outcome *outcome)
 {
+    client_xa_note(s, outcome);
     if (tx_note(s, outcome, s->statement.kind != SQL_READ))
         session_next(s);
 }

@@ -134,7 +134,7 @@ static void plan_one_shot(struct session *s, struct set_plan *plan, const struct
     struct session_characteristics c = {.access = ""};
     char *text = is_access(set->name) ? c.access : c.isolation;
     size_t size = is_access(set->name) ? sizeof c.access : sizeof c.isolation;
-    if (s->tx) {
+    if (s->tx || s->xa) {
         fail(s, plan, 1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress");
     } else if (set->value.len > 40) {
         fail(s, plan, 1231, "42000", "SET of a transaction's characteristics takes a value or a variable");

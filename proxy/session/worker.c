@@ -123,7 +123,7 @@ static void deliver_drain(struct letter *letter, void *receiver)
     LIST_FOR_SAFE(it, &w->sessions)
     {
         struct session *s = CONTAINER_OF(it, struct session, link);
-        if (d->now || s->phase == SESSION_LOGIN || (s->phase == SESSION_IDLE && !s->tx))
+        if (d->now || s->phase == SESSION_LOGIN || (s->phase == SESSION_IDLE && !s->tx && !s->xa))
             session_close(s, "shutdown");
     }
     if (!w->n_sessions)

@@ -223,14 +223,6 @@ class Statements(xatest.Case):
             self.run_sql(db, "LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE here")
         self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
 
-    def test_xa_statements_of_the_client_are_refused(self):
-        db = self.connect(database="t1")
-        for sql in ("XA START 'x'", "XA COMMIT 'x'", "XA RECOVER", "xa rollback 'x'", "/*!50000 XA */ START 'x'"):
-            with self.subTest(sql=sql), self.assertRaises(pymysql.err.MySQLError):
-                self.rows(db, sql)
-        self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
-
-
 class Prepared(xatest.Case):
     """Through a C program with libmysqlclient."""
 
