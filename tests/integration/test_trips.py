@@ -168,13 +168,14 @@ class Trips(xatest.Case):
         statement = self.prepare(U1)
         self.execute(statement)
         self.execute(statement)
-        self.assertEqual(self.world.trips(), {"s1": ["PREPARE", "SET autocommit=1 + EXECUTE", "EXECUTE"]})
+        self.assertEqual(self.world.trips(), {"s1": ["SET autocommit=1 + PREPARE", "EXECUTE", "EXECUTE"]})
 
     def test_prepared_statement_in_a_transaction(self):
         statement = self.prepare(U1)
         self.sql("BEGIN")
         self.execute(statement)
-        self.assertEqual(self.trips("COMMIT"), {"s1": ["PREPARE", "XA START + EXECUTE", ONE_PHASE]})
+        self.assertEqual(self.trips("COMMIT"), {"s1": ["SET autocommit=1 + PREPARE", "SET autocommit=0 + XA START + EXECUTE",
+                                                       ONE_PHASE]})
 
     # --- Redis ---
 
