@@ -359,8 +359,8 @@ static void run_kill(struct session *s, const struct admin_statement *st)
     struct sql_context ctx;
     (void)st;
     statement_context(s, &ctx);
-    (void)sql_next_statement(&text, &ctx, &s->statement);
-    if (s->statement.kind == SQL_KILL)
+    (void)sql_next_statement(&text, &ctx, s->statement);
+    if (s->statement->kind == SQL_KILL)
         kill_statement(s);
     else
         session_answer_error(s, 1064, "42000", "KILL [QUERY | CONNECTION] id, or KILL USER 'name'");

@@ -27,9 +27,16 @@ struct net_tls_stream {
     bool established;
     bool eof;
     bool broken; /* OpenSSL forbids a goodbye after a fatal error */
-    char host[256];
-    char socket_why[NET_WHY_SIZE]; /* why the socket died, "" = it did not */
+    char *socket_why; /* why the socket died, NULL = it did not */
+    char host[];      /* whose certificate is expected; "" = nobody's */
 };
+
+/* The first reason counts: the alert about a death that reading has noticed cannot be sent either. */
+static void note_death(struct net_tls_stream *s, const char *why)
+{
+    if (!s->socket_why)
+        s->socket_why = strdup(why);
+}
 
 /* --- the BIO --- */
 
@@ -37,8 +44,9 @@ static int bio_read(BIO *bio, char *to, int n)
 {
     struct net_tls_stream *s = BIO_get_data(bio);
     size_t room = (size_t)n < s->allowed ? (size_t)n : s->allowed, got = 0;
+    char why[NET_WHY_SIZE];
     BIO_clear_retry_flags(bio);
-    enum net_io end = room ? net_socket_recv(s->fd, to, room, &got, s->socket_why) : NET_IO_WANT_READ;
+    enum net_io end = room ? net_socket_recv(s->fd, to, room, &got, why) : NET_IO_WANT_READ;
     if (end == NET_IO_WANT_READ) {
         BIO_set_retry_read(bio);
         return -1;
@@ -46,6 +54,8 @@ static int bio_read(BIO *bio, char *to, int n)
     s->allowed -= got;
     s->received += got;
     s->eof = end == NET_IO_DEAD;
+    if (s->eof)
+        note_death(s, why);
     return (int)got;
 }
 
@@ -53,13 +63,14 @@ static int bio_write(BIO *bio, const char *from, int n)
 {
     struct net_tls_stream *s = BIO_get_data(bio);
     size_t moved = 0;
-    char consequence[NET_WHY_SIZE]; /* the alert about a death that reading has noticed cannot be sent either */
+    char why[NET_WHY_SIZE];
     BIO_clear_retry_flags(bio);
-    switch (net_socket_send(s->fd, from, (size_t)n, &moved, *s->socket_why ? consequence : s->socket_why)) {
+    switch (net_socket_send(s->fd, from, (size_t)n, &moved, why)) {
     case NET_IO_DONE:
         ++*s->writes;
         return (int)moved;
     case NET_IO_DEAD:
+        note_death(s, why);
         return -1;
     default:
         BIO_set_retry_write(bio);
@@ -105,7 +116,6 @@ static void count_late_messages(int sent, int version, int type, const void *byt
 static bool expect_host(struct net_tls_stream *s, const char *host)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(s->ssl);
-    snprintf(s->host, sizeof s->host, "%s", host);
     if (net_address_is_numeric(host))
         return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
@@ -128,9 +138,10 @@ void net_tls_stream_keep_session(struct net_tls_stream *s, SSL_SESSION *session)
 struct net_tls_stream *net_tls_stream_new(struct net_tls *tls, int fd, const char *host, uint64_t *writes, char *why)
 {
     pthread_once(&method_once, make_method);
-    struct net_tls_stream *s = calloc(1, sizeof *s);
+    struct net_tls_stream *s = calloc(1, sizeof *s + (host ? strlen(host) : 0) + 1);
     BIO *bio = BIO_new(method);
     CHECK(s && bio);
+    strcpy(s->host, host ? host : "");
     s->fd = fd;
     s->writes = writes;
     s->tls = net_tls_use(tls);
@@ -161,6 +172,7 @@ void net_tls_stream_free(struct net_tls_stream *s)
         return;
     SSL_free(s->ssl);
     net_tls_free(s->tls);
+    free(s->socket_why);
     free(s);
 }
 
@@ -175,8 +187,8 @@ static void say_tls_error(struct net_tls_stream *s, char *why)
     if (!s->established && verdict != X509_V_OK)
         snprintf(why, NET_WHY_SIZE, "TLS: certificate of %.60s refused: %s", *s->host ? s->host : "the peer",
                  X509_verify_cert_error_string(verdict));
-    else if (cut || *s->socket_why)
-        snprintf(why, NET_WHY_SIZE, "%.120s%s", *s->socket_why ? s->socket_why : "peer closed the connection",
+    else if (cut || s->socket_why)
+        snprintf(why, NET_WHY_SIZE, "%.120s%s", s->socket_why ? s->socket_why : "peer closed the connection",
                  s->established ? " (no TLS goodbye)" : " (during the TLS handshake)");
     else
         snprintf(why, NET_WHY_SIZE, "TLS: %s", reason);

@@ -105,9 +105,9 @@ void characteristics_set(struct session *s)
     struct sql_set set;
     struct session_characteristics c;
     statement_context(s, &ctx);
-    sql_set_begin(&reader, &s->statement, &ctx);
+    sql_set_begin(&reader, s->statement, &ctx);
     if (!sql_set_next(&reader, &set) || !read_all(s, set.value, &c)) {
-        s->statement.kind = SQL_PLAIN; /* for a server to complain about */
+        s->statement->kind = SQL_PLAIN; /* for a server to complain about */
         statement_run(s);
     } else if (set.scope == SQL_SET_ONE_SHOT) {
         set_for_next(s, &c);

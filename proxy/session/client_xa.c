@@ -76,7 +76,7 @@ static void answer_state(struct session *s)
 
 bool client_xa_refuses(struct session *s)
 {
-    enum sql_kind k = s->statement.kind;
+    enum sql_kind k = s->statement->kind;
     if (!s->xa || (k != SQL_BEGIN && k != SQL_COMMIT && k != SQL_ROLLBACK))
         return false;
     answer_state(s);
@@ -150,7 +150,7 @@ static void read_again(struct session *s, struct sql_xa *out)
 {
     struct sql_context ctx;
     statement_context(s, &ctx);
-    CHECK(sql_xa_read(&s->statement, &ctx, out)); /* nothing was kept over the round trip */
+    CHECK(sql_xa_read(s->statement, &ctx, out)); /* nothing was kept over the round trip */
 }
 
 /* Rolled back, or not there any more: what the transaction was is over. */
@@ -243,7 +243,7 @@ static void on_recovered(struct session *s, const struct backend_outcome *outcom
 
 static void send_recover(struct session *s)
 {
-    relay_query(s, s->statement.text, on_recovered);
+    relay_query(s, s->statement->text, on_recovered);
     s->relay.keeps_row = is_row_of_others;
 }
 
@@ -252,11 +252,11 @@ static void send_recover(struct session *s)
 /* A hint, else where its transaction is, else where the default schema lives; -1: answered. */
 static int server_of(struct session *s)
 {
-    if (!*s->statement.hint_backend)
+    if (!*s->statement->hint_backend)
         return s->xa ? s->xa->server : statement_home(s);
-    int backend = config_backend(s->world->config, s->statement.hint_backend);
+    int backend = config_backend(s->world->config, s->statement->hint_backend);
     if (backend < 0)
-        session_answer_error(s, 1049, "42000", "there is no backend '%s' in the configuration", s->statement.hint_backend);
+        session_answer_error(s, 1049, "42000", "there is no backend '%s' in the configuration", s->statement->hint_backend);
     return backend;
 }
 
@@ -265,7 +265,7 @@ void client_xa_run(struct session *s)
     struct sql_context ctx;
     struct sql_xa xa;
     statement_context(s, &ctx);
-    if (!sql_xa_read(&s->statement, &ctx, &xa)) {
+    if (!sql_xa_read(s->statement, &ctx, &xa)) {
         session_answer_error(s, 1064, "42000", "You have an error in your SQL syntax; this XA statement is not well-formed");
         return;
     }

@@ -17,7 +17,7 @@ static struct slice argument(struct session *s)
 static void on_schema_set(struct session *s, const struct backend_outcome *outcome)
 {
     if (!outcome->error && target_conn(s)) {
-        snprintf(s->schema, sizeof s->schema, "%s", s->statement.name);
+        snprintf(s->schema, sizeof s->schema, "%s", s->statement->name);
         snprintf(target_conn(s)->schema, sizeof target_conn(s)->schema, "%s", s->schema);
     }
     session_next(s);
@@ -27,7 +27,7 @@ static void send_init_db(struct session *s)
 {
     struct buf payload = {0};
     buf_u8(&payload, WIRE_COM_INIT_DB);
-    buf_text(&payload, s->statement.name);
+    buf_text(&payload, s->statement->name);
     relay_send(s, WIRE_RESPONSE_SIMPLE, buf_at(&payload), buf_len(&payload), on_schema_set);
     buf_fini(&payload);
 }
@@ -36,17 +36,17 @@ static void send_init_db(struct session *s)
 void command_use(struct session *s, struct slice name)
 {
     int backend = -1;
-    if (name.len < sizeof s->statement.name && name.len < sizeof s->schema) {
-        memcpy(s->statement.name, name.at, name.len);
-        s->statement.name[name.len] = '\0';
-        backend = statement_backend_of_schema(s, s->statement.name);
+    if (name.len < sizeof s->statement->name && name.len < sizeof s->schema) {
+        memcpy(s->statement->name, name.at, name.len);
+        s->statement->name[name.len] = '\0';
+        backend = statement_backend_of_schema(s, s->statement->name);
     }
     if (backend < 0) {
         session_answer_error(s, 1049, "42000", "Unknown database '%.*s': no backend in the configuration has this schema",
                              (int)(name.len < 64 ? name.len : 64), (const char *)name.at);
         return;
     }
-    if (!rights_refuse_schema(s, s->statement.name))
+    if (!rights_refuse_schema(s, s->statement->name))
         target_prepare(s, backend, false, send_init_db);
 }
 

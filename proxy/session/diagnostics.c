@@ -82,7 +82,7 @@ static bool read_show(const struct session *s, struct show *out)
 {
     struct sql_tokens in;
     *out = (struct show){.limit = UINT64_MAX};
-    sql_tokens_init(&in, s->statement.text, &s->dialect);
+    sql_tokens_init(&in, s->statement->text, &s->dialect);
     if (!sql_accept_word(&in, "SHOW"))
         return false;
     out->count = sql_accept_word(&in, "COUNT");
@@ -172,7 +172,7 @@ static void answer_count(struct session *s, const struct show *show)
 bool diagnostics_answer(struct session *s)
 {
     struct show show;
-    if (s->statement.kind != SQL_READ || !(s->diag.own || s->diag.moved) || !read_show(s, &show))
+    if (s->statement->kind != SQL_READ || !(s->diag.own || s->diag.moved) || !read_show(s, &show))
         return false;
     if (show.count)
         answer_count(s, &show);
@@ -185,7 +185,7 @@ bool diagnostics_answer(struct session *s)
 
 bool diagnostics_due(const struct session *s)
 {
-    return s->statement.asks_session && s->diag.insert_server >= 0 && s->diag.insert_server != s->target && !s->diag.insert_known;
+    return s->statement->asks_session && s->diag.insert_server >= 0 && s->diag.insert_server != s->target && !s->diag.insert_known;
 }
 
 static void fetched(struct session *s)

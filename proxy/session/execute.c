@@ -72,7 +72,7 @@ void prepared_execute(struct session *s)
     if (long_data_answer(s, ps))
         return;
     s->binary = true;
-    s->statement = ps->parsed;
+    *s->statement = ps->parsed;
     if (ps->backend < 0) {
         execute_own(s, ps, &e);
         return;

@@ -102,7 +102,7 @@ bool kill_holds(struct session *s)
     if (!s->kills)
         return false;
     s->held = true;
-    s->statement.text = (struct slice){NULL, 0}; /* what it points into may be gone with the statement */
+    s->statement->text = (struct slice){NULL, 0}; /* what it points into may be gone with the statement */
     return true;
 }
 
@@ -188,7 +188,7 @@ void kill_on_deadline(void *arg)
 void kill_command_begins(struct session *s)
 {
     s->killed = SESSION_NOT_KILLED;
-    s->statement.text = (struct slice){NULL, 0};
+    s->statement->text = (struct slice){NULL, 0};
     kill_statement_begins(s);
 }
 
@@ -280,7 +280,7 @@ static struct kill *kill_new(const struct session *s)
 
 void kill_statement(struct session *s)
 {
-    const struct sql_statement *st = &s->statement;
+    const struct sql_statement *st = s->statement;
     if (!st->kill_by_id && !st->kill_by_user) {
         session_answer_error(s, 1235, "42000",
                              "KILL takes the number of a connection or USER and a name here: no expression, and no QUERY ID");

@@ -14,7 +14,7 @@ bool load_allowed(const struct session *s)
 
 bool load_expected(const struct session *s)
 {
-    return load_allowed(s) && s->statement.kind == SQL_LOAD_LOCAL;
+    return load_allowed(s) && s->statement->kind == SQL_LOAD_LOCAL;
 }
 
 /* --- what the server asks for --------------------------------------------------------------------------------------------- */
@@ -33,7 +33,7 @@ static bool names_it(const struct session *s, struct slice name)
     struct sql_lexer l;
     struct buf named = {0};
     struct sql_token t;
-    sql_lexer_init(&l, s->statement.text, &s->dialect);
+    sql_lexer_init(&l, s->statement->text, &s->dialect);
     do
         t = sql_next(&l);
     while (t.kind != SQL_END && !sql_is_word(&t, "INFILE"));

@@ -48,7 +48,7 @@ static const struct backend_sink snapshot_sink = {.done = on_snapshot_taken, .lo
 void local_take_snapshot(struct session *s)
 {
     struct session_tx *tx = tx_open(s);
-    tx_take_begin(tx, &s->statement);
+    tx_take_begin(tx, s->statement);
     characteristics_send(s, &tx->characteristics);
     tx->local = true;
     tx->local_server = s->target;

@@ -85,7 +85,7 @@ static void start(struct session *s, struct slice text, struct values *v)
         put_value(s, &ctx, v);
     }
     struct slice rest = {(const uint8_t *)buf_cstr(&s->made), buf_len(&s->made)};
-    (void)sql_next_statement(&rest, &ctx, &s->statement);
+    (void)sql_next_statement(&rest, &ctx, s->statement);
     statement_start_prepared(s);
 }
 

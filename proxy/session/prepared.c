@@ -249,10 +249,10 @@ void prepared_prepare(struct session *s, struct slice text)
         session_answer_error(s, 1065, "42000", "Query was empty");
         return;
     }
-    s->statement = ps->parsed;
+    *s->statement = ps->parsed;
     if (own_refuses(s, &ps->parsed, rest))
         return;
-    if (rights_refuse_statement(s, &s->statement))
+    if (rights_refuse_statement(s, s->statement))
         return;
     if (own_is(ps->parsed.kind)) {
         answer_own(s, ps);

@@ -40,7 +40,7 @@ static void send(struct session *s)
 {
     struct buf payload = {0};
     buf_u8(&payload, WIRE_COM_STMT_PREPARE);
-    buf_append(&payload, s->statement.text.at, s->statement.text.len);
+    buf_append(&payload, s->statement->text.at, s->statement->text.len);
     backend_send(target_conn(s), WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), &sink, s);
     buf_fini(&payload);
 }

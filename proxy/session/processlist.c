@@ -136,10 +136,10 @@ static void add_text(struct session_table *t, struct slice text, size_t most_cha
 
 static void add_info(struct session_table *t, const struct session *s, bool full)
 {
-    bool has = s->statement.text.at && (s->phase == SESSION_RUNNING || s->phase == SESSION_ENDING || s->phase == SESSION_REDIS);
+    bool has = s->statement->text.at && (s->phase == SESSION_RUNNING || s->phase == SESSION_ENDING || s->phase == SESSION_REDIS);
     full = full && buf_len(&t->cells) < GATHERED_MAX;
     if (has)
-        add_text(t, s->statement.text, full ? INFO_FULL : INFO_SHORT, INFO_FULL);
+        add_text(t, s->statement->text, full ? INFO_FULL : INFO_SHORT, INFO_FULL);
     else
         session_cell(t, NULL);
 }

@@ -229,7 +229,7 @@ void readback_run(struct session *s, void (*then)(struct session *s))
 
 static void note_user_variables(struct session *s)
 {
-    struct slice text = s->statement.text;
+    struct slice text = s->statement->text;
     struct sql_assigned it;
     struct sql_context ctx;
     char name[SQL_NAME_SIZE + 1] = "@";
@@ -245,7 +245,7 @@ static void note_user_variables(struct session *s)
 static bool changed_unseen(const struct session *s, const struct backend_outcome *outcome)
 {
     struct sql_tokens in;
-    sql_tokens_init(&in, s->statement.text, &s->dialect);
+    sql_tokens_init(&in, s->statement->text, &s->dialect);
     if (sql_accept_word(&in, "SET")) /* SET STATEMENT reports what it takes back silently, SET RESOURCE GROUP reports nothing */
         return !outcome->error && sql_accept_word(&in, "RESOURCE");
     return outcome->state_changed || (outcome->error && sql_accept_word(&in, "CALL"));
@@ -256,7 +256,7 @@ static bool changed_unseen(const struct session *s, const struct backend_outcome
 void readback_note(struct session *s, const struct backend_outcome *outcome)
 {
     struct session_server *server = &s->servers[s->target];
-    enum sql_kind kind = s->statement.kind;
+    enum sql_kind kind = s->statement->kind;
     if (!server->conn)
         return;
     server->conn->ansi_quotes = s->dialect.ansi_quotes;

@@ -213,7 +213,7 @@ void redis_call_begin(struct session *s, const struct wire_param *params, unsign
     c->session = s;
     s->world->count.redis_calls++;
     statement_context(s, &ctx);
-    if (sql_call_read(&s->statement, &ctx, call, why, sizeof why)) {
+    if (sql_call_read(s->statement, &ctx, call, why, sizeof why)) {
         c->resource = (unsigned)config_redis(s->world->config, call->schema);
         c->as_do = call->form == SQL_CALL_DO;
         snprintf(c->alias, sizeof c->alias, "%s", call->alias);

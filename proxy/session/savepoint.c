@@ -82,7 +82,7 @@ void tx_send_savepoints(struct session *s, struct session_tx *tx)
 static void send_everywhere(struct session *s, const char *verb, void (*on_done)(struct session *))
 {
     struct buf text = {0};
-    put_command(&text, verb, s->statement.name);
+    put_command(&text, verb, s->statement->name);
     if (!fan_out(s, buf_cstr(&text), on_done))
         on_done(s);
     buf_fini(&text);
@@ -113,15 +113,15 @@ void tx_savepoint(struct session *s)
         return;
     }
     tx_open(s);
-    remember_savepoint(s, s->statement.name);
+    remember_savepoint(s, s->statement->name);
     send_everywhere(s, "SAVEPOINT ", on_everywhere);
 }
 
 static bool no_such_savepoint(struct session *s)
 {
-    if (s->tx && find_savepoint(s->tx, s->statement.name))
+    if (s->tx && find_savepoint(s->tx, s->statement->name))
         return false;
-    session_answer_error(s, 1305, "42000", "SAVEPOINT %s does not exist", s->statement.name);
+    session_answer_error(s, 1305, "42000", "SAVEPOINT %s does not exist", s->statement->name);
     return true;
 }
 
@@ -129,7 +129,7 @@ void tx_release_savepoint(struct session *s)
 {
     if (no_such_savepoint(s))
         return;
-    drop_after(s->tx, find_savepoint(s->tx, s->statement.name), true);
+    drop_after(s->tx, find_savepoint(s->tx, s->statement->name), true);
     send_everywhere(s, "RELEASE SAVEPOINT ", on_everywhere);
 }
 
@@ -147,7 +147,7 @@ static void on_servers_back(struct session *s)
     if (answered_error(s))
         return;
     session_enter(s, SESSION_REDIS, "rollback to savepoint");
-    struct session_savepoint *sp = find_savepoint(s->tx, s->statement.name);
+    struct session_savepoint *sp = find_savepoint(s->tx, s->statement->name);
     if (!undo_back_to(s->tx, sp->redis_marks, on_redis_back))
         session_answer_ok(s);
 }
@@ -156,6 +156,6 @@ void tx_rollback_to(struct session *s)
 {
     if (no_such_savepoint(s))
         return;
-    drop_after(s->tx, find_savepoint(s->tx, s->statement.name), false);
+    drop_after(s->tx, find_savepoint(s->tx, s->statement->name), false);
     send_everywhere(s, "ROLLBACK TO SAVEPOINT ", on_servers_back);
 }

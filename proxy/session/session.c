@@ -11,7 +11,7 @@
 #include "proxy/session/client_xa.h"
 #include "proxy/session/tx.h"
 
-#define COMMAND_KEPT (64 * 1024) /* of an idle session's memory for its command */
+#define COMMAND_KEPT 512 /* of an idle session's memory for its command */
 
 static const char *const phase_texts[] = {
 #define X(name, text) text,
@@ -124,6 +124,33 @@ static size_t input_limit(const struct session *s)
     return (size_t)s->world->config->max_packet + 65536;
 }
 
+/* Of a session between commands; in memory that cannot be written. */
+static const struct sql_statement no_statement;
+
+static void statement_new(struct session *s)
+{
+    if (s->statement != &no_statement)
+        return;
+    s->statement = calloc(1, sizeof *s->statement);
+    CHECK(s->statement);
+}
+
+static void statement_free(struct session *s)
+{
+    if (s->statement != &no_statement)
+        free(s->statement);
+    s->statement = (struct sql_statement *)(uintptr_t)&no_statement;
+}
+
+/* No command follows for now: most clients are idle, and ten thousand of them are to cost little. Not before the turn's end, for
+ * who answered a command may still look at it. */
+static void give_back(struct session *s)
+{
+    statement_free(s);
+    if (s->command.cap > COMMAND_KEPT)
+        buf_fini(&s->command);
+}
+
 static void take_command(struct session *s)
 {
     struct slice payload;
@@ -133,6 +160,8 @@ static void take_command(struct session *s)
         net_conn_answer(s->net);
     switch (got) {
     case WIRE_MORE:
+        if (s->phase == SESSION_IDLE)
+            give_back(s);
         if (s->world->draining && s->phase == SESSION_IDLE && !s->tx && !s->xa && !buf_len(&s->net->in))
             session_close(s, "shutdown");
         return;
@@ -159,6 +188,7 @@ static void take_command(struct session *s)
     s->more = false;
     s->rest = (struct slice){NULL, 0};
     s->next_due = false;
+    statement_new(s);
     command_run(s);
 }
 
@@ -240,6 +270,7 @@ static void free_session(struct net_deferred *d)
     tracking_free(s);
     readback_free(s);
     wire_gather_fini(&s->gatherer);
+    statement_free(s);
     buf_fini(&s->command);
     buf_fini(&s->made);
     net_timer_fini(&s->timer);
@@ -262,6 +293,7 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
     s->world = w->world;
     s->id = ++w->world->next_session_id;
     s->listener = listener;
+    s->statement = (struct sql_statement *)(uintptr_t)&no_statement;
     s->autocommit = true;
     s->target = s->last_server = s->diag.server = s->diag.insert_server = -1;
     snprintf(s->peer, sizeof s->peer, "%s", peer);
@@ -320,8 +352,6 @@ static void become_idle(struct session *s)
     session_enter(s, SESSION_IDLE, "answered");
     sharing_park(s);
     s->gatherer.next_seq = 0;
-    if (s->command.cap > COMMAND_KEPT)
-        buf_fini(&s->command);
     buf_fini(&s->made);
     if (buf_len(&s->net->in) <= input_limit(s))
         net_conn_resume(s->net);

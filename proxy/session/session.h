@@ -175,7 +175,7 @@ struct session {
     bool binary;        /* answers to EXECUTE have binary rows */
     struct slice rest;  /* statements of a multi-statement not yet begun */
     bool more;          /* there is at least one of them */
-    struct sql_statement statement;
+    struct sql_statement *statement; /* under way; between commands one of nothing, which nobody writes */
     int64_t statement_ms;     /* when the statement began */
     struct net_timer deadline; /* of the statement; once it is killed, of patience with its servers */
     enum session_killed killed;

@@ -197,7 +197,7 @@ static unsigned holds_of(const struct sql_statement *st, const struct backend_ou
 
 void sharing_note(struct session *s, struct session_server *server, const struct backend_outcome *outcome)
 {
-    const struct sql_statement *st = &s->statement;
+    const struct sql_statement *st = s->statement;
     unsigned before = server->holds;
     if (!server->conn)
         return;

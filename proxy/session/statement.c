@@ -14,7 +14,7 @@
 bool statement_is_call(const struct session *s)
 {
     struct sql_tokens in;
-    sql_tokens_init(&in, s->statement.text, &s->dialect);
+    sql_tokens_init(&in, s->statement->text, &s->dialect);
     return sql_accept_word(&in, "CALL");
 }
 
@@ -72,7 +72,7 @@ int statement_anywhere(const struct session *s)
 
 bool statement_is_anywhere(const struct session *s)
 {
-    const struct sql_statement *it = &s->statement;
+    const struct sql_statement *it = s->statement;
     bool routine = it->unqualified_routine && *s->schema;
     return !it->n_schemas && !it->unqualified_table && !routine && !*it->hint_backend;
 }
@@ -83,14 +83,14 @@ int statement_route(struct session *s)
         return prepared_backend(s);
     if (s->executing_text)
         return text_backend(s);
-    if (s->statement.unqualified_table && !*s->schema && !*s->statement.hint_backend) {
+    if (s->statement->unqualified_table && !*s->schema && !*s->statement->hint_backend) {
         session_answer_error(s, 1046, "3D000", "No database selected");
         return -1;
     }
     char why[512];
     struct sql_routes routes = {backend_of_schema, backend_of_name, name_of_backend, s};
     const char *schema = statement_is_system_schema(s->schema) ? NULL : s->schema;
-    int backend = sql_route(&s->statement, schema, &routes, why, sizeof why);
+    int backend = sql_route(s->statement, schema, &routes, why, sizeof why);
     if (backend == SQL_ROUTE_ANY)
         backend = statement_anywhere(s);
     if (backend >= 0)
@@ -113,10 +113,10 @@ static void on_statement_done(struct session *s, const struct backend_outcome *o
 static void send_text(struct session *s)
 {
     struct buf text = {0};
-    if (diagnostics_put(s, &s->statement, s->statement.text, false, &text))
+    if (diagnostics_put(s, s->statement, s->statement->text, false, &text))
         relay_query(s, (struct slice){buf_at(&text), buf_len(&text)}, on_statement_done);
     else
-        relay_query(s, s->statement.text, on_statement_done);
+        relay_query(s, s->statement->text, on_statement_done);
     buf_fini(&text);
 }
 
@@ -142,7 +142,7 @@ static void run_on_server(struct session *s)
 static void run_use(struct session *s)
 {
     char name[SQL_NAME_SIZE];
-    memcpy(name, s->statement.name, sizeof name);
+    memcpy(name, s->statement->name, sizeof name);
     command_use(s, (struct slice){(const uint8_t *)name, strlen(name)});
 }
 
@@ -166,7 +166,7 @@ static void on_locked(struct session *s, const struct backend_outcome *outcome)
 
 static void send_lock_tables(struct session *s)
 {
-    relay_query(s, s->statement.text, on_locked);
+    relay_query(s, s->statement->text, on_locked);
 }
 
 static void run_lock(struct session *s)
@@ -186,7 +186,7 @@ static void run_outside_tx(struct session *s)
 /* The proxy's own truth: inside a branch the server would say 0. */
 static bool asks_for_autocommit(const struct session *s)
 {
-    struct slice t = s->statement.text;
+    struct slice t = s->statement->text;
     static const char *const forms[] = {"select @@autocommit", "select @@session.autocommit", "select @@local.autocommit"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (slice_is_word(t, forms[i]))
@@ -197,7 +197,7 @@ static bool asks_for_autocommit(const struct session *s)
 static void answer_autocommit(struct session *s)
 {
     char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)s->statement.text.len - 7, (const char *)s->statement.text.at + 7);
+    snprintf(name, sizeof name, "%.*s", (int)s->statement->text.len - 7, (const char *)s->statement->text.at + 7);
     struct wire_column column = {.name = name, .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 1, .flags = WIRE_COLUMN_BINARY};
     struct slice value = {(const uint8_t *)(s->autocommit ? "1" : "0"), 1};
     struct wire_resultset rs;
@@ -215,7 +215,7 @@ static void refuse_kind(struct session *s)
         {SQL_XA_CALL, "CALL xa.* is not supported by this version"},
     };
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
-        if (refusals[i].kind == s->statement.kind) {
+        if (refusals[i].kind == s->statement->kind) {
             session_answer_error(s, 1235, "42000", "%s", refusals[i].text);
             return;
         }
@@ -225,30 +225,30 @@ static void refuse_kind(struct session *s)
 /* BEGIN, DDL, LOCK TABLES commit first, then run as if nothing had been open. */
 static bool commits_first(const struct session *s)
 {
-    enum sql_kind k = s->statement.kind;
+    enum sql_kind k = s->statement->kind;
     return s->tx && (k == SQL_BEGIN || k == SQL_IMPLICIT_COMMIT || k == SQL_LOCK_TABLES);
 }
 
 void statement_run(struct session *s)
 {
-    bool savepoint = s->statement.kind == SQL_SAVEPOINT || s->statement.kind == SQL_ROLLBACK_TO || s->statement.kind == SQL_RELEASE_SAVEPOINT;
+    bool savepoint = s->statement->kind == SQL_SAVEPOINT || s->statement->kind == SQL_ROLLBACK_TO || s->statement->kind == SQL_RELEASE_SAVEPOINT;
     if (savepoint && s->xa) {
         run_on_server(s);
         return;
     }
-    switch (s->statement.kind) {
+    switch (s->statement->kind) {
     case SQL_EMPTY:
         session_answer_error(s, 1065, "42000", "Query was empty");
         break;
     case SQL_BEGIN:
-        tx_begin(s, &s->statement);
+        tx_begin(s, s->statement);
         break;
     case SQL_COMMIT:
-        tx_commit(s, s->statement.release ? SESSION_AFTER_RELEASE : s->statement.chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
+        tx_commit(s, s->statement->release ? SESSION_AFTER_RELEASE : s->statement->chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
         break;
     case SQL_ROLLBACK:
-        tx_rollback(s, s->statement.release ? SESSION_AFTER_RELEASE
-                                            : s->statement.chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
+        tx_rollback(s, s->statement->release ? SESSION_AFTER_RELEASE
+                                            : s->statement->chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
         break;
     case SQL_XA:
         client_xa_run(s);
@@ -281,7 +281,7 @@ void statement_run(struct session *s)
         kill_statement(s);
         break;
     case SQL_SHOW_PROCESSLIST:
-        processlist_show(s, s->statement.full);
+        processlist_show(s, s->statement->full);
         break;
     case SQL_UNLOCK_TABLES:
         run_unlock(s);
@@ -314,14 +314,14 @@ static void commit_first(struct session *s)
 
 static void start(struct session *s)
 {
-    enum sql_kind k = s->statement.kind;
-    if (s->statement.resource_inside) {
+    enum sql_kind k = s->statement->kind;
+    if (s->statement->resource_inside) {
         session_answer_error(s, 1235, "42000", "a Redis resource can be used in a CALL, a DO or a SELECT of its own only");
         return;
     }
     if (k != SQL_ROLLBACK && k != SQL_COMMIT && k != SQL_PREPARE_TEXT && tx_refuses(s))
         return;
-    if (rights_refuse_statement(s, &s->statement) || client_xa_refuses(s))
+    if (rights_refuse_statement(s, s->statement) || client_xa_refuses(s))
         return;
     if (!commits_first(s))
         statement_run(s);
@@ -337,7 +337,7 @@ static bool cut(struct session *s)
 {
     struct sql_context ctx;
     statement_context(s, &ctx);
-    return sql_next_statement(&s->rest, &ctx, &s->statement);
+    return sql_next_statement(&s->rest, &ctx, s->statement);
 }
 
 static bool is_space(uint8_t c)
@@ -384,7 +384,7 @@ void statement_next(struct session *s)
                              "You have an error in your SQL syntax: several statements, and the client did not ask for them");
     else if (!found)
         session_answer_ok(s);
-    else if (s->statement.kind == SQL_EMPTY)
+    else if (s->statement->kind == SQL_EMPTY)
         session_answer_error(s, 1064, "42000", "You have an error in your SQL syntax; nothing stands before the ';' near '%.*s'",
                              (int)(text.len < 80 ? text.len : 80), (const char *)text.at);
     else
@@ -399,7 +399,7 @@ void statement_begin_text(struct session *s, struct slice text)
 
 void statement_start_refresh(struct session *s)
 {
-    s->statement = (struct sql_statement){.kind = SQL_IMPLICIT_COMMIT};
+    *s->statement = (struct sql_statement){.kind = SQL_IMPLICIT_COMMIT};
     start(s);
 }
 

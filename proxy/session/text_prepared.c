@@ -175,7 +175,7 @@ static void prepare(struct session *s, const char *name, struct slice text)
         session_answer_ok_with(s, 0, 0, "Statement prepared");
         return;
     }
-    s->statement = t->parsed;
+    *s->statement = t->parsed;
     t->anywhere = statement_is_anywhere(s);
     t->backend = statement_route(s);
     if (t->backend >= 0)
@@ -198,7 +198,7 @@ static void execute(struct session *s, struct session_text *t, struct slice usin
     struct sql_context ctx;
     statement_context(s, &ctx);
     if (!own_is(t->parsed.kind)) {
-        s->statement = t->parsed;
+        *s->statement = t->parsed;
         s->executing_text = t;
         s->text_using = using;
         statement_start_prepared(s);
@@ -331,7 +331,7 @@ static void with_text(struct session *s, struct slice text)
     struct sql_context ctx;
     struct sql_prepare p;
     statement_context(s, &ctx);
-    CHECK(sql_prepare_read(&s->statement, &ctx, &p));
+    CHECK(sql_prepare_read(s->statement, &ctx, &p));
     if (p.verb == SQL_PREPARE_NAMED)
         prepare(s, p.name, text);
     else
@@ -378,7 +378,7 @@ static void send_select(struct session *s)
     struct sql_prepare p;
     struct buf text = {0};
     statement_context(s, &ctx);
-    CHECK(sql_prepare_read(&s->statement, &ctx, &p));
+    CHECK(sql_prepare_read(s->statement, &ctx, &p));
     buf_text(&text, "SELECT ");
     buf_append(&text, p.source.at, p.source.len);
     target_begin_aside(s);
@@ -411,9 +411,9 @@ void text_run(struct session *s)
     struct sql_context ctx;
     struct sql_prepare p;
     statement_context(s, &ctx);
-    bool known = sql_prepare_read(&s->statement, &ctx, &p);
+    bool known = sql_prepare_read(s->statement, &ctx, &p);
     if (!known || (p.verb == SQL_EXECUTE_IMMEDIATE && !has_immediate(s))) {
-        s->statement.kind = SQL_PLAIN; /* for a server to complain about */
+        s->statement->kind = SQL_PLAIN; /* for a server to complain about */
         statement_run(s);
     } else if (p.verb == SQL_EXECUTE_NAMED) {
         execute_named(s, &p);

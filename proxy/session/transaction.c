@@ -237,7 +237,7 @@ static bool survives(struct session *s, const struct backend_outcome *outcome)
 /* An error brings no tracker. What could not be read or resolved has touched nothing, and READ ONLY refuses before. */
 static bool touches(const struct session *s, const struct backend_outcome *outcome)
 {
-    return (s->statement.unqualified_table || s->statement.n_schemas) && strncmp(outcome->sqlstate, "42", 2) &&
+    return (s->statement->unqualified_table || s->statement->n_schemas) && strncmp(outcome->sqlstate, "42", 2) &&
            strncmp(outcome->sqlstate, "25", 2);
 }
 
@@ -258,6 +258,6 @@ bool tx_note(struct session *s, const struct backend_outcome *outcome, bool wrot
 void tx_statement_done(struct session *s, const struct backend_outcome *outcome)
 {
     client_xa_note(s, outcome);
-    if (tx_note(s, outcome, s->statement.kind != SQL_READ))
+    if (tx_note(s, outcome, s->statement->kind != SQL_READ))
         session_next(s);
 }

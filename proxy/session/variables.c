@@ -190,14 +190,14 @@ static void make_plan(struct session *s, struct set_plan *plan)
     struct sql_set set;
     *plan = (struct set_plan){.autocommit = -1};
     statement_context(s, &ctx);
-    sql_set_begin(&reader, &s->statement, &ctx);
+    sql_set_begin(&reader, s->statement, &ctx);
     while (!plan->failed && sql_set_next(&reader, &set))
         plan_one(s, plan, &set);
     if (plan->failed || !reader.bad)
         return;
     /* a server shall complain about it, or knows more than we do */
     buf_clear(&plan->text);
-    buf_append(&plan->text, s->statement.text.at, s->statement.text.len);
+    buf_append(&plan->text, s->statement->text.at, s->statement->text.len);
     plan->autocommit = -1;
     plan->autocommit_expression = (struct slice){0};
     plan->verbatim = true;
@@ -261,7 +261,7 @@ static void adopt(struct session *s)
     struct session_server *server = s->target >= 0 ? &s->servers[s->target] : NULL;
     bool up_to_date = server && server->settings_seen == s->settings_generation;
     statement_context(s, &ctx);
-    sql_set_begin(&reader, &s->statement, &ctx);
+    sql_set_begin(&reader, s->statement, &ctx);
     while (sql_set_next(&reader, &set)) {
         bool ours = of_session(&set) && (!strcmp(set.name, "autocommit") || tracking_is_setting(set.name));
         if (ours && set.name[0] == 's')
@@ -361,7 +361,7 @@ static const struct backend_sink set_sink = {.frame = tracking_on_frame, .done =
 static void put_answers(struct session *s, struct buf *text)
 {
     struct buf put = {0};
-    if (!diagnostics_put(s, &s->statement, (struct slice){buf_at(text), buf_len(text)}, false, &put))
+    if (!diagnostics_put(s, s->statement, (struct slice){buf_at(text), buf_len(text)}, false, &put))
         return;
     buf_fini(text);
     *text = put;
