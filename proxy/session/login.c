@@ -509,7 +509,7 @@ static void become_nobody(struct session *s)
     s->world->unauthenticated++;
     s->login = calloc(1, sizeof *s->login);
     CHECK(s->login);
-    s->login->again = true;
+    s->login->again = s->login->counted = true; /* a PROXY header comes first of all or never */
     memcpy(s->login->scramble, s->scramble, sizeof s->scramble);
     session_enter(s, SESSION_LOGIN, "another user");
 }

@@ -341,6 +341,29 @@ class Balanced(Identity):
                 self.through(header)
         self.assertEqual(self.rows(self.through(v1("192.0.2.33")), "SELECT 1"), ((1,),))
 
+    def test_no_header_at_a_change_of_user(self):
+        # Whoever has logged in could else give itself another address.
+        with rawclient.Raw(self.world.proxy.port, self.world.certs) as raw:
+            self.assertEqual(raw.login("both")[:1], b"\0")
+            raw.command(b"\x11here\0\0\0" + struct.pack("<H", 45) + b"caching_sha2_password\0")
+            self.assertEqual(raw.packet()[:1], b"\xfe")  # asked for the proof
+            raw.send(v1("192.0.2.99"))
+            with self.assertRaises(rawclient.Gone):
+                while True:
+                    self.assertEqual(raw.packet()[:1], b"\xff")
+        self.assertNotIn("peer=192.0.2.99", self.world.proxy.log_of_this_life())
+
+    def test_changes_of_user_take_no_place_for_ever(self):
+        # 150 of one address may be logging in: more changes than that, and the next one still can.
+        db = self.connect("both")
+        for _ in range(160):
+            db.ping(reconnect=False)
+            with rawclient.Raw(self.world.proxy.port, self.world.certs) as raw:
+                self.assertEqual(raw.login("both")[:1], b"\0")
+                raw.command(b"\x11both\0\0\0" + struct.pack("<H", 45) + b"caching_sha2_password\0")
+                self.assertEqual(raw.packet()[:1], b"\xfe")
+        self.assertEqual(self.rows(self.connect("both"), "SELECT 1"), ((1,),))
+
     def test_byte_by_byte_and_all_at_once(self):
         # A slow balancer, and one whose client did not wait for the greeting: header, request for TLS and its first bytes at once.
         for header in (v1("192.0.2.40"), v2("192.0.2.41", more=b"\4\0\1A")):
