@@ -17,18 +17,15 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
     if (b->cap - b->end >= n && b->data)
         return b->data + b->end;
     size_t len = buf_len(b);
-    if (b->start && b->cap >= len + n && b->start >= len) {
+    bool fits = b->start && b->cap >= len + n && b->start >= len;
+    if (b->start)
         memmove(b->data, b->data + b->start, len);
-    } else {
+    if (!fits) {
         size_t cap = b->cap ? b->cap : 256;
         while (cap < len + n)
             cap *= 2;
-        uint8_t *data = malloc(cap);
-        CHECK(data);
-        if (len)
-            memcpy(data, b->data + b->start, len);
-        free(b->data);
-        b->data = data;
+        b->data = realloc(b->data, cap); /* large ones move without being copied, and are never there twice */
+        CHECK(b->data);
         b->cap = cap;
     }
     b->start = 0;

@@ -251,8 +251,9 @@ struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *ba
 
 /* --- sending --- */
 
-void backend_send(struct backend_conn *c, enum wire_response_kind kind, const void *payload, size_t len,
-                  const struct backend_sink *sink, void *arg)
+/* In two parts, since a text of megabytes is not to be copied for the byte before it. */
+static void send_parts(struct backend_conn *c, enum wire_response_kind kind, struct slice head, struct slice tail,
+                       const struct backend_sink *sink, void *arg)
 {
     CHECK(kind != WIRE_RESPONSE_NONE);
     struct backend_command *command = malloc(sizeof *command);
@@ -262,8 +263,17 @@ void backend_send(struct backend_conn *c, enum wire_response_kind kind, const vo
     c->impl->n_commands++;
     if (!backend_conn_alive(c))
         return; /* burial is under way and tells the sink */
-    wire_packet_write(&c->net->out, &command->reply_seq, payload, len);
+    size_t begin = wire_packet_begin(&c->net->out);
+    buf_append(&c->net->out, head.at, head.len);
+    buf_append(&c->net->out, tail.at, tail.len);
+    wire_packet_end(&c->net->out, begin, &command->reply_seq);
     net_conn_flush(c->net);
+}
+
+void backend_send(struct backend_conn *c, enum wire_response_kind kind, const void *payload, size_t len,
+                  const struct backend_sink *sink, void *arg)
+{
+    send_parts(c, kind, (struct slice){payload, len}, (struct slice){NULL, 0}, sink, arg);
 }
 
 void backend_send_silent(struct backend_conn *c, const void *payload, size_t len)
@@ -278,11 +288,8 @@ void backend_send_silent(struct backend_conn *c, const void *payload, size_t len
 void backend_send_query(struct backend_conn *c, const char *text, size_t len, const struct backend_sink *sink,
                         void *arg)
 {
-    struct buf payload = {0};
-    buf_u8(&payload, WIRE_COM_QUERY);
-    buf_append(&payload, text, len);
-    backend_send(c, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), sink, arg);
-    buf_fini(&payload);
+    static const uint8_t query = WIRE_COM_QUERY;
+    send_parts(c, WIRE_RESPONSE_QUERY, (struct slice){&query, 1}, (struct slice){(const uint8_t *)text, len}, sink, arg);
 }
 
 /* --- a file ---- */

@@ -91,7 +91,7 @@ struct config {
     char *pid_file, *log_file, *log_level;
     int max_clients;
     char *server_version; /* NULL: the default backend's */
-    int max_packet;       /* bytes, default 16 MiB - 1 */
+    int max_packet;       /* bytes, default 64 MiB */
     int max_prepared_statements, max_prepared_bytes; /* of one client */
     int login_timeout_ms; /* default 10000, in total */
     int max_unauthenticated;   /* of one address: three quarters */

@@ -7,6 +7,7 @@ enum {
     READ_SIZE_MIN = 4096,
     READ_TURN_MAX = 64 * 1024, /* a turn's share of one connection: nobody starves the others */
     KEEP_IDLE = 512,           /* an empty buffer larger than this is given back: most connections are idle */
+    KEEP_BUSY = 4 * READ_TURN_MAX, /* the same of one that has much to read */
     UNPACK_TURN_MAX = 4 * READ_TURN_MAX, /* the same, where a few bytes unpack to many */
 };
 
@@ -146,7 +147,7 @@ static void read_once(struct net_conn_impl *i)
         net_conn_fail(i, i->why);
     else if (end == NET_IO_DONE)
         read_soon(i);
-    if (!buf_len(&i->pub.in) && i->pub.in.cap > KEEP_IDLE && i->read_size == READ_SIZE_MIN)
+    if (!buf_len(&i->pub.in) && i->pub.in.cap > (i->read_size == READ_SIZE_MIN ? KEEP_IDLE : KEEP_BUSY))
         buf_fini(&i->pub.in);
 }
 

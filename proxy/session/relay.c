@@ -238,8 +238,8 @@ void relay_on_gone(struct session *s, const char *why)
                              backend, why);
 }
 
-void relay_send(struct session *s, enum wire_response_kind kind, const void *payload, size_t len,
-                void (*done_fn)(struct session *s, const struct backend_outcome *outcome))
+static void begin(struct session *s, enum wire_response_kind kind,
+                  void (*done_fn)(struct session *s, const struct backend_outcome *outcome))
 {
     s->relay.active = true;
     columns_forget(s);
@@ -248,21 +248,31 @@ void relay_send(struct session *s, enum wire_response_kind kind, const void *pay
     s->relay.fields = kind == WIRE_RESPONSE_FIELDS;
     s->relay.keeps_row = NULL;
     s->relay.on_done = done_fn;
-    backend_send(target_conn(s), kind, payload, len, &relay_sink, s);
-    if (kind == WIRE_RESPONSE_QUERY && load_expected(s))
+}
+
+static void allow_file(struct session *s)
+{
+    if (load_expected(s))
         backend_allow_file(target_conn(s));
+}
+
+void relay_send(struct session *s, enum wire_response_kind kind, const void *payload, size_t len,
+                void (*done_fn)(struct session *s, const struct backend_outcome *outcome))
+{
+    begin(s, kind, done_fn);
+    backend_send(target_conn(s), kind, payload, len, &relay_sink, s);
+    if (kind == WIRE_RESPONSE_QUERY)
+        allow_file(s);
 }
 
 void relay_query(struct session *s, struct slice text, void (*done_fn)(struct session *, const struct backend_outcome *))
 {
-    struct buf payload = {0};
-    buf_u8(&payload, WIRE_COM_QUERY);
-    buf_append(&payload, text.at, text.len);
     bool first = s->target_in_tx && s->servers[s->target].branch < 0;
     target_begin(s);
-    relay_send(s, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), done_fn);
+    begin(s, WIRE_RESPONSE_QUERY, done_fn);
+    backend_send_query(target_conn(s), (const char *)text.at, text.len, &relay_sink, s);
+    allow_file(s);
     relay_sent(s, first);
-    buf_fini(&payload);
 }
 
 /* Crash points stand behind the kernel's acceptance of the bytes, else they would show nothing. */

@@ -179,10 +179,8 @@ static void take_command(struct session *s)
     case WIRE_GATHERED:
         break;
     }
-    buf_clear(&s->command);
-    buf_append(&s->command, payload.at, payload.len);
+    wire_gather_take(&s->gatherer, &s->net->in, &s->command);
     s->seq = s->gatherer.next_seq;
-    wire_gather_done(&s->gatherer, &s->net->in);
     s->binary = false;
     s->executing = NULL;
     s->more = false;

@@ -293,6 +293,16 @@ static void see_token(struct sql_survey *v)
         level->where = SQL_NOWHERE;
 }
 
+/* Where literals and commas say nothing, they may be as many as they like. */
+static void skip_values(struct sql_survey *v)
+{
+    const struct sql_level *level = sql_level(v);
+    bool between = v->token.kind == SQL_PUNCT || v->token.kind == SQL_NUMBER || v->token.kind == SQL_STRING;
+    bool silent = !expecting(level) && level->where != SQL_AFTER_LIST && level->cte == SQL_CTE_NONE;
+    if (between && silent && v->depth + 1 < SQL_MAX_LEVELS)
+        sql_skip_values(v->in);
+}
+
 /* EXPLAIN t and EXPLAIN statement differ in the first word only. */
 static bool explains_statement(const struct sql_token *t)
 {
@@ -360,6 +370,7 @@ unsigned sql_survey(struct sql_tokens *in, const struct sql_context *ctx, const 
     while (!at_end(&v)) {
         advance(&v);
         see_token(&v);
+        skip_values(&v);
     }
     if (in->lexer.unfinished_comment || in->lexer.executable)
         v.seen |= SQL_SEEN_UNFINISHED;

@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 
+#define WORTH_MOVING 65536
+
 static void header_put(uint8_t *at, size_t len, uint8_t seq)
 {
     at[0] = (uint8_t)len;
@@ -86,6 +88,28 @@ void wire_gather_done(struct wire_gatherer *g, struct buf *in)
     buf_consume(in, g->in_place);
     g->in_place = 0;
     buf_fini(&g->joined); /* at least 16 MiB where it was used: not kept */
+}
+
+static void move(struct buf *from, struct buf *to)
+{
+    buf_fini(to);
+    *to = *from;
+    *from = (struct buf){0};
+}
+
+void wire_gather_take(struct wire_gatherer *g, struct buf *in, struct buf *out)
+{
+    if (!g->in_place) {
+        move(&g->joined, out);
+    } else if (g->in_place == buf_len(in) && g->in_place > WORTH_MOVING) {
+        move(in, out);
+        buf_consume(out, WIRE_HEADER);
+        g->in_place = 0;
+    } else {
+        buf_clear(out);
+        buf_append(out, buf_at(in) + WIRE_HEADER, g->in_place - WIRE_HEADER);
+        wire_gather_done(g, in);
+    }
 }
 
 void wire_gather_fini(struct wire_gatherer *g)

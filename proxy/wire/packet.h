@@ -38,6 +38,8 @@ struct wire_gatherer {
  * wire_gather. */
 enum wire_gather wire_gather(struct wire_gatherer *g, struct buf *in, size_t max, struct slice *payload);
 void wire_gather_done(struct wire_gatherer *g, struct buf *in);
+/* Instead of wire_gather_done: the payload becomes `out`, whose content goes. What is large is moved, not copied. */
+void wire_gather_take(struct wire_gatherer *g, struct buf *in, struct buf *out);
 void wire_gather_fini(struct wire_gatherer *g); /* all-zero is a valid gatherer; this gives its memory back */
 
 /* Length-encoded integers and strings over the cursor; NULL (0xFB) sets *is_null where given, else is an error. The

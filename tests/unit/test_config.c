@@ -72,7 +72,7 @@ static void the_least_configuration_gets_every_default(void)
     CU_ASSERT(c->workers >= 1);
     CU_ASSERT_PTR_NULL(c->log_file);
     CU_ASSERT_STRING_EQUAL(c->log_level, "info");
-    CU_ASSERT_EQUAL(c->max_packet, (1 << 24) - 1);
+    CU_ASSERT_EQUAL(c->max_packet, 64 << 20);
     CU_ASSERT_EQUAL(c->login_timeout_ms, 10000);
     CU_ASSERT_EQUAL(c->idle_timeout_s, 8 * 3600);
     CU_ASSERT_EQUAL(c->wal_segment_bytes, 16 << 20);
@@ -551,7 +551,7 @@ static void values_are_shown_and_secrets_are_not(void)
         "proxy||node=a1\n",
         "proxy||login_timeout=10s\n",
         "proxy||wal_max_size=1G\n",
-        "proxy||max_packet=16777215\n",
+        "proxy||max_packet=64M\n",
         "proxy||transaction_timeout=0\n",
         "proxy||log_file=\n",
         "backend|one|schemas=orders stock\n",

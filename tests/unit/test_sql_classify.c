@@ -521,9 +521,56 @@ static void comments_and_case_change_nothing(void)
     }
 }
 
+static uint32_t dice(uint32_t n)
+{
+    static uint32_t x = 20261122;
+    x = x * 1664525 + 1013904223;
+    return (x >> 8) % n;
+}
+
+static bool same_statement(const struct sql_statement *a, const struct sql_statement *b)
+{
+    return a->kind == b->kind && a->n_schemas == b->n_schemas && a->unqualified_table == b->unqualified_table &&
+           a->unqualified_routine == b->unqualified_routine && a->schemas_overflow == b->schemas_overflow &&
+           a->resource_inside == b->resource_inside && a->compound == b->compound && a->leaves == b->leaves &&
+           !memcmp(a->schema, b->schema, a->n_schemas * sizeof *a->schema);
+}
+
+/* Comments make every word be looked at; without them values are passed over. Any soup of words must come out the same. */
+static void values_that_are_passed_over_hide_nothing(void)
+{
+    static const char *const heads[] = {"INSERT INTO a.t VALUES ", "SELECT ", "SELECT 1 FROM a.t WHERE x IN (", "UPDATE t, b.u SET x=",
+                                        "WITH c AS (", "CALL p(", "DELETE FROM a.t WHERE ", "SET @a=", "CREATE TABLE a.t (i INT) SELECT "};
+    static const char *const words[] = {"1", ",", "(", ")", "'a'", "'it''s'", "'b\\'('", "NULL", "null", "-5", "1.5", "12", "f(", "x",
+                                        "FROM", "b.t", ", c.u", ";", "1e5", "0x1F", "\"s\"", "-", "@v", ":=", "AS", "SELECT", "JOIN",
+                                        "(1,2,'x')", ",(NULL,-3.5,'y')", "g.h(1)", "?", "FOR UPDATE", "`q`", ".", "nullx", "--1", "cache.GET(1)"};
+    for (int round = 0; round < 50000; round++) {
+        struct buf close = {0}, apart = {0};
+        const char *head = heads[dice(sizeof heads / sizeof *heads)];
+        buf_text(&close, head);
+        buf_text(&apart, head);
+        for (uint32_t n = dice(14); n; n--) {
+            const char *word = words[dice(sizeof words / sizeof *words)];
+            buf_printf(&close, "%s ", word);
+            buf_printf(&apart, "%s /**/", word);
+        }
+        struct slice rest_close = {buf_at(&close), buf_len(&close)}, rest_apart = {buf_at(&apart), buf_len(&apart)};
+        struct sql_statement a, b;
+        bool more;
+        do {
+            more = sql_next_statement(&rest_close, &plain_context, &a);
+            CU_ASSERT_EQUAL(more, sql_next_statement(&rest_apart, &plain_context, &b));
+            CU_ASSERT(!more || same_statement(&a, &b));
+        } while (more);
+        buf_fini(&close);
+        buf_fini(&apart);
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
+        {"values that are passed over hide nothing", values_that_are_passed_over_hide_nothing},
         {"what provably only reads", what_provably_only_reads},
         {"what may write, lock or wait is no read", what_may_write_lock_or_wait_is_no_read},
         {"what governs transactions", what_governs_transactions},

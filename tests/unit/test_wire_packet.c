@@ -169,6 +169,32 @@ static void a_continued_frame_has_the_next_sequence_number(void)
     buf_fini(&in);
 }
 
+/* Moved or copied, and what follows stays. */
+static void what_was_gathered_is_taken(void)
+{
+    static const size_t sizes[] = {0, 1, 65535, 65536, 70000, WIRE_PACKET_MAX, WIRE_PACKET_MAX + 5};
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++) {
+        size_t n = sizes[i / 2];
+        struct wire_gatherer g = {0};
+        struct buf in = {0}, out = {0}, plain = {0};
+        struct slice payload;
+        uint8_t seq = 0;
+        buf_text(&out, "what was there");
+        buf_zeros(&plain, n);
+        wire_packet_write(&in, &seq, buf_at(&plain), n);
+        if (i % 2)
+            buf_text(&in, "next");
+        CU_ASSERT_EQUAL_FATAL(wire_gather(&g, &in, SIZE_MAX, &payload), WIRE_GATHERED);
+        wire_gather_take(&g, &in, &out);
+        CU_ASSERT(buf_len(&out) == n && (!n || !memcmp(buf_at(&out), buf_at(&plain), n)));
+        CU_ASSERT(buf_len(&in) == (i % 2 ? 4 : 0) && !g.in_place && !buf_len(&g.joined));
+        wire_gather_fini(&g);
+        buf_fini(&in);
+        buf_fini(&out);
+        buf_fini(&plain);
+    }
+}
+
 static void length_encoded_numbers_are_shortest_and_come_back(void)
 {
     static const struct {
@@ -220,6 +246,7 @@ int main(void)
         {"a packet built in place keeps what stands before it", a_packet_built_in_place_keeps_what_stands_before_it},
         {"commands behind each other are taken one by one", commands_behind_each_other_are_taken_one_by_one},
         {"sequence and limit are checked on the header alone", sequence_and_limit_are_checked_on_the_header_alone},
+        {"what was gathered is taken", what_was_gathered_is_taken},
         {"the limit counts all frames", the_limit_counts_all_frames},
         {"a continued frame has the next sequence number", a_continued_frame_has_the_next_sequence_number},
         {"length-encoded numbers are shortest and come back", length_encoded_numbers_are_shortest_and_come_back},
