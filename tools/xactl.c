@@ -17,6 +17,7 @@ static const struct command {
     {"commit", "GTRID", "COMMIT TRANSACTION", true, "a person's verdict; one against the log wants --force"},
     {"rollback", "GTRID", "ROLLBACK TRANSACTION", true, "likewise"},
     {"backends", NULL, "SHOW BACKENDS", false, "the servers, with the verdict of the look at them"},
+    {"pools", NULL, "SHOW POOLS", false, "connections to the servers, and who waits for them"},
     {"redis", NULL, "SHOW REDIS", false, "the Redis resources, likewise"},
     {"tls", NULL, "SHOW TLS", false, "certificates in force, whether the last reload failed, handshakes"},
     {"conflicts", NULL, "SHOW CONFLICTS", false, "Redis writes that could not be taken back cleanly"},

@@ -2,6 +2,7 @@
 #include "proxy/admin/admin.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -153,6 +154,40 @@ static void show_backends(struct session *s, const struct admin_statement *st)
         session_cell(&t, texts.verdict);
         buf_fini(&schemas);
     }
+    session_table_answer(s, &t);
+}
+
+static void add_pools(void *arg, struct worker *w)
+{
+    struct backend_pool_stats *stats = arg;
+    for (size_t i = 0; i < w->world->config->n_accounts; i++)
+        backend_pool_add_stats(w->backends, i, &stats[i]);
+}
+
+static void show_pools(struct session *s, const struct admin_statement *st)
+{
+    static const char *const columns[] = {
+        "backend", "account",
+#define X(name) #name,
+        BACKEND_POOL_GAUGES(X) BACKEND_POOL_COUNTERS(X)
+#undef X
+        NULL};
+    const struct config *config = admin.world->config;
+    struct backend_pool_stats *stats = calloc(config->n_accounts + 1, sizeof *stats);
+    struct session_table t;
+    (void)st;
+    CHECK(stats);
+    session_table_init(&t, columns);
+    workers_each(admin.world, add_pools, stats, 1000);
+    for (size_t i = 0; i < config->n_accounts; i++) {
+        session_cell(&t, config->accounts[i].backend);
+        session_cell(&t, config->accounts[i].user);
+#define X(name) session_cell_number(&t, (int64_t)stats[i].name);
+        BACKEND_POOL_GAUGES(X)
+        BACKEND_POOL_COUNTERS(X)
+#undef X
+    }
+    free(stats);
     session_table_answer(s, &t);
 }
 
@@ -378,7 +413,7 @@ static void on_query(struct session *s, struct slice text)
 {
     static void (*const run[ADMIN_STATEMENT_COUNT])(struct session *, const struct admin_statement *) = {
         [ADMIN_SHOW_IN_DOUBT] = show_in_doubt,   [ADMIN_SHOW_TRANSACTION] = show_transaction,
-        [ADMIN_SHOW_BACKENDS] = show_backends,   [ADMIN_SHOW_REDIS] = show_redis,
+        [ADMIN_SHOW_BACKENDS] = show_backends,   [ADMIN_SHOW_REDIS] = show_redis, [ADMIN_SHOW_POOLS] = show_pools,
         [ADMIN_SHOW_CONFLICTS] = show_conflicts, [ADMIN_SHOW_SESSIONS] = show_sessions,
         [ADMIN_SHOW_TLS] = show_tls,
         [ADMIN_SHOW_CONFIG] = show_config,       [ADMIN_SHOW_STATUS] = show_status,

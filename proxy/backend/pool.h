@@ -68,5 +68,7 @@ struct backend_pool_stats {
 #undef X
 };
 void backend_pool_stats(const struct backend_pools *p, unsigned backend, struct backend_pool_stats *out);
+/* Adds those of one account, by its place in the configuration. */
+void backend_pool_add_stats(const struct backend_pools *p, size_t account, struct backend_pool_stats *out);
 
 #endif

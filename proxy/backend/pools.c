@@ -145,3 +145,9 @@ void backend_pool_stats(const struct backend_pools *p, unsigned backend, struct 
         if (p->pool[i].backend && p->pool[i].backend->index == backend)
             backend_pool_count(&p->pool[i], out);
 }
+
+void backend_pool_add_stats(const struct backend_pools *p, size_t account, struct backend_pool_stats *out)
+{
+    CHECK(account < p->config->n_accounts);
+    backend_pool_count(&p->pool[account], out);
+}

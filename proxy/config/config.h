@@ -56,6 +56,7 @@ struct config_backend { /* [backend NAME] */
     char *tls_name; /* name to verify; never NULL: default is the address */
     char *resolver_user, *resolver_password;
     bool allow_unsafe;
+    bool routines_hold;  /* stored ones may take locks: who called one keeps the connection */
     int max_connections; /* per worker and account, as min_connections */
     int min_connections;
     int pool_idle_timeout_ms, queue_timeout_ms;

@@ -79,6 +79,7 @@ static void forget_everything(struct session *s)
     target_release_all(s);
     for (size_t i = 0; i < s->world->backends.n; i++)
         sharing_forget(&s->servers[i]);
+    s->lost_holds = 0;
     prepared_free_all(s);
     variables_reset(s);
 }

@@ -15,6 +15,7 @@ struct session_reading {
     struct session *session;
     char name[SQL_NAME_SIZE + 1];
     uint8_t type;    /* of its column */
+    struct buf row;  /* as it comes */
     struct buf text; /* "SET ..." without the SET, once it is known */
     size_t plain_len;
 };
@@ -31,8 +32,10 @@ void readback_pin(struct session *s, int server, const char *why)
 
 void readback_free(struct session *s)
 {
-    for (unsigned i = 0; i < s->owed.n; i++)
+    for (unsigned i = 0; i < s->owed.n; i++) {
+        buf_fini(&s->owed.at[i].row);
         buf_fini(&s->owed.at[i].text);
+    }
     free(s->owed.at);
     memset(&s->owed, 0, sizeof s->owed);
 }
@@ -122,7 +125,7 @@ static void take_row(struct session_reading *r, struct slice row)
     struct cursor c = cursor_make(row.at, row.len);
     bool null;
     struct slice value = wire_lenenc_str(&c, &null), hex = wire_lenenc_str(&c, NULL), collation = wire_lenenc_str(&c, NULL);
-    if (c.bad)
+    if (c.bad || (!null && !is_number(r->type) && !hex.at)) /* HEX() of much is NULL with a warning */
         return;
     put_name(&r->text, r->name);
     buf_u8(&r->text, '=');
@@ -149,8 +152,11 @@ static void adopt(struct session *s, struct session_server *server)
         else
             all = false;
     }
-    if (!server->conn)
+    if (!server->conn) {
+        if (!all)
+            sharing_note_lost(server, SESSION_HOLD_SETTING);
         return;
+    }
     if (up_to_date)
         server->settings_seen = s->settings_generation;
     if (!all)
@@ -166,18 +172,25 @@ static void one_less(struct session *s)
     void (*then)(struct session *s) = s->owed.then;
     adopt(s, &s->servers[s->owed.server]);
     readback_free(s);
-    if (s->phase == SESSION_RUNNING)
+    if (s->phase == SESSION_CLOSING)
+        net_defer(s->worker->loop, &s->closing);
+    else if (s->phase == SESSION_RUNNING)
         then(s);
+    else
+        sharing_answered(s);
 }
 
 static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
 {
     struct session_reading *r = arg;
-    bool whole = !offset && part.len == frame_len;
-    if (kind == WIRE_PACKET_COLUMN && whole && !r->type)
+    bool last = offset + part.len == frame_len;
+    if (kind == WIRE_PACKET_COLUMN && !offset && last && !r->type)
         r->type = wire_column_type(part);
-    else if (kind == WIRE_PACKET_ROW && whole) /* a longer one than comes in one piece stays where it is */
-        take_row(r, part);
+    if (kind != WIRE_PACKET_ROW || frame_len > (size_t)r->session->world->config->max_packet) /* that one stays where it is */
+        return;
+    buf_append(&r->row, part.at, part.len);
+    if (last)
+        take_row(r, (struct slice){buf_at(&r->row), buf_len(&r->row)});
 }
 
 static void on_done(void *arg, const struct backend_outcome *outcome)
@@ -217,6 +230,7 @@ void readback_run(struct session *s, void (*then)(struct session *s))
         then(s);
         return;
     }
+    sharing_take_back(&s->servers[s->owed.server]);
     s->owed.then = then;
     s->owed.pending = s->owed.n;
     for (unsigned i = 0; i < s->owed.n; i++) {

@@ -95,6 +95,10 @@ static void relay_err(struct session *s, struct slice payload)
     columns_break(s);
     if (err.code == 1317 && s->killed)
         session_put_error(s, err.code, err.sqlstate, "Query execution was interrupted");
+    else if (err.code == 4091) /* of MySQL (ER_XA_TEMP_TABLE) */
+        session_put_error(s, err.code, err.sqlstate,
+                          "XA: temporary tables cannot be used in this transaction: make them before it begins, and grant "
+                          "SESSION_VARIABLES_ADMIN to the account on the server, or use them outside of transactions");
     else
         wire_err_packet(&s->net->out, &s->seq, s->caps, err.code, err.sqlstate, "%.*s", (int)err.message.len,
                         (const char *)err.message.at);

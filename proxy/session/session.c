@@ -250,8 +250,8 @@ static const struct net_conn_ops client_ops = {
 static void free_session(struct net_deferred *d)
 {
     struct session *s = CONTAINER_OF(d, struct session, closing);
-    if (s->tx)
-        return; /* its end defers us again */
+    if (s->tx || s->owed.taken)
+        return; /* their end defers us again */
     target_release_all(s);
     list_remove(&s->next.link);
     columns_forget(s);

@@ -189,6 +189,10 @@ struct session {
     int64_t target_deadline_ms;
     void (*on_target)(struct session *s);
     unsigned setup_pending;   /* answers of set-up commands still to come */
+    bool set_up_again;        /* its first connection died of it */
+    bool awaits_memory;       /* what a taken connection is being asked */
+    unsigned lost_holds;      /* enum session_hold: what went with a connection, and the client has not been told */
+    int lost_server;
     bool target_lost;         /* a command of this statement died with its connection, whose end is about to be told */
     bool setup_failed, start_failed;
     char charset_there[32];   /* the client's character set, as the server called it before the statement */
@@ -275,6 +279,7 @@ struct session {
     struct {
         int server;
         unsigned n, pending; /* names; answers still to come */
+        bool taken;          /* their connection has been taken meanwhile: they come all the same */
         struct session_reading *at;
         void (*then)(struct session *s);
     } owed;
@@ -373,6 +378,7 @@ void target_begin(struct session *s);
 /* The same for what is no transaction of its own (SET, the arguments of a CALL): it runs where it happens to be. */
 void target_begin_aside(struct session *s);
 struct backend_conn *target_conn(struct session *s);
+void target_go_on(struct session *s); /* what target_prepare waited for is there */
 /* What goes out before the statement, in one write with it; a failure is the statement's. */
 void target_send_first(struct session *s, const char *text);
 void target_send_schema(struct session *s, const char *schema);
@@ -401,7 +407,11 @@ void sharing_note(struct session *s, struct session_server *server, const struct
 /* Queues what the new connection must be told for the session; counts in setup_pending through `send`. */
 void sharing_replay(struct session *s, struct session_server *server,
                     void (*send)(struct session *s, struct backend_conn *conn, struct buf *text));
-bool sharing_waits(const struct session *s); /* for answers of a taken connection: session.c goes on when they are there */
+bool sharing_waits(const struct session *s); /* for answers of a taken connection: goes on by itself when they are there */
+void sharing_answered(struct session *s); /* some of them are there */
+/* Its connection is gone: the next statement is told what went with it. True: it has been told now, by an error. */
+void sharing_note_lost(struct session_server *server, unsigned holds);
+bool sharing_tells_lost(struct session *s);
 void sharing_forget(struct session_server *server); /* the session is reset, or ends: what was remembered goes */
 
 /* --- relay.c --- */

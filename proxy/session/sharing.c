@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/session/session.h"
+#include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 
 #define WARNINGS_KEPT 65536 /* bytes of rows of SHOW WARNINGS */
@@ -23,12 +23,11 @@ static void farewell_over(struct session_farewell *f)
 {
     struct session_server *server = f->server;
     if (server) {
-        struct session *s = server->session;
         buf_fini(&server->memory.warnings);
         server->memory = f->memory;
         f->memory.warnings = (struct buf){0};
         server->farewell = NULL;
-        net_defer(s->worker->loop, &s->next);
+        sharing_answered(server->session);
     }
     buf_fini(&f->memory.warnings);
     free(f);
@@ -107,7 +106,19 @@ bool sharing_waits(const struct session *s)
     for (size_t i = 0; i < s->world->backends.n; i++)
         if (s->servers[i].farewell)
             return true;
-    return false;
+    return s->owed.taken;
+}
+
+void sharing_answered(struct session *s)
+{
+    if (sharing_waits(s))
+        return;
+    if (!s->awaits_memory) {
+        net_defer(s->worker->loop, &s->next);
+        return;
+    }
+    s->awaits_memory = false;
+    target_go_on(s);
 }
 
 void sharing_forget(struct session_server *server)
@@ -132,6 +143,13 @@ void sharing_replay(struct session *s, struct session_server *server,
 
 /* --- parking ---------------------------------------------------------------------------------------------------------- */
 
+/* Variables that the server has computed: it may go when they have been read. */
+static bool owes_values(const struct session_server *server)
+{
+    const struct session *s = server->session;
+    return s->owed.n && !s->owed.pending && s->owed.server == (int)(server - s->servers) && !server->untracked;
+}
+
 /* The pool has found somebody who needs it more. */
 static void on_taken(struct backend_conn *conn)
 {
@@ -139,6 +157,10 @@ static void on_taken(struct backend_conn *conn)
     log_debug("connection_taken", "session=%llu backend=%s id=%llu", (unsigned long long)server->session->id,
               conn->backend->config->name, (unsigned long long)conn->connection_id);
     say_farewell(server);
+    if (owes_values(server)) {
+        server->session->owed.taken = true;
+        readback_run(server->session, sharing_answered);
+    }
     target_forget(server);
 }
 
@@ -146,7 +168,8 @@ static bool may_be_parked(const struct session *s, const struct session_server *
 {
     const struct backend_conn *conn = server->conn;
     int i = (int)(server - s->servers);
-    return conn && !server->parked && !server->killing && !server->holds && !tx_is_on(s, i) && !conn->broken &&
+    unsigned holds = owes_values(server) ? server->holds & ~(unsigned)SESSION_HOLD_SETTING : server->holds;
+    return conn && !server->parked && !server->killing && !holds && !tx_is_on(s, i) && !conn->broken &&
            conn->xa == BACKEND_XA_NONE && backend_conn_idle(conn) && !backend_conn_in_trans(conn);
 }
 
@@ -180,14 +203,14 @@ void sharing_take_back(struct session_server *server)
 
 /* --- what holds a connection: all but variables, which are readback.c's, and cursors, which are prepared.c's ----------------- */
 
-static unsigned holds_of(const struct sql_statement *st, const struct backend_outcome *outcome)
+static unsigned holds_of(const struct sql_statement *st, const struct backend_outcome *outcome, bool routines_hold)
 {
     unsigned holds = 0;
     if (st->leaves & SQL_LEAVES_LOCK)
         holds |= SESSION_HOLD_USER_LOCK;
     if (st->leaves & SQL_LEAVES_HANDLER)
         holds |= SESSION_HOLD_HANDLER;
-    if (st->leaves & SQL_LEAVES_UNKNOWN)
+    if (st->leaves & SQL_LEAVES_UNKNOWN && routines_hold)
         holds |= SESSION_HOLD_ROUTINE;
     bool ddl = st->kind == SQL_IMPLICIT_COMMIT; /* what changes the session by that is a temporary sequence */
     if (st->kind == SQL_TEMPORARY_TABLE || (ddl && outcome->state_changed && !outcome->schema_changed))
@@ -203,8 +226,35 @@ void sharing_note(struct session *s, struct session_server *server, const struct
         return;
     if (st->leaves & SQL_FREES_LOCKS && !(st->leaves & SQL_LEAVES_LOCK) && !outcome->error)
         server->holds &= ~(unsigned)SESSION_HOLD_USER_LOCK;
-    server->holds |= holds_of(st, outcome);
+    server->holds |= holds_of(st, outcome, server->conn->backend->config->routines_hold);
     if (server->holds & ~before)
         log_debug("connection_held", "session=%llu backend=%s holds=0x%x", (unsigned long long)s->id,
                   server->conn->backend->config->name, server->holds);
+}
+
+/* --- what went with a connection --------------------------------------------------------------------------------------- */
+
+void sharing_note_lost(struct session_server *server, unsigned holds)
+{
+    struct session *s = server->session;
+    s->lost_holds |= holds;
+    s->lost_server = (int)(server - s->servers);
+}
+
+/* As from a server of its own, which would have taken all of the session along: who goes on without knowing would work without its
+ * lock, or on another table of the same name. */
+bool sharing_tells_lost(struct session *s)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        SESSION_HOLDS(X)
+#undef X
+    };
+    if (!s->lost_holds)
+        return false;
+    const char *what = texts[__builtin_ctz(s->lost_holds)];
+    s->lost_holds = 0;
+    session_answer_error(s, 2013, "HY000", "Lost connection to backend '%s', and with it what the session had there: %s",
+                         s->world->config->backends[s->lost_server].name, what);
+    return true;
 }

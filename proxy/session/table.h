@@ -10,7 +10,7 @@
 
 struct session;
 
-#define SESSION_TABLE_MAX 12
+#define SESSION_TABLE_MAX 16
 struct session_table {
     const char *const *columns;
     unsigned n_columns;

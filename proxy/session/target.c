@@ -56,15 +56,33 @@ void target_on_lost(void *arg, const char *why)
     s->target_lost = true;
 }
 
+/* The statement had not been sent, so that it may run on another connection: on one, lest what kills a connection kills them all. */
+static bool may_set_up_again(const struct session *s, const struct session_server *server)
+{
+    return s->setup_pending && !s->set_up_again && !s->relay.active && server == &s->servers[s->target] && !tx_is_on(s, s->target) &&
+           !server->holds;
+}
+
+static void set_up_again(struct session *s)
+{
+    s->set_up_again = true;
+    s->setup_pending = 0;
+    s->mode_sent = false;
+    advance(s);
+}
+
 static void on_conn_gone(struct backend_conn *conn, const char *why)
 {
     struct session_server *server = conn->owner;
     struct session *s = server->session;
-    bool was_asked = s->target_lost;
+    bool was_asked = s->target_lost && s->phase == SESSION_RUNNING, again = was_asked && may_set_up_again(s, server);
     s->target_lost = false;
+    sharing_note_lost(server, server->holds);
     target_forget(server);
     tx_server_gone(s, server, why);
-    if (was_asked && s->phase == SESSION_RUNNING)
+    if (again)
+        set_up_again(s);
+    else if (was_asked)
         relay_on_gone(s, why);
     else if (s->xa_lost && s->phase == SESSION_IDLE)
         client_xa_end_lost(s);
@@ -144,6 +162,7 @@ void target_idle(struct session *s)
 {
     net_timer_stop(&s->retry);
     s->retrying = false;
+    s->awaits_memory = false;
 }
 
 static void stop_statement(struct session *s, struct session_server *server, const char *why)
@@ -437,6 +456,10 @@ static void advance(struct session *s)
         answer_verdict(s, &s->world->backends.at[s->target], 1105, "is not used");
         return;
     }
+    if (sharing_waits(s)) {
+        s->awaits_memory = true;
+        return;
+    }
     if (readback_due(s)) {
         readback_run(s, advance);
         return;
@@ -466,13 +489,20 @@ static void advance(struct session *s)
     s->on_target(s);
 }
 
+void target_go_on(struct session *s)
+{
+    advance(s);
+}
+
 void target_prepare(struct session *s, int backend, bool in_tx, void (*on_target)(struct session *s))
 {
     s->target = backend;
     s->target_in_tx = in_tx;
     s->on_target = on_target;
     s->setup_pending = 0;
-    s->start_failed = s->mode_sent = false;
+    s->start_failed = s->mode_sent = s->set_up_again = false;
+    if (sharing_tells_lost(s))
+        return;
     s->target_deadline_ms = net_loop_now_ms(s->worker->loop) + 1000 * config_of(s, backend)->lock_wait_s;
     advance(s);
 }

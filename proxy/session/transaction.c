@@ -174,9 +174,21 @@ static struct session_branch *new_branch(struct session *s, struct session_tx *t
     return b;
 }
 
+/* MySQL refuses temporary tables in branches that PREPARE takes off their connection. Where the account may not say so the server's
+ * refusal of the table says what to do (relay.c). */
+static void allow_temporary_tables(struct session *s, struct backend_conn *conn)
+{
+    static const struct backend_sink nobody = {.done = NULL};
+    static const char text[] = "SET SESSION xa_detach_on_prepare=OFF";
+    bool uses = s->servers[s->target].holds & SESSION_HOLD_TEMPORARY_TABLE || s->statement->kind == SQL_TEMPORARY_TABLE;
+    if (uses && !conn->mariadb && s->world->backends.at[s->target].detach_on_prepare)
+        backend_send_query(conn, text, sizeof text - 1, &nobody, NULL);
+}
+
 static void start_branch(struct session *s, struct session_tx *tx)
 {
     struct session_branch *b = new_branch(s, tx);
+    allow_temporary_tables(s, b->conn);
     if (b->conn->autocommit) {
         /* a failing XA START must not let the statement behind it commit by itself (xa-facts 5.3) */
         target_send_first(s, "SET autocommit=0");

@@ -172,7 +172,7 @@ struct census {
     pthread_mutex_t lock;
     pthread_cond_t answered;
     unsigned missing, users;
-    void (*each)(void *arg, struct session *s);
+    void (*each)(void *arg, struct worker *w);
     void *arg;
     bool given_up; /* `arg` is not to be touched any more */
     struct census_letter {
@@ -198,14 +198,13 @@ static void deliver_census(struct letter *letter, void *receiver)
     struct worker *w = receiver;
     pthread_mutex_lock(&c->lock);
     if (!c->given_up)
-        LIST_FOR(it, &w->sessions)
-            c->each(c->arg, CONTAINER_OF(it, struct session, link));
+        c->each(c->arg, w);
     c->missing--;
     pthread_cond_signal(&c->answered);
     census_let_go(c);
 }
 
-bool workers_each_session(struct world *world, void (*each)(void *arg, struct session *s), void *arg, int timeout_ms)
+bool workers_each(struct world *world, void (*each)(void *arg, struct worker *w), void *arg, int timeout_ms)
 {
     unsigned n = world->n_workers;
     struct census *c = calloc(1, sizeof *c + n * sizeof c->letters[0]);
@@ -236,6 +235,23 @@ bool workers_each_session(struct world *world, void (*each)(void *arg, struct se
     c->given_up = true;
     census_let_go(c);
     return all;
+}
+
+struct session_census {
+    void (*each)(void *arg, struct session *s);
+    void *arg;
+};
+
+static void each_session(void *arg, struct worker *w)
+{
+    const struct session_census *c = arg;
+    LIST_FOR(it, &w->sessions)
+        c->each(c->arg, CONTAINER_OF(it, struct session, link));
+}
+
+bool workers_each_session(struct world *world, void (*each)(void *arg, struct session *s), void *arg, int timeout_ms)
+{
+    return workers_each(world, each_session, &(struct session_census){each, arg}, timeout_ms);
 }
 
 static void collect_gtrids(void *arg, struct session *s)

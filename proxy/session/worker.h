@@ -95,6 +95,8 @@ struct session *worker_session(const struct worker *w, uint64_t id); /* NULL: it
  * did not answer within timeout_ms: then nothing may be concluded. */
 bool workers_live_gtrids(struct world *world, struct buf *out, int timeout_ms);
 /* The same for SHOW SESSIONS: each worker calls `each` for each of its sessions, in its own thread. */
+/* The same, for what a worker has besides: called once for each, in its own thread. */
+bool workers_each(struct world *world, void (*each)(void *arg, struct worker *w), void *arg, int timeout_ms);
 bool workers_each_session(struct world *world, void (*each)(void *arg, struct session *s), void *arg, int timeout_ms);
 
 #endif

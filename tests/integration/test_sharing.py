@@ -7,8 +7,10 @@ import contextlib
 import struct
 import threading
 import time
+import unittest
 
 import pymysql
+import pymysql.cursors
 
 import rawclient
 import xatest
@@ -29,7 +31,8 @@ class Sharing(xatest.Case):
             "CREATE TABLE t1.ids (id BIGINT AUTO_INCREMENT PRIMARY KEY, who INT NOT NULL) ENGINE=InnoDB",
             "INSERT INTO t1.a (i) VALUES (1), (2), (3)",
             "CREATE PROCEDURE t1.set_variable() BEGIN SET @inside = 7; END",
-            "GRANT EXECUTE ON t1.* TO 'app_s1'@'%'"])
+            "GRANT EXECUTE ON t1.* TO 'app_s1'@'%'"]
+            + ["GRANT SESSION_VARIABLES_ADMIN ON *.* TO 'app_s1'@'%'"] * (xatest.FAMILY == "mysql"))
         cls.world.server["s2"].script([
             "CREATE TABLE t2.b (i INT PRIMARY KEY, v INT NOT NULL DEFAULT 0) ENGINE=InnoDB"])
 
@@ -49,6 +52,19 @@ class Sharing(xatest.Case):
             for number, db in enumerate(clients):
                 self.assertEqual(self.value(db, f"SELECT {number}"), number)
         self.assertLessEqual(self.server_connections(), LIMIT)
+
+    def test_the_dba_sees_the_pools(self):
+        for db in self.clients(LIMIT + 3):
+            self.value(db, "SELECT 1")
+        admin = self.connect("dba", port=self.world.proxy.admin_port)
+        with admin.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute("SHOW POOLS")
+            pool, = (row for row in cursor.fetchall() if (row["backend"], row["account"]) == ("s1", "app"))
+        self.assertEqual(int(pool["lent"]) + int(pool["parked"]) + int(pool["idle"]) + int(pool["opening"]), LIMIT)
+        self.assertGreater(int(pool["taken"]), 2)
+        self.assertGreaterEqual(int(pool["resets"]), int(pool["taken"]))
+        self.assertGreater(int(pool["waited"]), 2)
+        self.assertEqual(int(pool["waiting"]), 0)
 
     def test_settings_and_user_variables_follow(self):
         clients = self.clients(12)
@@ -133,12 +149,75 @@ class Sharing(xatest.Case):
         self.assertEqual(self.value(variable, "SELECT @counted"), 5)
         self.assertEqual(self.value(locker, "SELECT RELEASE_ALL_LOCKS()"), 1)
 
+    def test_assigned_variables_are_read_before_the_connection_goes(self):
+        clients = self.clients(12)
+        for number, db in enumerate(clients):
+            self.rows(db, f"SELECT @mine := {number}, @twice := CONCAT('x', {number * 2}) FROM a WHERE i = 1")
+        for _ in range(2):
+            for number, db in enumerate(clients):
+                self.assertEqual(self.rows(db, "SELECT @mine, @twice FROM a WHERE i = 1"), ((number, f"x{number * 2}"),))
+        for number, db in enumerate(clients):
+            self.rows(db, f"SELECT REPEAT('{number % 10}', 300000) INTO @long")
+        for number, db in enumerate(clients):
+            self.assertEqual(self.value(db, "SELECT @long FROM a WHERE i = 1"), str(number % 10) * 300000)
+        self.assertLessEqual(self.server_connections(), LIMIT)
+
+    def test_a_client_that_goes_while_its_connection_is_taken(self):
+        for turn in range(10):
+            clients = self.clients(LIMIT)
+            for number, db in enumerate(clients):
+                self.rows(db, f"SELECT @mine := {number}, v FROM a WHERE i = 1")
+            others = self.clients(LIMIT)
+            threads = [threading.Thread(target=self.value, args=(db, "SELECT 1")) for db in others]
+            for one in threads:
+                one.start()
+            for db in clients:
+                db.close()
+            for one in threads:
+                one.join()
+            for db in others:
+                self.assertEqual(self.value(db, f"SELECT {turn}"), turn)
+                db.close()
+
+    def test_what_went_with_a_connection_is_told(self):
+        holder, other = self.clients(2)
+        self.value(holder, "SELECT GET_LOCK('lost', 0)")
+        self.value(other, "SELECT 1")
+        mine = self.value(holder, "SELECT CONNECTION_ID() + 0 FROM a WHERE i = 1")
+        there = self.world.direct("s1", "SELECT IS_USED_LOCK('lost')")[0][0]
+        self.assertTrue(mine)
+        self.world.server["s1"].script([f"KILL CONNECTION {there}"])
+        xatest.until(lambda: not self.world.direct("s1", "SELECT IS_USED_LOCK('lost')")[0][0], 5, "the lock is still held")
+        xatest.until(lambda: f"backend=s1 id={there} " in self.world.proxy.log_of_this_life(), 5, "the proxy has not noticed")
+        self.assertIn("GET_LOCK", self.refused(2013, holder, "SELECT 1"))
+        self.assertEqual(self.value(holder, "SELECT 1"), 1)
+        self.assertEqual(self.value(other, "SELECT 1"), 1)
+
     def test_a_procedure_may_leave_anything(self):
         caller = self.connect(database="t1")
         self.run_sql(caller, "CALL set_variable()")
         for number, db in enumerate(self.clients(10)):
             self.assertEqual(self.value(db, f"SELECT {number}"), number)
         self.assertEqual(self.value(caller, "SELECT @inside"), 7)
+
+    def test_temporary_tables_in_a_transaction(self):
+        db, other = self.clients(2)
+        self.run_sql(db, "CREATE TEMPORARY TABLE early (i INT)", "BEGIN", "INSERT INTO early VALUES (1), (2)",
+                     "INSERT INTO a (i) SELECT i + 500 FROM early", "INSERT INTO t2.b VALUES (500, 1)", "COMMIT")
+        self.assertEqual(self.value(other, "SELECT COUNT(*) FROM a WHERE i BETWEEN 501 AND 502"), 2)
+        self.run_sql(db, "BEGIN", "CREATE TEMPORARY TABLE first (i INT)", "INSERT INTO first VALUES (7)",
+                     "INSERT INTO a (i) SELECT i + 500 FROM first", "COMMIT")
+        self.assertEqual(self.value(other, "SELECT COUNT(*) FROM a WHERE i = 507"), 1)
+        self.assertEqual(self.value(db, "SELECT COUNT(*) FROM early"), 2)
+        self.run_sql(other, "DELETE FROM a WHERE i >= 500", "DELETE FROM t2.b")
+        self.world.settle()
+
+    @unittest.skipIf(xatest.FAMILY == "mariadb", "only MySQL is so strict")
+    def test_temporary_tables_too_late_say_what_to_do(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "BEGIN", "UPDATE a SET v = 9 WHERE i = 2")
+        self.assertIn("SESSION_VARIABLES_ADMIN", self.refused(4091, db, "CREATE TEMPORARY TABLE late (i INT)"))
+        self.run_sql(db, "UPDATE a SET v = 0 WHERE i = 2", "COMMIT")
 
     def test_when_all_are_held_the_queue_has_a_deadline(self):
         holders = self.clients(LIMIT)

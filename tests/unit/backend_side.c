@@ -255,7 +255,7 @@ static void request_failed(struct backend_request *r, uint16_t code, const char 
     look();
 }
 
-void side_ask(struct side_request *q, unsigned account, uint32_t caps, int64_t deadline_ms)
+static void ask(struct side_request *q, unsigned account, uint32_t caps, int64_t deadline_ms, bool bare)
 {
     unsigned backend = 0;
     while (strcmp(backend_rows[backend].name, account_rows[account].backend) != 0)
@@ -264,9 +264,20 @@ void side_ask(struct side_request *q, unsigned account, uint32_t caps, int64_t d
                                      .backend = backend,
                                      .client_caps = caps | WIRE_CAP_MULTI_RESULTS, /* as every client has it */
                                      .deadline_ms = deadline_ms,
+                                     .bare = bare,
                                      .on_ready = request_ready,
                                      .on_failed = request_failed}};
     backend_acquire(side_pools, &q->r);
+}
+
+void side_ask(struct side_request *q, unsigned account, uint32_t caps, int64_t deadline_ms)
+{
+    ask(q, account, caps, deadline_ms, false);
+}
+
+void side_ask_bare(struct side_request *q, unsigned account)
+{
+    ask(q, account, 0, 0, true);
 }
 
 struct backend_conn *side_get(unsigned account)

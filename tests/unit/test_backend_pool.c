@@ -276,7 +276,195 @@ static void many_at_once_open_as_many_as_allowed(void)
     side_down();
 }
 
+/* --- parked ---------------------------------------------------------------------------------------------------------- */
+
+/* A borrower who parks; asks its last question when the connection is taken. */
+struct lodger {
+    struct side_answer last;
+    int taken;
+};
+
+static void lodger_taken(struct backend_conn *c)
+{
+    struct lodger *l = c->owner;
+    l->taken++;
+    side_send(c, &l->last, "SELECT @mine");
+}
+
+static void lodge(struct lodger *l, struct backend_conn *c)
+{
+    *l = (struct lodger){.taken = 0};
+    c->owner = l;
+    c->on_taken = lodger_taken;
+    c->dirty = true;
+    backend_park(side_pools, c);
+}
+
+static void what_is_parked_comes_back_as_it_was(void)
+{
+    struct lodger l;
+    side_up();
+    struct backend_conn *c = side_get(SIDE_NARROW), *other = side_get(SIDE_NARROW);
+    side_do(c, "SET @mine=5");
+    lodge(&l, c);
+    CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).parked, 1);
+    CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).lent, 1);
+    backend_release(side_pools, other);
+    struct side_request q;
+    side_ask(&q, SIDE_NARROW, 0, 0); /* there is an idle one: the parked one stays */
+    side_run(&q.answered);
+    uint64_t writes = c->net->writes;
+    backend_take_back(side_pools, c);
+    CU_ASSERT_EQUAL(c->net->writes, writes);
+    CU_ASSERT_EQUAL(l.taken, 0);
+    side_expect(c, "SELECT @mine", "5");
+    CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).parked, 0);
+    side_down();
+}
+
+static void at_the_limit_the_one_parked_longest_is_taken(void)
+{
+    struct lodger first, second;
+    struct side_request q;
+    side_up();
+    struct backend_conn *a = side_get(SIDE_NARROW), *b = side_get(SIDE_NARROW);
+    side_do(a, "SET @mine=5");
+    lodge(&first, a);
+    lodge(&second, b);
+    side_ask(&q, SIDE_NARROW, 0, 0);
+    CU_ASSERT_EQUAL(first.taken, 0); /* not from inside */
+    side_run(&q.answered);
+    CU_ASSERT_PTR_EQUAL(q.c, a);
+    CU_ASSERT_EQUAL(first.taken, 1);
+    CU_ASSERT_EQUAL(second.taken, 0);
+    CU_ASSERT_TRUE(first.last.over && !first.last.lost);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&first.last.value), "5");
+    CU_ASSERT_PTR_NULL(a->owner);
+    side_expect(a, "SELECT @mine", "NULL");
+    CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).taken, 1);
+    CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).opened, 2);
+    side_answer_fini(&first.last);
+    side_down();
+}
+
+static void who_waits_gets_what_is_parked_then(void)
+{
+    struct lodger l;
+    struct side_request q;
+    side_up();
+    struct backend_conn *a = side_get(SIDE_NARROW), *b = side_get(SIDE_NARROW);
+    side_ask(&q, SIDE_NARROW, 0, 0);
+    side_sleep(20);
+    CU_ASSERT_FALSE(q.answered);
+    lodge(&l, b);
+    CU_ASSERT_EQUAL(l.taken, 0);
+    side_run(&q.answered);
+    CU_ASSERT_PTR_EQUAL(q.c, b);
+    CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).waited, 1);
+    CU_ASSERT_PTR_NOT_EQUAL(a, b);
+    side_answer_fini(&l.last);
+    side_down();
+}
+
+static void a_parked_connection_that_dies_is_told(void)
+{
+    char sql[64];
+    struct side_owner o;
+    side_up();
+    struct backend_conn *c = side_get(SIDE_PLAIN), *killer = side_get(SIDE_PLAIN);
+    snprintf(sql, sizeof sql, "KILL CONNECTION %llu", (unsigned long long)c->connection_id);
+    side_own(&o, c);
+    c->on_taken = lodger_taken;
+    backend_park(side_pools, c);
+    side_do(killer, sql);
+    side_run(&o.gone);
+    CU_ASSERT_EQUAL(stats_of(SIDE_PLAIN).parked, 0);
+    side_down();
+}
+
+static void who_has_no_schema_gets_a_connection_without(void)
+{
+    struct side_request q;
+    side_up();
+    struct backend_conn *c = side_get(SIDE_NARROW);
+    side_do(c, "USE t");
+    CU_ASSERT_STRING_EQUAL(c->schema, "t"); /* the server said so */
+    backend_release(side_pools, c);
+    side_ask_bare(&q, SIDE_NARROW);
+    side_run(&q.answered);
+    CU_ASSERT_STRING_EQUAL(q.c->schema, "");
+    side_expect(q.c, "SELECT DATABASE()", "NULL");
+    CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).idle, 1); /* the other is for whom it fits */
+    struct side_request second;
+    side_ask_bare(&second, SIDE_NARROW); /* or makes room */
+    side_run(&second.answered);
+    side_expect(second.c, "SELECT DATABASE()", "NULL");
+    side_down();
+}
+
+/* --- upkeep ----------------------------------------------------------------------------------------------------------- */
+
+static bool is_idle(unsigned backend, unsigned n)
+{
+    return stats_of(backend).idle == n;
+}
+
+static void wait_idle(unsigned backend, unsigned n)
+{
+    for (int i = 0; i < 400 && !is_idle(backend, n); i++)
+        side_sleep(10);
+    CU_ASSERT_TRUE(is_idle(backend, n));
+}
+
+static void some_are_kept_warm_and_others_closed(void)
+{
+    struct config_backend *config = side_config.backends + SIDE_PLAIN;
+    side_up();
+    config->min_connections = 2;
+    config->pool_idle_timeout_ms = 200;
+    struct backend_conn *c[4];
+    for (int i = 0; i < 4; i++)
+        c[i] = side_get(SIDE_PLAIN);
+    for (int i = 0; i < 4; i++)
+        backend_release(side_pools, c[i]);
+    wait_idle(SIDE_PLAIN, 2);
+    CU_ASSERT_EQUAL(stats_of(SIDE_PLAIN).closed, 2);
+    backend_conn_close(side_get(SIDE_PLAIN), "test");
+    wait_idle(SIDE_PLAIN, 2); /* and made good */
+    config->min_connections = 0;
+    config->pool_idle_timeout_ms = 60000;
+    side_down();
+}
+
+static void the_silent_are_asked_whether_they_live(void)
+{
+    struct config_backend *config = side_config.backends + SIDE_PLAIN;
+    struct lodger l;
+    side_up();
+    config->ping_interval_ms = 100;
+    struct backend_conn *idle = side_get(SIDE_PLAIN), *parked = side_get(SIDE_PLAIN), *lent = side_get(SIDE_PLAIN);
+    backend_release(side_pools, idle);
+    lodge(&l, parked);
+    uint64_t writes = lent->net->writes;
+    for (int i = 0; i < 400 && stats_of(SIDE_PLAIN).pinged < 4; i++)
+        side_sleep(10);
+    CU_ASSERT(stats_of(SIDE_PLAIN).pinged >= 4);
+    CU_ASSERT_EQUAL(lent->net->writes, writes);
+    backend_take_back(side_pools, parked);
+    side_expect(parked, "SELECT 5", "5");
+    CU_ASSERT_EQUAL(stats_of(SIDE_PLAIN).closed, 0);
+    config->ping_interval_ms = 0;
+    side_down();
+}
+
 const struct unit_test backend_pool_tests[] = {
+    {"what is parked comes back as it was", what_is_parked_comes_back_as_it_was},
+    {"at the limit the one parked longest is taken", at_the_limit_the_one_parked_longest_is_taken},
+    {"who waits gets what is parked then", who_waits_gets_what_is_parked_then},
+    {"a parked connection that dies is told", a_parked_connection_that_dies_is_told},
+    {"who has no schema gets a connection without", who_has_no_schema_gets_a_connection_without},
+    {"some are kept warm and others closed", some_are_kept_warm_and_others_closed},
+    {"the silent are asked whether they live", the_silent_are_asked_whether_they_live},
     {"a clean connection is lent again at once", a_clean_connection_is_lent_again_at_once},
     {"a dirty connection is reset and set again", a_dirty_connection_is_reset_and_set_again},
     {"a transaction left open is rolled back before the next", a_transaction_left_open_is_rolled_back_before_the_next},
