@@ -79,7 +79,7 @@ class Descriptors(Exhaustion):
         each = (self.memory_kib() - before) / 500
         print(f"# resident memory of an idle client through TLS: {each:.1f} KiB")
         with open(os.path.join(xatest.BUILD, "xaproxy"), "rb") as program:
-            self.assertLess(each, 500 if b"__asan_init" in program.read() else 60)
+            self.assertLess(each, 500 if b"__asan_init" in program.read() else 24)
 
 
 class Shutdown(Exhaustion):
