@@ -6,23 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/information.h"
 #include "proxy/sql/quote.h"
 
 /* --- what happened ---------------------------------------------------------------------------------------------------------- */
 
+/* MariaDB forgets warnings only for a statement that uses tables or has its own, which BEGIN and COMMIT are not. */
 void diagnostics_own(struct session *s, uint16_t code, bool is_error, const char *text, int64_t row_count)
 {
+    s->diag.own_row_count = true;
+    s->diag.row_count = row_count;
+    if (!code && s->user && s->world->backends.n && s->world->backends.at[statement_home(s)].mariadb)
+        return;
     s->diag.own = true;
     s->diag.code = code;
     s->diag.is_error = is_error;
-    s->diag.row_count = row_count;
     snprintf(s->diag.text, sizeof s->diag.text, "%s", text);
 }
 
 void diagnostics_server(struct session *s, const struct backend_outcome *outcome)
 {
+    s->diag.own_row_count = false;
     s->diag.row_count = outcome->error || outcome->had_rows ? -1 : (int64_t)outcome->affected_rows;
     if (!s->diag.asked_counts) { /* a question about the last statement leaves it the last */
         s->diag.own = s->diag.moved = false;
@@ -143,10 +149,15 @@ static void begin_rows(struct session *s, struct wire_resultset *rs, const struc
 
 static void answer_rows(struct session *s, struct show *show)
 {
-    static const struct wire_column columns[] = {
-        {.name = "Level", .type = WIRE_TYPE_VAR_STRING, .charset = WIRE_CHARSET_UTF8MB4, .length = 28},
-        {.name = "Code", .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 4},
-        {.name = "Message", .type = WIRE_TYPE_VAR_STRING, .charset = WIRE_CHARSET_UTF8MB4, .length = 2048}};
+    bool mariadb = s->world->backends.at[statement_home(s)].mariadb; /* whose columns an application would see */
+    uint16_t charset = settings_name_charset(s) ? WIRE_CHARSET_UTF8MB4 : s->charset;
+    uint8_t decimals = mariadb ? 39 : 31;
+    const struct wire_column columns[] = {
+        {.name = "Level", .type = WIRE_TYPE_VAR_STRING, .charset = charset, .length = 28, .flags = WIRE_COLUMN_NOT_NULL, .decimals = decimals},
+        {.name = "Code", .type = WIRE_TYPE_LONG, .charset = WIRE_CHARSET_BINARY, .length = mariadb ? 4 : 5,
+         .flags = WIRE_COLUMN_NOT_NULL | WIRE_COLUMN_UNSIGNED | WIRE_COLUMN_BINARY},
+        {.name = "Message", .type = WIRE_TYPE_VAR_STRING, .charset = charset, .length = 2048, .flags = WIRE_COLUMN_NOT_NULL,
+         .decimals = decimals}};
     struct wire_resultset rs;
     begin_rows(s, &rs, columns, 3);
     if (s->diag.own)
@@ -159,7 +170,8 @@ static void answer_rows(struct session *s, struct show *show)
 static void answer_count(struct session *s, const struct show *show)
 {
     struct wire_column column = {.name = show->errors ? "@@session.error_count" : "@@session.warning_count",
-                                 .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 21};
+                                 .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 21,
+                                 .flags = WIRE_COLUMN_UNSIGNED | WIRE_COLUMN_BINARY};
     char text[16];
     struct wire_resultset rs;
     snprintf(text, sizeof text, "%u", count(s, show->errors));
@@ -172,8 +184,12 @@ static void answer_count(struct session *s, const struct show *show)
 bool diagnostics_answer(struct session *s)
 {
     struct show show;
-    if (s->statement->kind != SQL_READ || !(s->diag.own || s->diag.moved) || !read_show(s, &show))
+    if (s->statement->kind != SQL_READ || !read_show(s, &show))
         return false;
+    if (!s->diag.own && !s->diag.moved) {
+        s->diag.asked_counts = true;
+        return false;
+    }
     if (show.count)
         answer_count(s, &show);
     else
@@ -253,13 +269,28 @@ static bool put_schema(struct session *s, struct buf *literal)
     return true;
 }
 
+/* The target was the last server to answer, and nothing of ours comes between. */
+static bool knows_itself(struct session *s)
+{
+    bool there = !s->diag.moved && s->diag.server == s->target;
+    return there && (tx_is_on(s, s->target) || (target_conn(s)->autocommit && !s->target_in_tx));
+}
+
 static bool put_count(struct session *s, bool errors, struct buf *literal)
 {
-    bool left_there = !s->diag.own && !s->diag.moved && s->diag.server == s->target;
     s->diag.asked_counts = true;
-    if (!left_there)
-        buf_printf(literal, "%u", count(s, errors));
-    return !left_there;
+    if (!s->diag.own && knows_itself(s))
+        return false;
+    buf_printf(literal, "CAST(%u AS UNSIGNED)", count(s, errors));
+    return true;
+}
+
+static bool put_row_count(struct session *s, struct buf *literal)
+{
+    if (!s->diag.own_row_count && knows_itself(s))
+        return false;
+    buf_printf(literal, "%lld", (long long)s->diag.row_count);
+    return true;
 }
 
 static bool put_found_rows(const struct session *s, struct buf *literal)
@@ -274,7 +305,7 @@ static bool put_insert_id(const struct session *s, struct buf *literal)
 {
     if (s->diag.insert_server < 0 || s->diag.insert_server == s->target || !s->diag.insert_known)
         return false;
-    buf_printf(literal, "%llu", (unsigned long long)s->diag.insert_id);
+    buf_printf(literal, "CAST(%llu AS UNSIGNED)", (unsigned long long)s->diag.insert_id);
     return true;
 }
 
@@ -282,8 +313,7 @@ static bool put_changing(struct session *s, enum sql_information which, struct b
 {
     switch (which) {
     case SQL_INFORMATION_ROW_COUNT:
-        buf_printf(literal, "%lld", (long long)s->diag.row_count);
-        return true;
+        return put_row_count(s, literal);
     case SQL_INFORMATION_FOUND_ROWS:
         return put_found_rows(s, literal);
     case SQL_INFORMATION_LAST_INSERT_ID:
@@ -312,7 +342,7 @@ static bool put(void *arg, enum sql_information which, struct buf *literal)
     const struct putting *p = arg;
     if (which != SQL_INFORMATION_CONNECTION_ID && which != SQL_INFORMATION_PSEUDO_THREAD_ID)
         return !p->kept && put_changing(p->session, which, literal);
-    buf_printf(literal, "%llu", (unsigned long long)p->session->id);
+    buf_printf(literal, "CAST(%llu AS UNSIGNED)", (unsigned long long)p->session->id);
     return true;
 }
 

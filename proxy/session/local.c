@@ -11,7 +11,12 @@
 void local_start(struct session *s, struct session_tx *tx)
 {
     characteristics_send(s, &tx->characteristics);
-    target_send_first(s, "START TRANSACTION");
+    if (locks_held(s, s->target)) { /* which START TRANSACTION would release */
+        target_send_first(s, "SET autocommit=0");
+        target_conn(s)->autocommit = false;
+    } else {
+        target_send_first(s, "START TRANSACTION");
+    }
     tx->local = true;
     tx->local_server = s->target;
     tx_send_savepoints(s, tx);

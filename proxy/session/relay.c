@@ -86,6 +86,18 @@ static void relay_rows_end(struct session *s, struct slice payload)
     put_end(s, status, ok.warnings);
 }
 
+/* What a server says of a branch means little to who has said BEGIN. */
+static const char *remedy(const struct session *s, const struct wire_err *err)
+{
+    if (s->servers[s->target].branch < 0)
+        return "";
+    if (err->code == 1399 && memmem(err->message.at, err->message.len, "ACTIVE", 6))
+        return ": within a transaction of this proxy nothing may begin or commit one by itself; call it before BEGIN or after COMMIT";
+    if (err->code == 4091)
+        return ": use temporary tables before BEGIN or after COMMIT";
+    return "";
+}
+
 static void relay_err(struct session *s, struct slice payload)
 {
     struct wire_err err;
@@ -100,8 +112,8 @@ static void relay_err(struct session *s, struct slice payload)
                           "XA: temporary tables cannot be used in this transaction: make them before it begins, and grant "
                           "SESSION_VARIABLES_ADMIN to the account on the server, or use them outside of transactions");
     else
-        wire_err_packet(&s->net->out, &s->seq, s->caps, err.code, err.sqlstate, "%.*s", (int)err.message.len,
-                        (const char *)err.message.at);
+        wire_err_packet(&s->net->out, &s->seq, s->caps, err.code, err.sqlstate, "%.*s%s", (int)err.message.len,
+                        (const char *)err.message.at, remedy(s, &err));
 }
 
 static void relay_prepare_ok(struct session *s, struct slice payload)

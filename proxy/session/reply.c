@@ -43,7 +43,10 @@ static void put_ok(struct session *s, uint64_t affected_rows, uint16_t warnings,
                          .status = session_status(s),
                          .warnings = warnings,
                          .info = {(const uint8_t *)info, strlen(info)}};
-    diagnostics_own(s, warnings && *info ? 1105 : 0, false, info, (int64_t)affected_rows);
+    if (warnings && !*info)
+        diagnostics_server(s, &(struct backend_outcome){.warnings = warnings, .affected_rows = affected_rows});
+    else
+        diagnostics_own(s, warnings ? 1105 : 0, false, info, (int64_t)affected_rows);
     if (!s->net)
         return;
     session_write_ok(s, &ok);

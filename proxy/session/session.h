@@ -48,6 +48,7 @@ struct session_redis;
  * All else is a hold: who makes such state sets its bit, who ends it clears it. X(name, text) */
 #define SESSION_HOLDS(X) \
     X(TABLE_LOCKS, "LOCK TABLES") \
+    X(READ_LOCK, "FLUSH TABLES WITH READ LOCK") \
     X(TEMPORARY_TABLE, "a temporary table") \
     X(USER_LOCK, "GET_LOCK") \
     X(HANDLER, "HANDLER ... OPEN") \
@@ -122,6 +123,7 @@ struct session_diagnostics {
     bool is_error;
     uint16_t code;             /* 0: none */
     char text[512];
+    bool own_row_count;        /* the last statement was answered here, whatever became of its warnings */
     int64_t row_count;         /* as ROW_COUNT() */
     int server;                /* that answered the last one not answered here; -1: none */
     bool moved;                /* its connection is not the session's any more: see the memory of that server */
@@ -523,6 +525,12 @@ void characteristics_send(struct session *s, const struct session_characteristic
 /* --- variables.c --- */
 void variables_set(struct session *s); /* runs s->statement, a SET */
 void variables_reset(struct session *s); /* as a new session has them */
+
+/* --- locks.c --- */
+void locks_lock(struct session *s);   /* runs s->statement, a LOCK TABLES or FLUSH TABLES WITH READ LOCK */
+void locks_unlock(struct session *s); /* UNLOCK TABLES */
+bool locks_held(const struct session *s, int server); /* tables, by LOCK TABLES; on any server: -1 */
+void locks_give_up(struct session *s); /* as BEGIN does and the next LOCK TABLES: but for the lock of FLUSH */
 
 /* --- redis.c --- */
 void redis_abandon(struct session *s); /* nobody waits for the CALL any more */

@@ -146,36 +146,6 @@ static void run_use(struct session *s)
     command_use(s, (struct slice){(const uint8_t *)name, strlen(name)});
 }
 
-static void run_unlock(struct session *s)
-{
-    for (size_t i = 0; i < s->world->backends.n; i++)
-        if (s->servers[i].holds & SESSION_HOLD_TABLE_LOCKS) {
-            s->servers[i].holds &= ~SESSION_HOLD_TABLE_LOCKS;
-            target_prepare(s, (int)i, false, send_statement);
-            return;
-        }
-    session_answer_ok(s);
-}
-
-static void on_locked(struct session *s, const struct backend_outcome *outcome)
-{
-    if (!outcome->error && target_conn(s))
-        s->servers[s->target].holds |= SESSION_HOLD_TABLE_LOCKS;
-    session_next(s);
-}
-
-static void send_lock_tables(struct session *s)
-{
-    relay_query(s, s->statement->text, on_locked);
-}
-
-static void run_lock(struct session *s)
-{
-    int backend = statement_route(s);
-    if (backend >= 0)
-        target_prepare(s, backend, false, send_lock_tables);
-}
-
 static void run_outside_tx(struct session *s)
 {
     int backend = statement_route(s);
@@ -222,11 +192,12 @@ static void refuse_kind(struct session *s)
     CHECK(!"a kind that is neither run nor refused");
 }
 
-/* BEGIN, DDL, LOCK TABLES commit first, then run as if nothing had been open. */
+/* BEGIN, DDL, LOCK TABLES, UNLOCK TABLES of such commit first, then run as if nothing had been open. */
 static bool commits_first(const struct session *s)
 {
     enum sql_kind k = s->statement->kind;
-    return s->tx && (k == SQL_BEGIN || k == SQL_IMPLICIT_COMMIT || k == SQL_LOCK_TABLES);
+    return s->tx && (k == SQL_BEGIN || k == SQL_IMPLICIT_COMMIT || k == SQL_LOCK_TABLES ||
+                     (k == SQL_UNLOCK_TABLES && locks_held(s, -1)));
 }
 
 void statement_run(struct session *s)
@@ -284,10 +255,10 @@ void statement_run(struct session *s)
         processlist_show(s, s->statement->full);
         break;
     case SQL_UNLOCK_TABLES:
-        run_unlock(s);
+        locks_unlock(s);
         break;
     case SQL_LOCK_TABLES:
-        run_lock(s);
+        locks_lock(s);
         break;
     case SQL_IMPLICIT_COMMIT:
         run_outside_tx(s);
@@ -325,7 +296,7 @@ static void start(struct session *s)
         return;
     if (!commits_first(s))
         statement_run(s);
-    else if (k == SQL_BEGIN || s->executing)
+    else if (k == SQL_BEGIN || k == SQL_UNLOCK_TABLES || s->executing)
         commit_first(s);
     else
         probe_statement(s, commit_first);

@@ -135,7 +135,7 @@ static void acquire(struct session *s)
 /* What must not be reset and given to others: its state goes with it. NULL: nothing. */
 static const char *why_not_shared(const struct session_server *server)
 {
-    return server->holds & SESSION_HOLD_TABLE_LOCKS ? "held table locks"
+    return server->holds & (SESSION_HOLD_TABLE_LOCKS | SESSION_HOLD_READ_LOCK) ? "held table locks"
            : server->holds & SESSION_HOLD_CLIENT_XA ? "an XA transaction of the client's own"
            : server->killing                        ? "a KILL is on its way"
                                                     : NULL;
@@ -406,6 +406,13 @@ static bool fit_for_branch(struct session *s)
         session_answer_error(s, 1235, "42000",
                              "this transaction is local to backend '%s' and cannot reach '%s': COMMIT or ROLLBACK first",
                              config_of(s, tx->local_server)->name, b->config->name);
+        return false;
+    }
+    if (locks_held(s, s->target) && !tx_may_be_local(s)) {
+        session_answer_error(s, 1235, "42000",
+                             "a transaction under LOCK TABLES of backend '%s' is local to it, and this one has begun elsewhere: "
+                             "UNLOCK TABLES first",
+                             b->config->name);
         return false;
     }
     if (tx && tx->machine.n_branches == XA_MAX_BRANCHES) {

@@ -136,6 +136,7 @@ void tx_begin(struct session *s, const struct sql_statement *begin)
         session_answer_error(s, 1053, "08S01", "Server shutdown in progress");
         return;
     }
+    locks_give_up(s);
     if (begin->consistent_snapshot) {
         target_prepare(s, statement_home(s), true, local_take_snapshot);
         return;
@@ -209,7 +210,8 @@ void tx_enter(struct session *s)
     struct session_tx *tx = tx_open(s);
     if (tx_is_on(s, s->target))
         return;
-    if (s->world->backends.at[s->target].safety == BACKEND_SINGLE && tx_may_be_local(s))
+    bool local = s->world->backends.at[s->target].safety == BACKEND_SINGLE || locks_held(s, s->target);
+    if (local && tx_may_be_local(s))
         local_start(s, tx);
     else
         start_branch(s, tx);

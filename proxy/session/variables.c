@@ -303,12 +303,6 @@ static void finish(struct session *s, int autocommit, uint16_t warnings)
         return;
     }
     session_put_ok(s, warnings, "");
-    if (warnings) {
-        s->diag.own = s->diag.moved = false;
-        s->diag.server = s->target;
-        s->diag.warnings = warnings;
-        s->diag.errors = 0;
-    }
     if (warnings) /* SHOW WARNINGS would find those of the reading: another time */
         session_next(s);
     else

@@ -12,7 +12,6 @@
 struct list_level {
     bool open;             /* its columns are being read */
     bool exchanged;        /* in the present column something was */
-    bool sorting;          /* ORDER BY, GROUP BY: a number would be a column there */
     const uint8_t *column; /* where that begins; NULL: at the next token */
 };
 
@@ -101,20 +100,10 @@ static bool ends_list(const struct sql_token *t)
     return is_word_of(t, words, sizeof words / sizeof *words);
 }
 
-static void see_sorting(struct list_level *level, const struct sql_token *t)
-{
-    if (sql_is_word(t, "ORDER") || sql_is_word(t, "GROUP"))
-        level->sorting = true;
-    else if (sql_is_word(t, "HAVING") || sql_is_word(t, "LIMIT") || sql_is_word(t, "INTO"))
-        level->sorting = false;
-}
-
 /* What `t`, which is about to be taken, does to the lists. */
 static void see(struct exchange *e, const struct sql_token *t)
 {
     struct list_level *level = level_of(e);
-    if (level)
-        see_sorting(level, t);
     if (sql_is_punct(t, ')')) {
         end_list(e);
         e->depth -= e->depth > 0;
@@ -181,15 +170,15 @@ static bool exchange_ahead(struct exchange *e)
     bool function = in.ahead.kind == SQL_WORD;
     enum sql_information which = function ? take_function(e, &in) : take_variable(&in);
     struct buf literal = {0};
-    bool sorting = level_of(e) && level_of(e)->sorting;
-    bool known = !sorting && which != SQL_N_INFORMATION && e->value(e->arg, which, &literal);
+    bool known = which != SQL_N_INFORMATION && e->value(e->arg, which, &literal);
     if (known) {
         see(e, &e->in.ahead);
         copy_to(e, e->in.ahead.text.at);
-        buf_append(e->out, buf_at(&literal), buf_len(&literal));
+        buf_printf(e->out, "IF(1,%s,", buf_cstr(&literal)); /* so its column has the type that it would have had */
+        copy_to(e, in.ahead.text.at + in.ahead.text.len);
+        buf_u8(e->out, ')');
         e->last[1] = e->last[0];
         e->last[0] = (struct sql_token){.kind = SQL_PUNCT, .text = in.ahead.text}; /* it ends the expression, and is no alias */
-        e->copied = in.ahead.text.at + in.ahead.text.len;
         e->in = in;
         sql_take(&e->in);
         e->any = true;

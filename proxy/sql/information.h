@@ -1,5 +1,5 @@
 /* Questions about the session inside a statement: CONNECTION_ID(), ROW_COUNT(), @@autocommit. Where a server would answer of its own
- * connection, the answer is put into the text as a literal, and columns keep the names that they would have had. Pure. */
+ * connection, the answer is put into the text as IF(1, literal, question): columns keep the types and names that they would have had. Pure. */
 #ifndef PROXY_SQL_INFORMATION_H
 #define PROXY_SQL_INFORMATION_H
 

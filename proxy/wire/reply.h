@@ -76,7 +76,7 @@ void wire_column_write(struct buf *payload, const struct wire_column *column);
 /* The type of a server's column (enum wire_type); NULL's type where the definition is malformed. */
 uint8_t wire_column_type(struct slice payload);
 /* One row of our own result sets. Values come as text whatever the protocol; at == NULL is NULL. wire_row_binary turns
- * the text of a LONGLONG or DOUBLE column into its 8 bytes (a text that is no number is our bug); all other types
+ * the text of a LONGLONG, LONG or DOUBLE column into its bytes (a text that is no number is our bug); all other types
  * travel as strings and must be declared so (VAR_STRING, STRING, BLOB, JSON, NEWDECIMAL). */
 void wire_row_text(struct buf *payload, const struct slice *values, unsigned n);
 void wire_row_binary(struct buf *payload, const struct wire_column *columns, const struct slice *values, unsigned n);

@@ -77,6 +77,9 @@ static void binary_value(struct buf *payload, enum wire_type type, struct slice 
     case WIRE_TYPE_LONGLONG:
         buf_u64le(payload, integer_of(value));
         return;
+    case WIRE_TYPE_LONG:
+        buf_u32le(payload, (uint32_t)integer_of(value));
+        return;
     case WIRE_TYPE_DOUBLE:
         buf_u64le(payload, double_bits_of(value));
         return;

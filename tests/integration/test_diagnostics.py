@@ -51,7 +51,7 @@ class Diagnostics(xatest.Case):
         self.assertEqual(self.one(db, "SELECT n FROM t2.numbered ORDER BY id DESC LIMIT 1"), 2)
         self.run_sql(db, "UPDATE t1.numbered SET n = 8 WHERE n = 7", "COMMIT")
         self.assertEqual(self.one(db, "SELECT ROW_COUNT()"), 0)
-        self.refused(1235, db, "XA RECOVER")
+        self.refused(1235, db, "SELECT * FROM t1.here, t2.here")
         self.assertEqual(self.one(db, "SELECT ROW_COUNT()"), -1)
 
     def test_errors_of_the_proxy_are_shown(self):
@@ -66,7 +66,7 @@ class Diagnostics(xatest.Case):
         self.assertEqual(int(self.one(db, "SHOW COUNT(*) ERRORS")), 1)
         self.assertEqual(self.rows(db, "SELECT @@warning_count, @@session.error_count"), ((1, 1),))
         self.assertEqual(len(self.rows(db, "SHOW WARNINGS")), 1)
-        self.run_sql(db, "COMMIT")
+        self.run_sql(db, "SELECT * FROM t1.here")
         self.assertEqual(self.rows(db, "SHOW WARNINGS"), ())
         self.assertEqual(self.one(db, "SELECT @@error_count"), 0)
 
@@ -79,7 +79,7 @@ class Diagnostics(xatest.Case):
         self.run_sql(db, "BEGIN", "INSERT INTO t1.numbered (n) VALUES (1)", "INSERT IGNORE INTO t2.numbered (v) VALUES ('too long')")
         self.assertEqual(len(self.rows(db, "SHOW WARNINGS")), 1)
         self.run_sql(db, "BEGIN")
-        self.assertEqual(self.rows(db, "SHOW WARNINGS"), ())
+        self.assertEqual(len(self.rows(db, "SHOW WARNINGS")), 1 if self.world.family == "mariadb" else 0)  # as each does
         self.refused(1064, db, "SELEKT")
         self.assertEqual(int(self.rows(db, "SHOW ERRORS")[0][1]), 1064)
         self.run_sql(db, "ROLLBACK")

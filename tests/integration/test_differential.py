@@ -45,6 +45,13 @@ class Stories(Case):
     def test_warning_of_a_snapshot_that_is_none(self):
         self.same("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SHOW WARNINGS", "COMMIT")
 
+    def test_questions_about_the_last_statement(self):
+        self.same("INSERT INTO t (n) VALUES (1), (2)", "SELECT ROW_COUNT()", "SELECT ROW_COUNT()", "COMMIT", "SELECT ROW_COUNT(), LAST_INSERT_ID()",
+                  "SELECT 1 / 0", "SHOW WARNINGS", "SHOW COUNT(*) WARNINGS", "BEGIN", "SHOW WARNINGS", "SHOW COUNT(*) ERRORS",
+                  "UPDATE t SET n = 5", "SELECT ROW_COUNT()", "SELEKT", "SHOW ERRORS", "SHOW WARNINGS LIMIT 1", "SELECT @@error_count, @@warning_count",
+                  "COMMIT", "SELECT @@error_count", "SELECT ROW_COUNT()", "SELECT SQL_CALC_FOUND_ROWS * FROM t LIMIT 1", "SELECT FOUND_ROWS()",
+                  "SET @x = 1 + 1", "SELECT ROW_COUNT()", "SELECT DATABASE(), SCHEMA()")
+
     def test_a_transaction_is_read_only_by_whatever_said_so(self):
         self.same("SET TRANSACTION READ ONLY", "BEGIN", "INSERT INTO log (what) VALUES ('x')", "COMMIT AND CHAIN", "COMMIT", "BEGIN", "COMMIT",
                   "SET SESSION TRANSACTION READ ONLY", "BEGIN", "SET SESSION TRANSACTION READ WRITE", "COMMIT AND CHAIN",

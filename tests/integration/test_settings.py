@@ -205,3 +205,65 @@ class Settings(xatest.Case):
             raw.login("app", charset=17)  # no collation has this number
             raw.query("SELECT 1 FROM (SELECT COUNT(*) FROM t2.here) x")
             self.assertEqual(raw.packet(), b"\x01")
+
+
+class Locks(xatest.Case):
+    """LOCK TABLES and transactions, as the servers' manuals have them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name, schema in (("s1", "t1"), ("s2", "t2")):
+            cls.world.server[name].script([f"CREATE TABLE IF NOT EXISTS {schema}.held (i INT) ENGINE=InnoDB"])
+
+    def setUp(self):
+        for name, schema in (("s1", "t1"), ("s2", "t2")):
+            self.world.direct(name, f"DELETE FROM {schema}.held")
+
+    def count(self, name):
+        return self.world.direct(name, f"SELECT COUNT(*) FROM {'t1' if name == 's1' else 't2'}.held")[0][0]
+
+    def test_begin_releases_the_tables(self):
+        db, other = self.connect(database="t1"), self.connect(database="t1")
+        self.run_sql(db, "LOCK TABLES t1.held WRITE", "INSERT INTO t1.held VALUES (1)", "BEGIN")
+        self.run_sql(other, "SET lock_wait_timeout = 5", "INSERT INTO t1.held VALUES (2)")
+        self.run_sql(db, "INSERT INTO t1.held VALUES (3)", "INSERT INTO t2.held VALUES (3)", "COMMIT")
+        self.assertEqual((self.count("s1"), self.count("s2")), (3, 1))
+
+    def test_next_lock_releases_the_tables_of_the_other_server(self):
+        db, other = self.connect(database="t1"), self.connect(database="t1")
+        self.run_sql(db, "LOCK TABLES t1.held WRITE", "LOCK TABLES t2.held WRITE")
+        self.run_sql(other, "SET lock_wait_timeout = 5", "INSERT INTO t1.held VALUES (2)")
+        self.run_sql(db, "INSERT INTO t2.held VALUES (1)", "UNLOCK TABLES")
+        self.run_sql(other, "INSERT INTO t2.held VALUES (2)")
+
+    def test_autocommit_off_and_locks(self):
+        """As the manuals say it shall be done: SET autocommit=0, LOCK TABLES, work, COMMIT, UNLOCK TABLES."""
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET autocommit = 0", "LOCK TABLES t1.held WRITE", "INSERT INTO t1.held VALUES (1)", "COMMIT",
+                     "INSERT INTO t1.held VALUES (2)", "ROLLBACK", "INSERT INTO t1.held VALUES (3)")
+        self.assertIn("local", self.refused(1235, db, "INSERT INTO t2.held VALUES (3)"))
+        self.run_sql(db, "UNLOCK TABLES")
+        self.assertEqual(self.count("s1"), 2)
+        self.run_sql(db, "INSERT INTO t1.held VALUES (4)", "INSERT INTO t2.held VALUES (4)", "COMMIT")
+        self.assertEqual((self.count("s1"), self.count("s2")), (3, 1))
+
+    def test_transaction_that_began_elsewhere_is_told_the_remedy(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET autocommit = 0", "LOCK TABLES t1.held WRITE", "INSERT INTO t2.held VALUES (1)")
+        self.assertIn("UNLOCK TABLES", self.refused(1235, db, "INSERT INTO t1.held VALUES (1)"))
+        self.run_sql(db, "COMMIT", "INSERT INTO t1.held VALUES (1)", "COMMIT", "UNLOCK TABLES")
+        self.assertEqual((self.count("s1"), self.count("s2")), (1, 1))
+
+    def test_procedure_that_commits_is_refused_inside_a_transaction(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "DROP PROCEDURE IF EXISTS t1.commits", "CREATE PROCEDURE t1.commits() BEGIN INSERT INTO t1.held VALUES (1); COMMIT; END",
+                     "CALL t1.commits()")
+        self.assertEqual(self.count("s1"), 1)
+        self.run_sql(db, "BEGIN", "INSERT INTO t2.held VALUES (1)")
+        with self.assertRaises(pymysql.err.MySQLError) as caught:
+            self.run_sql(db, "CALL t1.commits()")
+        self.assertEqual(caught.exception.args[0], 1399)
+        self.assertIn("after COMMIT", caught.exception.args[1])
+        self.run_sql(db, "ROLLBACK")
+        self.assertEqual((self.count("s1"), self.count("s2")), (1, 0))

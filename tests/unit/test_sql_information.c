@@ -33,14 +33,14 @@ static void check(const struct exchanged *rows)
 static void functions_and_variables_are_exchanged(void)
 {
     static const struct exchanged rows[] = {
-        {"select connection_id()", "select 7 AS `connection_id()`"},
-        {"SELECT CONNECTION_ID ( ) ", "SELECT 7 AS `CONNECTION_ID ( )` "},
-        {"insert into t values (ROW_COUNT(), DATABASE())", "insert into t values (8, 's')"},
-        {"KILL QUERY CONNECTION_ID()", "KILL QUERY 7"},
-        {"DO schema()", "DO 's'"},
-        {"select @@autocommit, @@session.autocommit", "select 12 AS `@@autocommit`, 12 AS `@@session.autocommit`"},
-        {"SELECT @@LOCAL.`error_count`", "SELECT 15 AS `@@LOCAL.``error_count```"},
-        {"update t set a = @@warning_count where b = row_count()", "update t set a = 14 where b = 8"},
+        {"select connection_id()", "select IF(1,7,connection_id()) AS `connection_id()`"},
+        {"SELECT CONNECTION_ID ( ) ", "SELECT IF(1,7,CONNECTION_ID ( )) AS `CONNECTION_ID ( )` "},
+        {"insert into t values (ROW_COUNT(), DATABASE())", "insert into t values (IF(1,8,ROW_COUNT()), IF(1,'s',DATABASE()))"},
+        {"KILL QUERY CONNECTION_ID()", "KILL QUERY IF(1,7,CONNECTION_ID())"},
+        {"DO schema()", "DO IF(1,'s',schema())"},
+        {"select @@autocommit, @@session.autocommit", "select IF(1,13,@@autocommit) AS `@@autocommit`, IF(1,13,@@session.autocommit) AS `@@session.autocommit`"},
+        {"SELECT @@LOCAL.`error_count`", "SELECT IF(1,16,@@LOCAL.`error_count`) AS `@@LOCAL.``error_count```"},
+        {"update t set a = @@warning_count where b = row_count()", "update t set a = IF(1,15,@@warning_count) where b = IF(1,8,row_count())"},
         {NULL, NULL}};
     check(rows);
 }
@@ -48,16 +48,16 @@ static void functions_and_variables_are_exchanged(void)
 static void columns_keep_their_names(void)
 {
     static const struct exchanged rows[] = {
-        {"SELECT 1 + ROW_COUNT(), a FROM t", "SELECT 1 + 8 AS `1 + ROW_COUNT()`, a FROM t"},
-        {"SELECT DISTINCT CONNECTION_ID() AS id, ROW_COUNT() n", "SELECT DISTINCT 7 AS id, 8 n"},
-        {"SELECT CONNECTION_ID() = x", "SELECT 7 = x AS `CONNECTION_ID() = x`"},
-        {"SELECT CONNECTION_ID() IS NULL", "SELECT 7 IS NULL AS `CONNECTION_ID() IS NULL`"},
-        {"SELECT CONCAT(DATABASE(), ',') x", "SELECT CONCAT('s', ',') x"},
-        {"SELECT IF(CONNECTION_ID(), 1, 2)", "SELECT IF(7, 1, 2) AS `IF(CONNECTION_ID(), 1, 2)`"},
-        {"SELECT * FROM (SELECT CONNECTION_ID()) x", "SELECT * FROM (SELECT 7 AS `CONNECTION_ID()`) x"},
-        {"SELECT (SELECT CONNECTION_ID()), 1", "SELECT (SELECT 7 AS `CONNECTION_ID()`) AS `(SELECT CONNECTION_ID())`, 1"},
-        {"SELECT CONNECTION_ID() UNION SELECT 1", "SELECT 7 AS `CONNECTION_ID()` UNION SELECT 1"},
-        {"SELECT CONNECTION_ID() INTO @a", "SELECT 7 AS `CONNECTION_ID()` INTO @a"},
+        {"SELECT 1 + ROW_COUNT(), a FROM t", "SELECT 1 + IF(1,8,ROW_COUNT()) AS `1 + ROW_COUNT()`, a FROM t"},
+        {"SELECT DISTINCT CONNECTION_ID() AS id, ROW_COUNT() n", "SELECT DISTINCT IF(1,7,CONNECTION_ID()) AS id, IF(1,8,ROW_COUNT()) n"},
+        {"SELECT CONNECTION_ID() = x", "SELECT IF(1,7,CONNECTION_ID()) = x AS `CONNECTION_ID() = x`"},
+        {"SELECT CONNECTION_ID() IS NULL", "SELECT IF(1,7,CONNECTION_ID()) IS NULL AS `CONNECTION_ID() IS NULL`"},
+        {"SELECT CONCAT(DATABASE(), ',') x", "SELECT CONCAT(IF(1,'s',DATABASE()), ',') x"},
+        {"SELECT IF(CONNECTION_ID(), 1, 2)", "SELECT IF(IF(1,7,CONNECTION_ID()), 1, 2) AS `IF(CONNECTION_ID(), 1, 2)`"},
+        {"SELECT * FROM (SELECT CONNECTION_ID()) x", "SELECT * FROM (SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()`) x"},
+        {"SELECT (SELECT CONNECTION_ID()), 1", "SELECT (SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()`) AS `(SELECT CONNECTION_ID())`, 1"},
+        {"SELECT CONNECTION_ID() UNION SELECT 1", "SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()` UNION SELECT 1"},
+        {"SELECT CONNECTION_ID() INTO @a", "SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()` INTO @a"},
         {NULL, NULL}};
     check(rows);
 }
@@ -68,8 +68,8 @@ static void what_only_looks_like_it_stays(void)
         {"SELECT 'CONNECTION_ID()', connection_id, t.connection_id FROM t", NULL},
         {"SELECT s.row_count(), row_count(1), found_rows()", NULL},
         {"SELECT @@global.autocommit, @@sql_mode, @autocommit", NULL},
-        {"SELECT a FROM t ORDER BY CONNECTION_ID()", NULL}, /* a number would be a column */
-        {"SELECT a FROM t GROUP BY a HAVING a = ROW_COUNT() ORDER BY 1", "SELECT a FROM t GROUP BY a HAVING a = 8 ORDER BY 1"},
+        {"SELECT a FROM t ORDER BY CONNECTION_ID()", "SELECT a FROM t ORDER BY IF(1,7,CONNECTION_ID())"},
+        {"SELECT a FROM t GROUP BY a HAVING a = ROW_COUNT() ORDER BY 1", "SELECT a FROM t GROUP BY a HAVING a = IF(1,8,ROW_COUNT()) ORDER BY 1"},
         {"", NULL},
         {NULL, NULL}};
     check(rows);
