@@ -315,6 +315,7 @@ static void deallocate(struct session *s, const char *name)
         session_answer_ok(s);
         return;
     }
+    sharing_take_back(&s->servers[s->target]);
     s->target_in_tx = s->servers[s->target].branch >= 0;
     s->start_failed = false;
     buf_u8(&payload, WIRE_COM_QUERY);
