@@ -98,6 +98,8 @@ void login_free(struct session *s)
 void login_refuse(struct session *s, uint16_t code, const char *sqlstate, const char *text, const char *why)
 {
     s->seq = s->gatherer.next_seq;
+    if (login_goes_on_as_before(s, code, sqlstate, text))
+        return;
     wire_err_packet(&s->net->out, &s->seq, s->caps, code, sqlstate, "%s", text);
     session_close(s, why);
 }
@@ -112,7 +114,7 @@ void login_on_timeout(struct session *s)
     session_close(s, "login timeout");
 }
 
-static bool take_charset(struct session *s, uint16_t charset)
+bool login_take_charset(struct session *s, uint16_t charset)
 {
     s->charset = charset ? charset : WIRE_CHARSET_UTF8MB4;
     if (!sql_charset_is_wide(s->charset))
@@ -142,7 +144,7 @@ static void take_answer(struct session *s, struct slice payload)
         login_refuse(s, 1043, "08S01", "Bad handshake: zstd knows levels 1 to 22", "bad zstd level");
         return;
     }
-    if (take_charset(s, in.charset) && !login_meet(s, &in, &wanted))
+    if (login_take_charset(s, in.charset) && !login_meet(s, &in, &wanted))
         login_take_proof(s, in.auth, wanted);
 }
 
@@ -240,46 +242,4 @@ void login_on_read(struct session *s)
     }
     if (s->phase == SESSION_LOGIN)
         limit_reading(s);
-}
-
-/* --- another user on the same connection ------------------------------------------------------------------------------- */
-
-static void become_nobody(struct session *s)
-{
-    s->world->user_clients[s->user - s->world->config->users]--;
-    s->user = NULL;
-    s->schema[0] = '\0';
-    s->world->unauthenticated++;
-    s->login = calloc(1, sizeof *s->login);
-    CHECK(s->login);
-    s->login->again = s->login->counted = true; /* a PROXY header comes first of all or never */
-    memcpy(s->login->scramble, s->scramble, sizeof s->scramble);
-    session_enter(s, SESSION_LOGIN, "another user");
-}
-
-/* By the greeting's scramble, as with servers: clients do not look at another. */
-void login_again(struct session *s)
-{
-    struct wire_login in;
-    enum wire_plugin wanted;
-    if (!wire_change_user_read((struct slice){buf_at(&s->command), buf_len(&s->command)}, s->caps, &in) || in.user.len > 256) {
-        login_refuse(s, 1047, "08S01", "Unknown command: a COM_CHANGE_USER that cannot be read", "bad change of user");
-        return;
-    }
-    if (!callers_enter(s->world->callers, s->peer)) {
-        login_refuse(s, 1040, "08004", "Too many connections", "too many log-ins of one address");
-        return;
-    }
-    become_nobody(s);
-    if (!take_charset(s, in.charset) || login_meet(s, &in, &wanted))
-        return;
-    if (wanted != s->login->plugin && !(s->caps & WIRE_CAP_PLUGIN_AUTH)) {
-        login_refuse(s, 1251, "08004",
-                     "Client does not support authentication protocol requested by server; consider upgrading MySQL client",
-               "a client without plugins");
-        return;
-    }
-    login_take_proof(s, in.auth, wanted);
-    if (s->phase == SESSION_LOGIN)
-        login_on_read(s);
 }

@@ -1,4 +1,4 @@
-/* A log-in under way, as login.c (who says what when) and proof.c (who may come in) share it. */
+/* A log-in under way, as login.c (who says what when), proof.c (who may come in) and change_user.c (another one) share it. */
 #ifndef PROXY_SESSION_LOGIN_IMPL_H
 #define PROXY_SESSION_LOGIN_IMPL_H
 
@@ -23,11 +23,20 @@ struct session_login {
     enum wire_plugin plugin;
     char *schema_text;
     uint8_t zstd_level;
-    bool again; /* COM_CHANGE_USER: what was agreed on at the first log-in stays */
+    const struct config_user *before; /* COM_CHANGE_USER: who it was; what was agreed on at the first log-in stays */
+    char schema_before[SQL_NAME_SIZE];
+    uint16_t charset_before;
 };
 
-/* login.c: an error, and the end. */
+/* --- login.c --- */
+/* An error, and the end; unless the client goes on as the user that it was. */
 void login_refuse(struct session *s, uint16_t code, const char *sqlstate, const char *text, const char *why);
+bool login_take_charset(struct session *s, uint16_t charset); /* false: the refusal is answered */
+
+/* --- change_user.c --- */
+/* The session is this user's from here on, and counted: its end gives the place back. How many sessions the user has with it. */
+unsigned login_become(struct session *s, const struct config_user *user);
+bool login_goes_on_as_before(struct session *s, uint16_t code, const char *sqlstate, const char *text); /* true: that was answered */
 
 /* proof.c. Each answers: OK, an error, or what is still wanted. */
 

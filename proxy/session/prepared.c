@@ -311,9 +311,13 @@ void prepared_reset(struct session *s)
         prepared_no_such(s, id, "mysqld_stmt_reset");
         return;
     }
-    long_data_forget(s, ps);
-    if (prepared_is_there(ps, ps->conn)) /* it may hold a cursor, and the server's logs and counters tell of it */
+    if (prepared_is_there(ps, ps->conn)) { /* it may hold a cursor, and the server's logs and counters tell of it */
+        sharing_take_back(&s->servers[ps->backend]);
+        long_data_send(ps);
+        long_data_forget(s, ps);
         prepared_relay(s, ps, WIRE_RESPONSE_SIMPLE, on_reset);
-    else
+    } else {
+        long_data_forget(s, ps);
         session_answer_ok(s);
+    }
 }

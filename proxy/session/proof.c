@@ -59,9 +59,7 @@ static bool refuses_schema(struct session *s, const char *schema)
 static void welcome(struct session *s)
 {
     struct session_login *l = s->login;
-    _Atomic unsigned *mine = &s->world->user_clients[l->found - s->world->config->users];
-    unsigned n = ++*mine;
-    s->user = l->found; /* from here on counted: the session's end gives the place back */
+    unsigned n = login_become(s, l->found);
     if (l->found->max_connections && n > (unsigned)l->found->max_connections) {
         login_refuse(s, 1226, "42000", "User has exceeded the 'max_connections' resource", "too many connections of this user");
         return;
@@ -76,7 +74,7 @@ static void welcome(struct session *s)
     net_conn_read_limit(s->net, 0);
     s->seq = s->gatherer.next_seq;
     uint8_t zstd_level = l->zstd_level;
-    bool again = l->again;
+    bool again = l->before;
     login_free(s);
     (void)FAILPOINT(auth_ok);
     session_answer_ok(s);

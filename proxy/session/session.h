@@ -157,6 +157,7 @@ struct session {
     const struct config_user *user; /* after log-in */
     char peer[64];
     struct session_login *login; /* only while logging in */
+    unsigned failed_changes;         /* of the user, that were let pass */
     uint8_t scramble[WIRE_SCRAMBLE]; /* of the greeting, for a change of user */
     uint32_t caps;
     uint16_t charset;

@@ -399,22 +399,14 @@ static void get_text(struct session *s, const struct sql_prepare *p, const struc
 
 /* --- the statement -------------------------------------------------------------------------------------------------------------- */
 
-/* MySQL has none: its servers shall say so in their own words. */
-static bool has_immediate(struct session *s)
-{
-    struct backend_texts texts;
-    backend_texts(&s->world->backends.at[statement_home(s)], &texts);
-    return !*texts.version || strstr(texts.version, "MariaDB");
-}
-
 void text_run(struct session *s)
 {
     struct sql_context ctx;
     struct sql_prepare p;
     statement_context(s, &ctx);
     bool known = sql_prepare_read(s->statement, &ctx, &p);
-    if (!known || (p.verb == SQL_EXECUTE_IMMEDIATE && !has_immediate(s))) {
-        s->statement->kind = SQL_PLAIN; /* for a server to complain about */
+    if (!known || (p.verb == SQL_EXECUTE_IMMEDIATE && !s->world->backends.at[statement_home(s)].mariadb)) {
+        s->statement->kind = SQL_PLAIN; /* for a server to complain about: MySQL has no EXECUTE IMMEDIATE */
         statement_run(s);
     } else if (p.verb == SQL_EXECUTE_NAMED) {
         execute_named(s, &p);
