@@ -220,7 +220,7 @@ class AfterLogIn(Hostile):
 
     def test_every_command_with_any_payload(self):
         chance = random.Random(SEED)
-        commands = [command for command in range(256) if command != 1]
+        commands = [command for command in range(256) if command not in (1, 0x11)]  # QUIT, CHANGE_USER
         client = self.logged_in()
         for command in chance.sample(commands, len(commands)):
             payload = chance.randbytes(chance.choice([0, 1, 3, 4, 5, 9, 10, 60]))
@@ -231,23 +231,27 @@ class AfterLogIn(Hostile):
         client.command(b"\x01")
         self.assertFalse(client.in_step(), "COM_QUIT")
 
+    def refused_for_good(self, client):
+        """A change of user that fails ends the connection, as on a server, whatever is said when it asks for more."""
+        with self.assertRaises(Gone):
+            for _ in range(5):
+                self.assertNotEqual(client.packet()[:1], b"\x00")
+                client.say(b"x" * 20)
+
     def test_change_user_in_every_state(self):
         change = b"\x11" + b"native\0\0t1\0" + struct.pack("<H", 45) + b"mysql_native_password\0"
         for state in ("SELECT 1", "BEGIN", "INSERT INTO orders.orders VALUES (-7, 'u', 's', 1)", "CALL cache.SET('cu', '1')",
                       "SELECT nonsense FROM nowhere", "XA START 'x'", "SELECT 1; SELECT 2"):
             with self.subTest(state):
-                client = self.logged_in()
-                client.query("BEGIN")
-                client.packet()
-                client.query(state)
-                self.assertTrue(client.in_step(b"before"))
                 for cut in (len(change), 1, 3, 12):
+                    client = self.logged_in()
+                    client.query("BEGIN")
+                    client.packet()
+                    client.query(state)
+                    self.assertTrue(client.in_step(b"before"))
                     client.command(change[:cut])
-                    self.assertEqual(error_code(client.packet()), 1047)
-                self.assertTrue(client.in_step())
-                client.query("ROLLBACK")
-                self.assertEqual(client.packet()[:1], b"\x00")
-                client.close()
+                    self.refused_for_good(client)
+        self.world.settle()
         self.assertEqual(self.world.direct("s1", "SELECT COUNT(*) FROM orders.orders WHERE id = -7")[0][0], 0)
 
     def prepare(self, client, text):
