@@ -75,6 +75,8 @@ struct backend_conn_impl {
     } frame;
 };
 
+/* login.c: what a client says of itself, to be said of a connection that is opening; copied */
+void backend_conn_say(struct backend_conn *c, struct slice attributes);
 /* conn.c: starts opening; the answer comes as `ready` or `failed`, never from inside. */
 struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *backend,
                                        const struct config_account *account, struct net_tls *tls, uint32_t client_caps,

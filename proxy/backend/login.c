@@ -1,8 +1,10 @@
 /* Log-in at a server: greeting, TLS, proof of the password by any of three plugins, a switch between them. TLS that is
  * configured and not offered ends the attempt before anything secret was said. Leaves cryptography to wire/auth, time
  * to conn.c. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "proxy/backend/impl.h"
@@ -26,6 +28,7 @@ struct backend_login {
     bool greeted;
     bool secure;    /* nobody listens: TLS, or a local socket */
     bool key_asked; /* the next data is the server's RSA key */
+    struct buf attributes; /* of the client */
 };
 
 struct backend_login *backend_login_new(void)
@@ -37,8 +40,10 @@ struct backend_login *backend_login_new(void)
 
 void backend_login_free(struct backend_login *l)
 {
-    if (l)
+    if (l) {
         wire_gather_fini(&l->gatherer);
+        buf_fini(&l->attributes);
+    }
     free(l);
 }
 
@@ -60,14 +65,40 @@ static struct slice text_slice(const char *text)
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
+void backend_conn_say(struct backend_conn *c, struct slice attributes)
+{
+    if (c->impl->login)
+        buf_append(&c->impl->login->attributes, attributes.at, attributes.len);
+}
+
+static void put_attribute(struct buf *out, const char *name, const char *value)
+{
+    wire_lenenc_str_write(out, name, strlen(name));
+    wire_lenenc_str_write(out, value, strlen(value));
+}
+
+/* Ours first, since a server keeps the first 512 bytes only; then those of the client for whom the connection is opened. */
+static void put_attributes(const struct backend_conn *c, struct buf *out)
+{
+    const struct buf *client = &c->impl->login->attributes;
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    put_attribute(out, "proxy_name", PACKAGE_NAME);
+    put_attribute(out, "proxy_version", PACKAGE_VERSION);
+    put_attribute(out, "proxy_pid", pid);
+    put_attribute(out, "proxy_user", c->account->user);
+    if (buf_len(client))
+        buf_append(out, buf_at(client), buf_len(client));
+    else
+        put_attribute(out, "program_name", PACKAGE_NAME);
+}
+
 static void say_login(struct backend_conn *c)
 {
-    static const char *const attributes[] = {"program_name", "xaproxy"};
     struct backend_login *l = c->impl->login;
     struct buf payload = {0}, attrs = {0};
     uint8_t proof[WIRE_PROOF_MAX];
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
-        wire_lenenc_str_write(&attrs, attributes[i], strlen(attributes[i]));
+    put_attributes(c, &attrs);
     const struct wire_login login = {
         .caps = c->caps,
         .max_packet = MAX_PACKET_SAID,

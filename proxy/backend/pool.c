@@ -103,11 +103,12 @@ static void take(struct backend_pool *pool, struct backend_conn *c)
 
 static const struct backend_conn_events events;
 
-void backend_pool_open_one(struct backend_pool *pool, uint32_t key)
+void backend_pool_open_one(struct backend_pool *pool, uint32_t key, struct slice attributes)
 {
     struct backend_pools *set = pool->set;
     struct backend_conn *c =
         backend_conn_open(set->loop, pool->backend, pool->account, set->tls[pool->backend->index], key, &events, pool);
+    backend_conn_say(c, attributes);
     pool->alive++;
     list_push_front(&pool->opening, &c->link);
     if (!backend_conn_alive(c))
@@ -167,7 +168,7 @@ static bool get_another(struct backend_pool *pool, const struct backend_request 
     }
     if (!make_room(pool) || !backend_pool_may_open(pool))
         return false;
-    backend_pool_open_one(pool, pool_key_of(r));
+    backend_pool_open_one(pool, pool_key_of(r), r->attributes);
     return true;
 }
 

@@ -23,6 +23,7 @@ struct backend_request {
     const struct config_account *account;
     unsigned backend;
     uint32_t client_caps;           /* the client's; only BACKEND_CLIENT_CAPS of it count */
+    struct slice attributes;        /* what the client said of itself, for a connection that is opened for it; they stay the asker's */
     bool bare;                      /* without a default schema, which nothing takes off a connection again */
     int64_t deadline_ms; /* on net_loop_now_ms's clock; 0 = the backend's queue_timeout_ms from now */
     int64_t since_ms;    /* the pool's: waits since then */

@@ -52,7 +52,7 @@ void backend_pool_park(struct backend_pool *pool, struct backend_conn *c);
 void backend_pool_take_back(struct backend_pool *pool, struct backend_conn *c);
 void backend_pool_serve_later(struct backend_pool *pool);
 bool backend_pool_may_open(const struct backend_pool *pool);
-void backend_pool_open_one(struct backend_pool *pool, uint32_t key);
+void backend_pool_open_one(struct backend_pool *pool, uint32_t key, struct slice attributes);
 
 static inline struct backend_conn *pool_conn_at(struct list *link) { return CONTAINER_OF(link, struct backend_conn, link); }
 static inline struct backend_request *pool_request_at(struct list *link)

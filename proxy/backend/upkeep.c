@@ -62,7 +62,7 @@ static void ping_silent(struct backend_pool *pool, struct list *conns)
 static void open_missing(struct backend_pool *pool)
 {
     while (pool->alive < (unsigned)config_of(pool)->min_connections && backend_pool_may_open(pool))
-        backend_pool_open_one(pool, pool->warm_key);
+        backend_pool_open_one(pool, pool->warm_key, (struct slice){NULL, 0});
 }
 
 /* --- the round --- */

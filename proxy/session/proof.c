@@ -228,6 +228,7 @@ bool login_meet(struct session *s, const struct wire_login *in, enum wire_plugin
     l->found = config_user(s->world->config, (const char *)in->user.at, in->user.len, session_listener(s)->admin);
     if (in->schema.at)
         l->schema_text = slice_dup(in->schema);
+    attributes_take(s, in->attributes);
     *wanted = in->plugin.at ? wire_plugin_of(in->plugin) : WIRE_PLUGIN_NATIVE;
     if (l->found && !rights_to_enter(s, l->found))
         l->found = NULL; /* a wrong password looks the same */

@@ -268,6 +268,7 @@ static void free_session(struct net_deferred *d)
     tracking_free(s);
     readback_free(s);
     wire_gather_fini(&s->gatherer);
+    buf_fini(&s->attributes);
     statement_free(s);
     buf_fini(&s->command);
     buf_fini(&s->made);

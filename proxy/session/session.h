@@ -172,6 +172,7 @@ struct session {
     bool was_ending;  /* when it was closed: the machine decides about its connections */
 
     /* the command under way */
+    struct buf attributes; /* what the client said of itself: pairs of length-encoded strings */
     struct wire_gatherer gatherer;
     struct buf command; /* its payload, ours until the answer is complete */
     uint8_t seq;        /* of the next packet of the answer */
@@ -433,6 +434,9 @@ void columns_end(struct session *s, uint16_t status, uint16_t warnings); /* of t
 void columns_break(struct session *s); /* the same before an error */
 void columns_forget(struct session *s);
 void columns_on_turn(struct net_deferred *d);
+
+/* --- attributes.c --- */
+void attributes_take(struct session *s, struct slice said);
 
 /* --- tracking.c: what OK packets say of the session --- */
 bool tracking_is_setting(const char *name); /* one of session_track_* that servers are not sent as it is */

@@ -627,6 +627,20 @@ class Tracking(Wire):
         else:
             self.assertEqual(client.packet()[:1], b"\x00")
 
+    def test_attributes_of_the_client_and_ours(self):
+        if self.family == "mariadb":
+            raise xatest.unittest.SkipTest("its performance schema is off")
+        db = self.connect("native", program_name="a program with a name")  # the first of this user: its connection is opened for it
+        self.rows(db, "SELECT COUNT(*) FROM t1.tracked")
+        found = {}
+        for number, name, value in self.world.direct("s1", "SELECT processlist_id, attr_name, attr_value FROM"
+                                                     " performance_schema.session_connect_attrs"):
+            found.setdefault(number, {})[name] = value
+        ours = [said for said in found.values() if said.get("program_name") == "a program with a name"]
+        self.assertEqual(len(ours), 1, found)
+        self.assertEqual((ours[0]["proxy_name"], ours[0]["proxy_user"], ours[0]["_client_name"], ours[0]["proxy_pid"]),
+                         ("xaproxy", "native", "pymysql", str(self.world.proxy.pid)))
+
     def test_who_cannot_be_told_is_not(self):
         for caps in (USUAL | SSL, USUAL & ~DEPRECATE_EOF | SSL):
             client = self.tracking(caps)
