@@ -403,3 +403,54 @@ class Prepared(xatest.Case):
         done = subprocess.run([driver, str(self.world.proxy.port), "app", xatest.PASSWORDS["app"],
                                f"{self.world.certs}/ca.crt", "cursor"], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class Moving(xatest.Case):
+    """Many clients over two connections: each finds its statements, whoever was there meanwhile."""
+
+    world_options = {"workers": 1, "backend_options": "max_connections = 2\nqueue_timeout = 1s"}
+
+    def clients(self, n):
+        made = [Client(self.world, "t1") for _ in range(n)]
+        for c in made:
+            self.addCleanup(c.close)
+        return made
+
+    def test_statements_of_many(self):
+        clients = self.clients(6)
+        statements = [(c, c.prepare(f"SELECT {n} + ?")[0], c.prepare("SELECT CONCAT(?, 'x')")[0]) for n, c in enumerate(clients)]
+        for n, (c, plus, _) in enumerate(statements):
+            c.text(f"PREPARE named FROM 'SELECT {n} + ?'")
+            self.assertEqual(c.execute(plus, 1).values(), [(n + 1,)])
+        for round_ in range(3):
+            for n, (c, plus, concat) in enumerate(statements):
+                self.assertEqual(c.execute(plus, round_, types=False).values(), [(n + round_,)])
+                c.long_data(concat, 0, b"%d" % n)
+            for n, (c, _, concat) in enumerate(statements):
+                self.assertEqual(c.execute(concat, "", type_of={0: LONG_BLOB}, skip=(0,)).values(), [(f"{n}x",)])
+                c.text(f"SET @v = {round_}")
+            for n, (c, _, _) in enumerate(statements):
+                c.query("EXECUTE named USING @v")
+                [row] = c.read_answer().rows
+                self.assertEqual(row[1:].decode(), str(n + round_))
+        for c, plus, concat in statements:
+            c.reset(plus)
+            c.close_statement(concat)
+            c.text("DEALLOCATE PREPARE named")
+
+    def test_cursor_keeps_its_connection(self):
+        one, two, third = self.clients(3)
+        opened = []
+        for c in (one, two):
+            statement, _, columns = c.prepare("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY 1")
+            c.execute(statement, cursor=CURSOR_READ_ONLY)
+            opened.append((c, statement, columns))
+            self.assertEqual(len(c.fetch(statement, 1, columns).rows), 1)
+        with self.assertRaises(Error):  # both are held
+            third.text("SELECT * FROM information_schema.SCHEMATA")
+        for ends in (lambda c, statement, columns: c.fetch(statement, 1000, columns),
+                     lambda c, statement, columns: c.close_statement(statement)):
+            ends(*opened.pop())
+            for _ in range(2):
+                third.text("SELECT * FROM information_schema.SCHEMATA")
+        self.assertEqual(one.execute(one.prepare("SELECT 1")[0]).values(), [(1,)])
