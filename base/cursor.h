@@ -21,7 +21,8 @@ struct slice {
 
 static inline struct cursor cursor_make(const void *bytes, size_t n)
 {
-    return (struct cursor){bytes, (const uint8_t *)bytes + n, false};
+    const uint8_t *at = bytes ? bytes : (const uint8_t *)""; /* of "absent": even NULL + 0 is not C */
+    return (struct cursor){at, at + n, false};
 }
 static inline size_t cursor_left(const struct cursor *c) { return (size_t)(c->end - c->at); }
 static inline bool cursor_done(const struct cursor *c) { return !c->bad && c->at == c->end; }
