@@ -50,13 +50,14 @@ struct daemon {
 
 /* --- clients ------------------------------------------------------------------------------------------------------------ */
 
-static void refuse(struct daemon *d, int fd, const char *why)
+static void refuse(struct daemon *d, int fd, const char *why, _Atomic uint64_t *count)
 {
     /* before a greeting an ERR has no SQLSTATE */
     static const char err[] = "\x17\0\0\0\xff\x10\x04Too many connections";
     (void)!write(fd, err, sizeof err - 1);
     close(fd);
     d->world.count.clients_refused++;
+    ++*count;
     d->refused++;
     int64_t now_ms = net_loop_now_ms(d->admin->loop);
     if (d->complained_ms && now_ms - d->complained_ms < COMPLAIN_EVERY_MS)
@@ -74,13 +75,14 @@ static void on_accept(void *arg, int fd, const char *peer)
     const struct config_listener *l = &d->config->listeners[a->index];
     bool speaks_for_others = network_list_has(l->proxy_protocol_from, peer);
     d->world.count.clients_accepted++;
-    if (d->world.clients >= (unsigned)d->config->max_clients ||
-        (l->max_clients && d->world.listener_clients[a->index] >= (unsigned)l->max_clients))
-        refuse(d, fd, "max_clients");
+    if (d->world.clients >= (unsigned)d->config->max_clients)
+        refuse(d, fd, "max_clients", &d->world.count.refused_max_clients);
+    else if (l->max_clients && d->world.listener_clients[a->index] >= (unsigned)l->max_clients)
+        refuse(d, fd, "max_clients of the listener", &d->world.count.refused_listener);
     else if (d->world.unauthenticated >= (unsigned)d->config->max_unauthenticated)
-        refuse(d, fd, "max_unauthenticated");
+        refuse(d, fd, "max_unauthenticated", &d->world.count.refused_unauthenticated);
     else if (!speaks_for_others && !callers_enter(d->world.callers, peer))
-        refuse(d, fd, "max_unauthenticated, of one address");
+        refuse(d, fd, "max_unauthenticated, of one address", &d->world.count.refused_unauthenticated);
     else {
         struct worker *w = l->admin ? d->admin : &d->workers[d->next_worker++ % d->world.n_workers];
         worker_deal(w, fd, a->index, peer, !speaks_for_others);
@@ -363,7 +365,7 @@ static bool make_world(struct daemon *d)
     pthread_mutex_init(&w->secrets_lock, NULL);
     random_bytes(w->decoy_key, sizeof w->decoy_key);
     unsigned most = (unsigned)c->max_unauthenticated;
-    w->callers = callers_new(most - most / 4, c->failed_login_delay_ms);
+    w->callers = callers_new(most - most / 4, (unsigned)c->max_clients_per_address, c->failed_login_delay_ms);
     d->listeners = must(calloc(c->n_listeners + 1, sizeof *d->listeners));
     d->accepting = must(calloc(c->n_listeners + 1, sizeof *d->accepting));
     d->workers = must(calloc(w->n_workers + 1, sizeof *d->workers));

@@ -91,6 +91,7 @@ struct config {
     int workers;    /* >= 1; default: cores */
     char *pid_file, *log_file, *log_level;
     int max_clients;
+    int max_clients_per_address; /* logged in; 0 = as many as max_clients */
     char *server_version; /* NULL: the default backend's */
     int max_packet;       /* bytes, default 64 MiB */
     int max_prepared_statements, max_prepared_bytes; /* of one client */

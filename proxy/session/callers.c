@@ -12,25 +12,26 @@ enum { SETS = 512, WAYS = 4, FREE_FAILURES = 5, FIRST_DELAY_MS = 100, FORGET_MS 
 
 struct caller {
     uint8_t address[16];
-    unsigned waiting, failures;
+    unsigned waiting, clients, failures;
     int64_t failed_ms; /* the last time */
     uint64_t used;     /* in the order of use; 0 = never */
 };
 
 struct callers {
     pthread_mutex_t lock;
-    unsigned most;
+    unsigned most, most_clients;
     int max_delay_ms;
     uint64_t key, uses;
     struct caller sets[SETS][WAYS];
 };
 
-struct callers *callers_new(unsigned most, int max_delay_ms)
+struct callers *callers_new(unsigned most, unsigned most_clients, int max_delay_ms)
 {
     struct callers *c = calloc(1, sizeof *c);
     CHECK(c);
     pthread_mutex_init(&c->lock, NULL);
     c->most = most;
+    c->most_clients = most_clients;
     c->max_delay_ms = max_delay_ms;
     random_bytes(&c->key, sizeof c->key);
     return c;
@@ -74,7 +75,7 @@ static struct caller *replaceable(struct caller *set)
 {
     struct caller *oldest = NULL;
     for (int i = 0; i < WAYS; i++)
-        if (!set[i].waiting && (!oldest || set[i].used < oldest->used))
+        if (!set[i].waiting && !set[i].clients && (!oldest || set[i].used < oldest->used))
             oldest = &set[i];
     return oldest;
 }
@@ -112,6 +113,30 @@ void callers_leave(struct callers *c, const char *text)
     struct caller *caller = find(c, address);
     if (caller && caller->waiting)
         caller->waiting--;
+    pthread_mutex_unlock(&c->lock);
+}
+
+bool callers_stay(struct callers *c, const char *address)
+{
+    if (!c->most_clients)
+        return true;
+    pthread_mutex_lock(&c->lock);
+    struct caller *caller = find_or_make(c, address);
+    bool may = !caller || caller->clients < c->most_clients;
+    if (caller && may)
+        caller->clients++;
+    pthread_mutex_unlock(&c->lock);
+    return may;
+}
+
+void callers_gone(struct callers *c, const char *text)
+{
+    uint8_t address[16];
+    normalise(text, address);
+    pthread_mutex_lock(&c->lock);
+    struct caller *caller = find(c, address);
+    if (caller && caller->clients)
+        caller->clients--;
     pthread_mutex_unlock(&c->lock);
 }
 

@@ -111,6 +111,7 @@ void login_on_timeout(struct session *s)
         return;
     }
     s->world->count.sessions_timed_out++;
+    s->world->count.timed_out_login++;
     session_close(s, "login timeout");
 }
 
@@ -212,6 +213,7 @@ static bool take_proxy_header(struct session *s)
     if (s->login->counted)
         return true;
     s->world->count.clients_refused++;
+    s->world->count.refused_unauthenticated++;
     login_refuse(s, 1040, "08004", "Too many connections", "max_unauthenticated, of one address");
     return false;
 }

@@ -56,12 +56,27 @@ static bool refuses_schema(struct session *s, const char *schema)
     return true;
 }
 
+/* A DBA must get in, and local sockets have no address. */
+static bool stays(struct session *s)
+{
+    if (s->stays || s->user->admin || !strcmp(s->peer, "unix"))
+        return true;
+    s->stays = callers_stay(s->world->callers, s->peer);
+    return s->stays;
+}
+
 static void welcome(struct session *s)
 {
     struct session_login *l = s->login;
     unsigned n = login_become(s, l->found);
     if (l->found->max_connections && n > (unsigned)l->found->max_connections) {
+        s->world->count.refused_user++;
         login_refuse(s, 1226, "42000", "User has exceeded the 'max_connections' resource", "too many connections of this user");
+        return;
+    }
+    if (!stays(s)) {
+        s->world->count.refused_address++;
+        login_refuse(s, 1040, "08004", "Too many connections from this address: [proxy] max_clients_per_address", "too many of one address");
         return;
     }
     const char *schema = l->schema_text && *l->schema_text ? l->schema_text : l->found->default_schema;

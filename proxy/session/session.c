@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proxy/session/callers.h"
 #include "proxy/session/client_xa.h"
 #include "proxy/session/tx.h"
 
@@ -40,6 +41,12 @@ static bool may_enter(enum session_phase from, enum session_phase to)
     return from == SESSION_LOGIN || from == SESSION_ENDING || to != SESSION_LOGIN;
 }
 
+/* On the loop's clock; only where one is open. */
+static int64_t transaction_began_ms(const struct session *s)
+{
+    return s->tx ? s->tx->began_ms : s->xa->began_ms;
+}
+
 /* When a phase is looked at again; 0 = never. Running statements are bounded by the backend's own limits: what is looked at is
  * whether the client reads. */
 static int64_t phase_limit_ms(const struct session *s, enum session_phase phase)
@@ -54,7 +61,7 @@ static int64_t phase_limit_ms(const struct session *s, enum session_phase phase)
     int64_t idle_ms = (int64_t)c->idle_timeout_s * 1000;
     if ((!s->tx && !s->xa) || !c->transaction_timeout_s)
         return idle_ms;
-    int64_t left_ms = (s->tx ? s->tx->began_ms : s->xa->began_ms) + (int64_t)c->transaction_timeout_s * 1000 - s->since_ms;
+    int64_t left_ms = transaction_began_ms(s) + (int64_t)c->transaction_timeout_s * 1000 - s->since_ms;
     if (left_ms < 1)
         left_ms = 1;
     return idle_ms && idle_ms < left_ms ? idle_ms : left_ms;
@@ -81,6 +88,7 @@ static void look_whether_it_reads(struct session *s)
 {
     if (s->net && buf_len(&s->net->out) && s->net->bytes_out == s->written) {
         s->world->count.sessions_timed_out++;
+        s->world->count.timed_out_write++;
         session_close(s, "client does not read");
         return;
     }
@@ -93,16 +101,24 @@ static void look_whether_it_reads(struct session *s)
     net_timer_start(&s->timer, s->world->config->write_timeout_ms);
 }
 
+static bool transaction_is_late(const struct session *s)
+{
+    int64_t most_ms = (int64_t)s->world->config->transaction_timeout_s * 1000;
+    return most_ms && (s->tx || s->xa) && net_loop_now_ms(s->worker->loop) - transaction_began_ms(s) >= most_ms;
+}
+
 static void on_idle_timeout(struct session *s)
 {
+    bool late = transaction_is_late(s);
     s->world->count.sessions_timed_out++;
+    ++*(late ? &s->world->count.timed_out_transaction : &s->world->count.timed_out_idle);
     if (s->net) {
         /* 4031 is what MySQL says before it closes an idle connection */
         s->seq = 0;
         wire_err_packet(&s->net->out, &s->seq, s->caps, 4031, "HY000",
                         "The client was disconnected by the server because of inactivity.");
     }
-    session_close(s, "idle timeout");
+    session_close(s, late ? "transaction timeout" : "idle timeout");
 }
 
 static void on_phase_timeout(void *arg)
@@ -261,6 +277,8 @@ static void free_session(struct net_deferred *d)
     s->worker->n_sessions--;
     s->world->clients--;
     s->world->listener_clients[s->listener]--;
+    if (s->stays)
+        callers_gone(s->world->callers, s->peer);
     if (s->user)
         s->world->user_clients[s->user - s->world->config->users]--;
     prepared_free_all(s);

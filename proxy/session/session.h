@@ -155,6 +155,7 @@ struct session {
     char why_closing[128];
     unsigned listener;
     const struct config_user *user; /* after log-in */
+    bool stays;    /* counted among the clients of its address */
     char peer[64];
     struct session_login *login; /* only while logging in */
     unsigned failed_changes;         /* of the user, that were let pass */

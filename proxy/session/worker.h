@@ -29,7 +29,8 @@ struct resolver_ops {
 #define WORLD_COUNTERS(X) \
     X(clients_accepted) X(clients_refused) X(logins_failed) X(logins_delayed) X(statements) X(commits_one_phase) X(commits_two_phase) \
     X(rollbacks) X(commits_refused) X(handed_over) X(outcome_unknown) X(redis_calls) X(redis_in_doubt) X(sessions_timed_out) \
-    X(kills) X(statements_timed_out)
+    X(kills) X(statements_timed_out) X(refused_max_clients) X(refused_listener) X(refused_unauthenticated) X(refused_address) \
+    X(refused_user) X(timed_out_login) X(timed_out_idle) X(timed_out_transaction) X(timed_out_write)
 
 struct world {
     const struct config *config;
