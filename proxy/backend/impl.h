@@ -47,7 +47,7 @@ struct backend_conn_impl {
     void *events_arg;
     struct backend_login *login; /* until log-in is done */
     struct net_timer deadline;   /* of opening, of resetting, of a ping */
-    bool resetting, pinging;
+    bool resetting, pinging, leaving;
     bool opened;               /* was ready once */
     bool dead;                 /* to be buried at the end of the turn */
     bool let_go;               /* its borrower wants no more callbacks */

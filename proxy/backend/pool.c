@@ -59,21 +59,6 @@ static void lend(struct backend_pool *pool, struct backend_conn *c, struct backe
     r->on_ready(r, c);
 }
 
-/* The oldest waiter that an idle connection fits. Callbacks change both lists, so each round looks anew. */
-static bool lend_one(struct backend_pool *pool)
-{
-    if (list_empty(&pool->idle))
-        return false;
-    LIST_FOR(it, &pool->waiting) {
-        struct backend_conn *c = newest_of(&pool->idle, pool_request_at(it));
-        if (c) {
-            lend(pool, c, pool_request_at(it));
-            return true;
-        }
-    }
-    return false;
-}
-
 static void forget_borrower(struct backend_conn *c)
 {
     c->owner = NULL;
@@ -97,6 +82,14 @@ static void take(struct backend_pool *pool, struct backend_conn *c)
     c->on_taken(c);
     forget_borrower(c);
     reset(pool, c);
+}
+
+/* Likewise, for somebody whom it does not fit: when its borrower has its answers it is closed. */
+static void take_away(struct backend_pool *pool, struct backend_conn *c)
+{
+    take(pool, c);
+    move(c, &pool->leaving);
+    c->impl->leaving = true;
 }
 
 /* --- opening --- */
@@ -144,21 +137,21 @@ bool backend_pool_may_open(const struct backend_pool *pool)
     return pool->alive < limit(pool) && pool_now(pool) >= pool->retry_ms && !probing;
 }
 
-/* Makes room by closing the oldest connection that nobody uses, which fits no waiter. */
+/* Makes room by closing the oldest connection that nobody uses, which does not fit who waits longest. */
 static bool make_room(struct backend_pool *pool)
 {
     if (pool->alive < limit(pool))
         return true;
-    if (list_empty(&pool->idle)) {
-        if (!list_empty(&pool->parked) && list_empty(&pool->resetting))
-            take(pool, pool_conn_at(pool->parked.prev)); /* when it has been reset it is idle, and then in the way */
-        return false;
+    if (!list_empty(&pool->idle)) {
+        backend_conn_close(pool_conn_at(pool->idle.prev), "another kind of connection is needed");
+        return true;
     }
-    backend_conn_close(pool_conn_at(pool->idle.prev), "another kind of connection is needed");
-    return true;
+    if (!list_empty(&pool->parked) && list_empty(&pool->leaving))
+        take_away(pool, pool_conn_at(pool->parked.prev));
+    return false;
 }
 
-/* False: nothing can be had for anybody now. */
+/* False: nothing can be had now. */
 static bool get_another(struct backend_pool *pool, const struct backend_request *r)
 {
     struct backend_conn *parked = oldest_of(&pool->parked, r);
@@ -172,21 +165,30 @@ static bool get_another(struct backend_pool *pool, const struct backend_request 
     return true;
 }
 
-static void get_for_waiters(struct backend_pool *pool)
+/* In order, so that whom no idle connection fits is not overtaken for ever by those whom they fit. True: one was lent, whose
+ * borrower may have changed all lists. */
+static bool serve_first(struct backend_pool *pool)
 {
+    bool may_get = true;
     LIST_FOR(it, &pool->waiting) {
         struct backend_request *r = pool_request_at(it);
-        if (needs_another(pool, r) && !get_another(pool, r))
-            return;
+        struct backend_conn *c = newest_of(&pool->idle, r);
+        if (c) {
+            lend(pool, c, r);
+            return true;
+        }
+        may_get = may_get && (!needs_another(pool, r) || get_another(pool, r));
+        if (!may_get && list_empty(&pool->idle))
+            return false;
     }
+    return false;
 }
 
 static void serve(struct net_deferred *d)
 {
     struct backend_pool *pool = CONTAINER_OF(d, struct backend_pool, serving);
-    while (lend_one(pool))
+    while (serve_first(pool))
         continue;
-    get_for_waiters(pool);
 }
 
 /* --- what a connection says --- */
@@ -207,7 +209,10 @@ static void on_ready(void *arg, struct backend_conn *c)
         if (pool->set->on_open)
             pool->set->on_open(pool->set->arg, c);
     }
-    put_idle(pool, c);
+    if (c->impl->leaving)
+        backend_conn_close(c, "another kind of connection is needed");
+    else
+        put_idle(pool, c);
 }
 
 /* Up to a quarter later, or all workers and proxies would come back at one moment. */
@@ -362,8 +367,8 @@ void backend_pool_take_back(struct backend_pool *pool, struct backend_conn *c)
 void backend_pool_init(struct backend_pool *pool, struct backend_pools *set, struct backend *backend,
                        const struct config_account *account)
 {
-    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent,   &pool->parked,
-                                  &pool->idle,    &pool->dying,     &pool->waiting};
+    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->leaving, &pool->lent,
+                                  &pool->parked,  &pool->idle,      &pool->dying,   &pool->waiting};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     list_init(&pool->serving.link);
@@ -378,7 +383,8 @@ void backend_pool_init(struct backend_pool *pool, struct backend_pools *set, str
 
 void backend_pool_fini(struct backend_pool *pool)
 {
-    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->lent, &pool->parked, &pool->idle, &pool->dying};
+    struct list *const lists[] = {&pool->opening, &pool->resetting, &pool->leaving, &pool->lent,
+                                  &pool->parked,  &pool->idle,      &pool->dying};
     backend_queue_fini(pool);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         while (!list_empty(lists[i]))

@@ -12,6 +12,7 @@ struct backend_pool {
     struct backend *backend;
     const struct config_account *account;
     struct list opening, resetting, lent, parked, idle, dying; /* newest first */
+    struct list leaving;         /* was taken, answers its last questions, makes room then */
     struct list waiting;                               /* requests, oldest first */
     unsigned alive;
     unsigned failures;           /* in a row */

@@ -131,7 +131,7 @@ void backend_pool_count(const struct backend_pool *pool, struct backend_pool_sta
     out->lent += count(&pool->lent);
     out->parked += count(&pool->parked);
     out->idle += count(&pool->idle);
-    out->opening += count(&pool->opening) + count(&pool->resetting);
+    out->opening += count(&pool->opening) + count(&pool->resetting) + count(&pool->leaving);
     out->waiting += count(&pool->waiting);
 #define X(name) out->name += pool->count.name;
     BACKEND_POOL_COUNTERS(X)

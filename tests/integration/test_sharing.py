@@ -20,7 +20,7 @@ OPTIONS = {"workers": 1,
            "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 3s"}
 
 
-class Sharing(xatest.Case):
+class Few(xatest.Case):
     world_options = OPTIONS
 
     @classmethod
@@ -46,6 +46,8 @@ class Sharing(xatest.Case):
     def server_connections(self, name="s1"):
         return self.world.direct(name, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = %s", f"app_{name}")[0][0]
 
+
+class Sharing(Few):
     def test_more_clients_than_connections(self):
         clients = self.clients(40)
         for _ in range(3):
@@ -107,32 +109,6 @@ class Sharing(xatest.Case):
             for one, other in zip(with_schema, without):
                 self.assertEqual(self.value(one, "SELECT DATABASE()"), "t1")
                 self.assertIsNone(self.value(other, "SELECT DATABASE()"))
-        self.assertLessEqual(self.server_connections(), LIMIT)
-
-    def test_transactions_of_many(self):
-        """Each transaction holds a connection from its first statement on; the others wait for their turn."""
-        self.run_sql(self.connect(), "DELETE FROM t1.a WHERE i > 1000", "DELETE FROM t2.b")
-        failures = []
-
-        def work(number):
-            try:
-                with contextlib.closing(self.world.connect()) as db, db.cursor() as cursor:
-                    for turn in range(3):
-                        cursor.execute("BEGIN")
-                        cursor.execute(f"INSERT INTO t1.a VALUES ({10000 + number * 10 + turn}, {number})")
-                        cursor.execute(f"INSERT INTO t2.b VALUES ({number * 10 + turn}, {number})")
-                        cursor.execute(f"SELECT COUNT(*) FROM t1.a WHERE v = {number} AND i > 1000")
-                        if cursor.fetchone()[0] != turn + 1:
-                            raise AssertionError(f"client {number} sees something else")
-                        cursor.execute("COMMIT")
-            except Exception as error:  # pylint: disable=broad-except
-                failures.append((number, error))
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(40)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
-        self.assertEqual([f for f in failures if getattr(f[1], "args", [0])[0] != 1205], [])
         self.assertLessEqual(self.server_connections(), LIMIT)
 
     def test_holders_keep_what_they_hold(self):
@@ -297,3 +273,78 @@ class Sharing(xatest.Case):
         self.assertLessEqual(set(answers), {1, 1105, 2013, 1205})
         for db in clients:
             self.assertEqual(self.value(db, "SELECT 1"), 1)
+
+
+class Crowd(Few):
+    """Nobody gives up waiting here, however slow the machine is."""
+
+    world_options = {**OPTIONS, "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 5m"}
+
+    def test_transactions_of_many(self):
+        """Each transaction holds a connection from its first statement on; the others wait for their turn."""
+        self.run_sql(self.connect(), "DELETE FROM t1.a WHERE i > 1000", "DELETE FROM t2.b")
+        failures = []
+
+        def work(number):
+            try:
+                with contextlib.closing(self.world.connect()) as db, db.cursor() as cursor:
+                    for turn in range(3):
+                        cursor.execute("BEGIN")
+                        cursor.execute(f"INSERT INTO t1.a VALUES ({10000 + number * 10 + turn}, {number})")
+                        cursor.execute(f"INSERT INTO t2.b VALUES ({number * 10 + turn}, {number})")
+                        cursor.execute(f"SELECT COUNT(*) FROM t1.a WHERE v = {number} AND i > 1000")
+                        if cursor.fetchone()[0] != turn + 1:
+                            raise AssertionError(f"client {number} sees something else")
+                        cursor.execute("COMMIT")
+            except Exception as error:  # pylint: disable=broad-except
+                failures.append((number, error))
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(40)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        self.assertEqual(failures, [])
+        self.assertLessEqual(self.server_connections(), LIMIT)
+
+    def everything(self, number, rounds):
+        """One client's life: whatever it sees is its own. The seconds that it waits are the others'."""
+        with contextlib.closing(self.world.connect(database="t1", read_timeout=60)) as db, db.cursor() as cursor:
+            def value(sql):
+                cursor.execute(sql)
+                return cursor.fetchone()[0]
+            cursor.execute(f"SET @mine = {number}, SESSION lc_time_names = '{('de_DE', 'fr_FR')[number % 2]}'")
+            cursor.execute(f"PREPARE own FROM 'SELECT {number} * 10 + ?'")
+            for turn in range(rounds):
+                cursor.execute(f"SET @turn = {turn}")
+                seen = (value("SELECT @mine"), value("SELECT @turn"), value("SELECT @@lc_time_names"), value("EXECUTE own USING @turn"))
+                expected = (number, turn, ("de_DE", "fr_FR")[number % 2], number * 10 + turn)
+                if seen != expected:
+                    raise AssertionError(f"{seen} instead of {expected}")
+                cursor.execute("BEGIN")
+                cursor.execute(f"INSERT INTO ids (who) VALUES ({number})")
+                made = cursor.lastrowid
+                cursor.execute(f"UPDATE t2.b SET v = v + 1 WHERE i = {number}")
+                cursor.execute("COMMIT" if turn % 2 else "ROLLBACK")
+                if value("SELECT LAST_INSERT_ID()") != made:
+                    raise AssertionError("the id of somebody else")
+            return value(f"SELECT v FROM t2.b WHERE i = {number}")
+
+    def test_two_hundred_clients(self):
+        rounds, clients, wrong = 2, 200, []
+        self.run_sql(self.connect(), "DELETE FROM t2.b", "INSERT INTO t2.b (i) VALUES " + ",".join(f"({n})" for n in range(clients)))
+
+        def work(number):
+            try:
+                counted = self.everything(number, rounds)
+                if counted != rounds // 2:
+                    raise AssertionError(f"{counted} commits instead of {rounds // 2}")
+            except Exception as error:  # pylint: disable=broad-except
+                wrong.append((number, error))
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        self.assertEqual(wrong, [])
+        self.assertLessEqual(self.server_connections(), LIMIT)
+        self.world.settle()

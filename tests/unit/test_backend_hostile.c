@@ -440,7 +440,7 @@ static void words_right_after_log_in(void)
     struct backend_pool_stats stats;
     struct backend_request r;
     up(false);
-    backend_row.connect_timeout_ms = 300;
+    backend_row.queue_timeout_ms = 600;
     script_honest();
     script_err(2, 0, 1053, "Server shutdown in progress");
     acquire(&r);

@@ -366,6 +366,31 @@ static void who_waits_gets_what_is_parked_then(void)
     side_down();
 }
 
+/* Its kind is not what those have who come and go: they do not keep it waiting. */
+static void who_wants_another_kind_is_not_overtaken(void)
+{
+    struct lodger l;
+    struct side_request other, later;
+    side_up();
+    struct backend_conn *a = side_get(SIDE_NARROW), *b = side_get(SIDE_NARROW);
+    side_ask(&other, SIDE_NARROW, WIRE_CAP_FOUND_ROWS, 0);
+    side_ask(&later, SIDE_NARROW, 0, 0);
+    backend_release(side_pools, a);
+    side_run(&other.answered);
+    CU_ASSERT_FALSE(later.answered);
+    lodge(&l, b);
+    side_run(&later.answered);
+    CU_ASSERT_PTR_EQUAL(later.c, b);
+    side_answer_fini(&l.last);
+    lodge(&l, later.c);
+    side_ask(&other, SIDE_NARROW, WIRE_CAP_FOUND_ROWS, 0); /* what is parked has its last word before it makes room */
+    side_run(&other.answered);
+    CU_ASSERT_TRUE(l.last.over && !l.last.lost);
+    CU_ASSERT_EQUAL(stats_of(SIDE_NARROW).lent, 2);
+    side_answer_fini(&l.last);
+    side_down();
+}
+
 static void a_parked_connection_that_dies_is_told(void)
 {
     char sql[64];
@@ -461,6 +486,7 @@ const struct unit_test backend_pool_tests[] = {
     {"what is parked comes back as it was", what_is_parked_comes_back_as_it_was},
     {"at the limit the one parked longest is taken", at_the_limit_the_one_parked_longest_is_taken},
     {"who waits gets what is parked then", who_waits_gets_what_is_parked_then},
+    {"who wants another kind is not overtaken", who_wants_another_kind_is_not_overtaken},
     {"a parked connection that dies is told", a_parked_connection_that_dies_is_told},
     {"who has no schema gets a connection without", who_has_no_schema_gets_a_connection_without},
     {"some are kept warm and others closed", some_are_kept_warm_and_others_closed},
