@@ -1,4 +1,6 @@
 """What a session was set to is the same on every server it uses, however it was said."""
+import unittest
+
 import pymysql
 import rawclient
 import xatest
@@ -267,3 +269,56 @@ class Locks(xatest.Case):
         self.assertIn("after COMMIT", caught.exception.args[1])
         self.run_sql(db, "ROLLBACK")
         self.assertEqual((self.count("s1"), self.count("s2")), (1, 0))
+
+
+class MixedWorld(xatest.World):
+    """s1 of MySQL's family, s2 of MariaDB's."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.server["s2"] = xatest.servers.KINDS["mariadb"](self.server["s2"].directory, self.certs)
+
+
+class Mixed(xatest.Case):
+    """One session on servers of both families."""
+
+    world_class = MixedWorld
+
+    @classmethod
+    def setUpClass(cls):
+        if xatest.FAMILY != "mysql":
+            raise unittest.SkipTest("runs with MySQL's suites")
+        super().setUpClass()
+        for name, schema in (("s1", "t1"), ("s2", "t2")):
+            cls.world.server[name].script([f"CREATE TABLE IF NOT EXISTS {schema}.here (i INT)"])
+
+    def both(self, db, what):
+        return [self.rows(db, f"SELECT {what} FROM (SELECT COUNT(*) FROM {table}) x")[0][0] for table in ("t1.here", "t2.here", "t1.here")]
+
+    def test_what_only_one_family_knows_is_left_out_on_the_other(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci", "SET information_schema_stats_expiry = 7", "SET @word = CONCAT('x', 'y')",
+                     "SET time_zone = '+02:00'")
+        self.assertEqual(self.both(db, "@@time_zone"), ["+02:00"] * 3)
+        self.assertEqual(self.both(db, "@@character_set_client"), ["utf8mb4"] * 3)
+        self.assertEqual(self.both(db, "@word"), ["xy"] * 3)
+        self.assertEqual(self.rows(db, "SELECT @@information_schema_stats_expiry FROM t1.here RIGHT JOIN (SELECT 1) x ON TRUE"), ((7,),))
+
+    def test_isolation_by_either_name(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SELECT * FROM t1.here", "SET SESSION transaction_isolation = 'READ-COMMITTED'")
+        self.assertEqual(self.rows(db, "SELECT @@tx_isolation FROM (SELECT COUNT(*) FROM t2.here) x"), (("READ-COMMITTED",),))
+        self.run_sql(db, "SELECT * FROM t2.here", "SET SESSION tx_isolation = 'SERIALIZABLE'")
+        self.assertEqual(self.rows(db, "SELECT @@transaction_isolation FROM (SELECT COUNT(*) FROM t1.here) x"), (("SERIALIZABLE",),))
+
+    def test_statements_are_read_alike_in_a_mode_that_one_does_not_have(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SELECT * FROM t2.here", "SET sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES,NO_AUTO_CREATE_USER')")
+        self.assertEqual(self.rows(db, 'SELECT COUNT(*) FROM "t1"."here"'), ((0,),))
+        self.assertEqual(self.rows(db, 'SELECT COUNT(*) FROM "t2"."here"'), ((0,),))
+
+    def test_character_set_that_one_does_not_have_is_told(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SELECT * FROM t1.here", "SET NAMES gb18030")
+        self.assertIn("gb18030", self.refused(1115, db, "SELECT * FROM t2.here"))
+        self.run_sql(db, "SELECT * FROM t1.here", "SET NAMES utf8mb4", "SELECT * FROM t2.here")
