@@ -532,6 +532,9 @@ void characteristics_send(struct session *s, const struct session_characteristic
 void variables_set(struct session *s); /* runs s->statement, a SET */
 void variables_reset(struct session *s); /* as a new session has them */
 
+/* --- autocommit.c --- */
+bool autocommit_answer(struct session *s); /* false: s->statement does not ask for it alone */
+
 /* --- locks.c --- */
 void locks_lock(struct session *s);   /* runs s->statement, a LOCK TABLES or FLUSH TABLES WITH READ LOCK */
 void locks_unlock(struct session *s); /* UNLOCK TABLES */

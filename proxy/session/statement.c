@@ -153,29 +153,6 @@ static void run_outside_tx(struct session *s)
         target_prepare(s, backend, false, send_statement);
 }
 
-/* The proxy's own truth: inside a branch the server would say 0. */
-static bool asks_for_autocommit(const struct session *s)
-{
-    struct slice t = s->statement->text;
-    static const char *const forms[] = {"select @@autocommit", "select @@session.autocommit", "select @@local.autocommit"};
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (slice_is_word(t, forms[i]))
-            return true;
-    return false;
-}
-
-static void answer_autocommit(struct session *s)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)s->statement->text.len - 7, (const char *)s->statement->text.at + 7);
-    struct wire_column column = {.name = name, .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 1, .flags = WIRE_COLUMN_BINARY};
-    struct slice value = {(const uint8_t *)(s->autocommit ? "1" : "0"), 1};
-    struct wire_resultset rs;
-    session_answer_rows(s, &rs, &column, 1);
-    wire_resultset_row(&rs, &value);
-    session_answer_rows_end(s, &rs);
-}
-
 static void refuse_kind(struct session *s)
 {
     static const struct {
@@ -268,9 +245,7 @@ void statement_run(struct session *s)
     case SQL_LOAD_LOCAL:
     case SQL_TEMPORARY_TABLE:
     case SQL_COMPOUND:
-        if (asks_for_autocommit(s))
-            answer_autocommit(s);
-        else if (!diagnostics_answer(s))
+        if (!autocommit_answer(s) && !diagnostics_answer(s))
             run_on_server(s);
         break;
     default:

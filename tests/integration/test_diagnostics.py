@@ -118,7 +118,9 @@ class Diagnostics(xatest.Case):
         self.assertEqual(self.rows(db, "SELECT SCHEMA(), DATABASE(), COUNT(*) FROM t1.here"), (("t2", "t2", 0),))
         self.run_sql(db, "BEGIN")
         self.assertEqual(self.rows(db, "SELECT @@autocommit, @@session.autocommit AS a, COUNT(*) FROM t1.here"), ((1, 1, 0),))
+        self.assertEqual(self.rows(db, "SHOW VARIABLES LIKE 'autocommit'"), (("autocommit", "ON"),))
         self.run_sql(db, "COMMIT", "SET autocommit = 0")
+        self.assertEqual(self.rows(db, "SHOW SESSION VARIABLES LIKE 'AUTOCOMMIT'"), (("autocommit", "OFF"),))
         self.assertEqual(self.rows(db, "SELECT 1 - @@autocommit, COUNT(*) FROM t1.here"), ((1, 0),))
 
     def test_what_is_stored_asks_whoever_runs_it(self):
