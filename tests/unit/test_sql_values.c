@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/sql/classify.h"
+#include "proxy/sql/assigned.h"
 #include "tests/unit/sql_side.h"
 
 static const struct sql_context plain_context = {.is_resource = is_cache};
@@ -222,10 +222,35 @@ static void arguments_are_binary_safe(void)
     free(call);
 }
 
+static void variables_that_a_statement_assigns(void)
+{
+    static const struct row rows[] = {
+        {"SELECT @a := 1, @b + 1, @`c d` := @b", "a,c d,"},
+        {"SELECT x, y INTO @x, @'y' FROM t WHERE z = @z", "x,y,"},
+        {"SELECT x FROM t WHERE z = @z INTO @x", "x,"},
+        {"INSERT INTO t VALUES (@a, @b)", ""},
+        {"INSERT INTO t SELECT @n := @n + 1 FROM u", "n,"},
+        {"CALL p(@in, @out)", "in,out,"},
+        {"LOAD DATA INFILE 'f' INTO TABLE t (a, @b)", "b,"},
+        {"GET DIAGNOSTICS @n = NUMBER", "n,"},
+        {"SELECT '@a := 1', @@b", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sql_assigned it;
+        struct buf out = {0};
+        char name[SQL_NAME_SIZE];
+        sql_assigned_begin(&it, text_of(rows[i].sql), &plain_context);
+        while (sql_assigned_next(&it, name))
+            buf_printf(&out, "%s,", name);
+        compare(&rows[i], &out);
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
         {"SET is read assignment by assignment", set_is_read_assignment_by_assignment},
+        {"variables that a statement assigns", variables_that_a_statement_assigns},
         {"booleans as servers read them", booleans_as_servers_read_them},
         {"calls give their arguments", calls_give_their_arguments},
         {"arguments have a limit", arguments_have_a_limit},
