@@ -1,5 +1,5 @@
-/* COM_CHANGE_USER: another user on the same connection, by a log-in without a greeting; what becomes of the client when it fails. Leaves
- * the log-in itself to login.c and proof.c. */
+/* COM_CHANGE_USER: another user on the same connection, by a log-in without a greeting; what becomes of the client when it fails.
+ * Leaves the log-in itself to login.c and proof.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +54,8 @@ void login_again(struct session *s)
     enum wire_plugin wanted;
     if (!wire_change_user_read((struct slice){buf_at(&s->command), buf_len(&s->command)}, s->caps, &in) ||
         s->failed_changes == FAILED_CHANGES) {
-        login_refuse(s, 1047, "08S01", "Unknown command: a COM_CHANGE_USER that cannot be read, or one too many", "bad change of user");
+        login_refuse(s, 1047, "08S01", "Unknown command: a COM_CHANGE_USER that cannot be read, or one too many",
+                     "bad change of user");
         return;
     }
     if (!callers_enter(s->world->callers, s->peer)) {

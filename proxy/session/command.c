@@ -167,7 +167,8 @@ static void refuse_command(struct session *s, uint8_t command)
     };
     const char *right = command < sizeof rights / sizeof *rights ? rights[command] : NULL;
     if (right)
-        session_answer_error(s, 1227, "42000", "Access denied; you need (at least one of) the %s privilege(s) for this operation", right);
+        session_answer_error(s, 1227, "42000", "Access denied; you need (at least one of) the %s privilege(s) for this operation",
+                             right);
     else
         session_answer_error(s, 1047, "08S01", "Unknown command: 0x%02x", command);
 }

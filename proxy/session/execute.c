@@ -1,5 +1,5 @@
-/* EXECUTE and FETCH of prepared statements: on the connection where the statement is, or where it is prepared again first. Leaves the
- * table and PREPARE to prepared.c, what the proxy runs itself to own.c. */
+/* EXECUTE and FETCH of prepared statements: on the connection where the statement is, or where it is prepared again first. Leaves
+ * the table and PREPARE to prepared.c, what the proxy runs itself to own.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +128,7 @@ static void send_execute(struct session *s)
     buf_fini(&payload);
 }
 
-/* --- prepared again ----------------------------------------------------------------------------------------------------------- */
+/* --- prepared again ------------------------------------------------------------------------------------------------- */
 
 /* The answer on another connection: only its id is of interest, where it is the same statement still. */
 static void on_again_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
@@ -170,8 +170,8 @@ static void send_again(struct session *s)
     buf_fini(&payload);
 }
 
-/* MySQL (9.7) ends the rows of a statement that once ran with a cursor, and now does not, with a packet that nobody can tell from a
- * row: prepared afresh it does not. */
+/* MySQL (9.7) ends the rows of a statement that once ran with a cursor, and now does not, with a packet that nobody can tell from
+ * a row: prepared afresh it does not. */
 static bool ends_wrongly(const struct session *s, const struct session_statement *ps)
 {
     return ps->cursor_used && !ps->conn->mariadb && buf_at(&s->command)[5] == 0;
@@ -189,7 +189,7 @@ void prepared_send(struct session *s, void (*on_done)(struct session *s, const s
         send_again(s);
 }
 
-/* --- FETCH -------------------------------------------------------------------------------------------------------------------- */
+/* --- FETCH ---------------------------------------------------------------------------------------------------------- */
 
 void prepared_relay(struct session *s, struct session_statement *ps, enum wire_response_kind kind,
                     void (*on_done)(struct session *s, const struct backend_outcome *outcome))

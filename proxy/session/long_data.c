@@ -1,5 +1,5 @@
-/* SEND_LONG_DATA: kept with the session until the EXECUTE that uses it, so that it goes to whichever connection that runs on, and a
- * server that stands still costs no more than the limit of a client. Leaves EXECUTE to execute.c. */
+/* SEND_LONG_DATA: kept with the session until the EXECUTE that uses it, so that it goes to whichever connection that runs on, and
+ * a server that stands still costs no more than the limit of a client. Leaves EXECUTE to execute.c. */
 #include <stdlib.h>
 
 #include "proxy/session/prepared.h"
@@ -9,8 +9,8 @@
 static const struct {
     uint16_t code;
     const char *text;
-} errors[] = {{1105, "Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_packet' bytes, or all of "
-                     "this client's together than 'max_prepared_bytes'"},
+} errors[] = {{1105, "Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_packet' "
+                     "bytes, or all of this client's together than 'max_prepared_bytes'"},
               {1210, "Incorrect arguments to mysqld_stmt_send_long_data"}};
 
 static void keep(struct session *s, struct session_statement *ps, const struct wire_long_data *d)

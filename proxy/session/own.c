@@ -28,7 +28,7 @@ bool own_refuses(struct session *s, const struct sql_statement *parsed, struct s
         session_answer_error(s, 1295, "HY000", "This command is not supported in the prepared statement protocol yet");
     else if (own_is(parsed->kind) && rest.len && sql_next_statement(&rest, &ctx, &second))
         session_answer_error(s, 1064, "42000",
-                             "You have an error in your SQL syntax: a prepared statement is one statement, and more follows near '%.*s'",
+                             "You have an error in your SQL syntax: more than one statement is prepared at once, near '%.*s'",
                              (int)(second.text.len < 80 ? second.text.len : 80), (const char *)second.text.at);
     else
         return false;

@@ -1,5 +1,5 @@
-/* Prepared statements that the proxy runs itself (COMMIT, SET, KILL, a Redis CALL): the values go into the text, which is then read as
- * any other. Leaves a binary EXECUTE of a Redis CALL to execute.c. */
+/* Prepared statements that the proxy runs itself (COMMIT, SET, KILL, a Redis CALL): the values go into the text, which is then
+ * read as any other. Leaves a binary EXECUTE of a Redis CALL to execute.c. */
 #ifndef PROXY_SESSION_OWN_H
 #define PROXY_SESSION_OWN_H
 

@@ -1,5 +1,5 @@
-/* Prepared statements of the client: ids of its own, prepared on a server's connection when they are first used there, again when the
- * connection has changed. What the proxy does itself (COMMIT, SET, a Redis CALL) is prepared here and nowhere else. */
+/* Prepared statements of the client: ids of its own, prepared on a server's connection when they are first used there, again when
+ * the connection has changed. What the proxy does itself (COMMIT, SET, a Redis CALL) is prepared here and nowhere else. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,8 @@ bool prepared_refuses_more(struct session *s)
         return false;
     session_answer_error(s, 1461, "42000",
                          "Can't create more than max_prepared_statements statements, or longer ones than max_prepared_bytes "
-                         "(current values: %d, %d)", s->world->config->max_prepared_statements, s->world->config->max_prepared_bytes);
+                         "(current values: %d, %d)",
+                         s->world->config->max_prepared_statements, s->world->config->max_prepared_bytes);
     return true;
 }
 

@@ -38,7 +38,8 @@ struct session_statement *prepared_find(const struct session *s, uint32_t id); /
 struct session_statement *prepared_of_command(struct session *s, uint32_t *id);
 void prepared_no_such(struct session *s, uint32_t id, const char *what); /* answers */
 bool prepared_is_there(const struct session_statement *ps, const struct backend_conn *conn);
-/* It was prepared on the target's connection just now, or is used there: the least recently used one is closed when there are too many. */
+/* It was prepared on the target's connection just now, or is used there: the least recently used one is closed when there are
+ * too many. */
 void prepared_arrived(struct session *s, struct session_statement *ps, uint32_t backend_id);
 void prepared_used(struct session *s, struct session_statement *ps);
 void prepared_leave(struct session *s, struct session_statement *ps); /* closes it on its server */

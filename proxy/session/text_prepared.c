@@ -1,5 +1,5 @@
-/* PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE as text: names and texts stay with the session, servers get them where they run. The
- * inner statement is seen as if it had come by itself. Leaves what the proxy runs itself to own.c. */
+/* PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE as text: names and texts stay with the session, servers get them where they
+ * run. The inner statement is seen as if it had come by itself. Leaves what the proxy runs itself to own.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -325,7 +325,7 @@ static void deallocate(struct session *s, const char *name)
     buf_fini(&payload);
 }
 
-/* --- the text, where it is not a literal -------------------------------------------------------------------------------------- */
+/* --- the text, where it is not a literal ---------------------------------------------------------------------------- */
 
 static void with_text(struct session *s, struct slice text)
 {
@@ -397,7 +397,7 @@ static void get_text(struct session *s, const struct sql_prepare *p, const struc
     with_text(s, (struct slice){(const uint8_t *)buf_cstr(&s->text_value), buf_len(&s->text_value)});
 }
 
-/* --- the statement -------------------------------------------------------------------------------------------------------------- */
+/* --- the statement -------------------------------------------------------------------------------------------------- */
 
 void text_run(struct session *s)
 {

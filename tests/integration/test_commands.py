@@ -40,8 +40,9 @@ class Commands(xatest.Case):
     # --- COM_CHANGE_USER ---
 
     def change(self, c, user, password=None, schema="", plugin=b"caching_sha2_password", charset=45):
-        """The exchange as a client sees it; the last packet. The password goes in clear text, through TLS, where it is asked for."""
-        c.command(b"\x11" + user.encode() + b"\0" + b"\x05proof" + schema.encode() + b"\0" + struct.pack("<H", charset) + plugin + b"\0")
+        """The exchange as a client sees it; the last packet. The password goes in clear text, through TLS, if it is wanted."""
+        c.command(b"\x11" + user.encode() + b"\0" + b"\x05proof" + schema.encode() + b"\0" + struct.pack("<H", charset)
+                  + plugin + b"\0")
         payload = c.packet()
         if payload[:1] == b"\xfe":
             self.assertIn(b"\0", payload)
@@ -56,8 +57,9 @@ class Commands(xatest.Case):
         self.tables()
         c = self.client()
         old, _, _ = c.prepare("SELECT 1")
-        for sql in ("PREPARE named FROM 'SELECT 1'", "SET @mine = 7, SESSION time_zone = '+03:00'", "CREATE TEMPORARY TABLE mine (i INT)",
-                    "SET autocommit = 0", "INSERT INTO t1.p VALUES (1, '')", "INSERT INTO t2.p VALUES (1, '')"):
+        for sql in ("PREPARE named FROM 'SELECT 1'", "SET @mine = 7, SESSION time_zone = '+03:00'",
+                    "CREATE TEMPORARY TABLE mine (i INT)", "SET autocommit = 0", "INSERT INTO t1.p VALUES (1, '')",
+                    "INSERT INTO t2.p VALUES (1, '')"):
             c.text(sql)
         answer = self.change(c, "native", schema="t2")
         self.assertEqual(answer[:1], b"\x00", answer)
@@ -76,7 +78,8 @@ class Commands(xatest.Case):
     def test_change_to_a_wrong_password(self):
         """MySQL's servers close the connection; MariaDB's let the client go on as who it was, three times."""
         self.tables()
-        for user, password, schema, code in (("app", "wrong", "", 1045), ("nobody", "x", "", 1045), ("app", None, "no_such", 1049)):
+        for user, password, schema, code in (("app", "wrong", "", 1045), ("nobody", "x", "", 1045),
+                                             ("app", None, "no_such", 1049)):
             with self.subTest(user=user, schema=schema):
                 c = self.client("t2")
                 c.text("BEGIN")
@@ -107,7 +110,8 @@ class Commands(xatest.Case):
     def test_change_as_a_driver_does_it(self):
         """By the plugin that it knows, with the scramble that it is given."""
         for user in ("app", "native"):
-            db = MySQLdb.connect(host="127.0.0.1", port=self.world.proxy.port, user="app", passwd=xatest.PASSWORDS["app"], db="t1",
+            db = MySQLdb.connect(host="127.0.0.1", port=self.world.proxy.port, user="app",
+                                 passwd=xatest.PASSWORDS["app"], db="t1",
                                  ssl={"ca": f"{self.world.certs}/ca.crt"})
             self.addCleanup(self.close, db)
             for _ in range(3):
@@ -211,9 +215,11 @@ class Commands(xatest.Case):
     # --- COMMIT and its like, however they are written ---
 
     def test_spellings(self):
-        begins = ("BEGIN", "begin work", "/* c */ BEGIN -- x\n", "START TRANSACTION", "START /* x */ TRANSACTION READ WRITE", "/*!50000 BEGIN */",
+        begins = ("BEGIN", "begin work", "/* c */ BEGIN -- x\n", "START TRANSACTION", "START /* x */ TRANSACTION READ WRITE",
+                  "/*!50000 BEGIN */",
                   "/*! START */ TRANSACTION", "START TRANSACTION READ WRITE ;", "# x\n BEGIN", "BEGIN;")
-        commits = ("COMMIT", "commit work", "/*!50000 COMMIT */", "/*!COMMIT*/;", " \n\t COMMIT;", "COMMIT /* x */ WORK", "COMMIT AND NO CHAIN",
+        commits = ("COMMIT", "commit work", "/*!50000 COMMIT */", "/*!COMMIT*/;", " \n\t COMMIT;", "COMMIT /* x */ WORK",
+                   "COMMIT AND NO CHAIN",
                    "COMMIT NO RELEASE", "COMMIT AND NO CHAIN NO RELEASE -- x", "/*!40000 COMMIT*/ /*! WORK */", "COMMIT # x")
         rollbacks = ("ROLLBACK", "Rollback Work", "/*!ROLLBACK */", "ROLLBACK AND NO CHAIN;", "-- x\nROLLBACK")
         db = self.connect(database="t1")

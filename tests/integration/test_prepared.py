@@ -8,7 +8,8 @@ from preparing import (Client, CURSOR_READ_ONLY, Error, LONG_BLOB, STATUS_CURSOR
 
 
 class Prepared(xatest.Case):
-    world_options = {"proxy_options": "max_prepared_statements = 40\nmax_prepared_bytes = 2M", "backend_options": "max_prepared = 4"}
+    world_options = {"proxy_options": "max_prepared_statements = 40\nmax_prepared_bytes = 2M",
+                     "backend_options": "max_prepared = 4"}
 
     def client(self, schema="t1", **more):
         c = Client(self.world, schema, **more)
@@ -321,7 +322,8 @@ class Prepared(xatest.Case):
         self.table("t1.p")
         self.table("t2.p")
         c = self.client()
-        begin, commit, rollback = (c.prepare(sql)[0] for sql in ("START TRANSACTION READ WRITE", "/*!50000 COMMIT */ ;", "rollback work"))
+        begin, commit, rollback = (c.prepare(sql)[0] for sql in ("START TRANSACTION READ WRITE", "/*!50000 COMMIT */ ;",
+                                                                 "rollback work"))
         left, right = (c.prepare(f"INSERT INTO {t} VALUES (?, '')")[0] for t in ("t1.p", "t2.p"))
         for i, end in ((1, commit), (2, rollback), (3, commit)):
             self.assertTrue(c.execute(begin).status & STATUS_IN_TRANS)

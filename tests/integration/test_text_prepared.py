@@ -37,7 +37,8 @@ class TextPrepared(xatest.Case):
     def test_each_statement_goes_where_its_schemas_live(self):
         self.tables()
         db = self.connect(database="t1")
-        self.run_sql(db, "PREPARE l FROM 'INSERT INTO p VALUES (?, \"it''s\")'", "PREPARE r FROM 'INSERT INTO t2.p VALUES (?, ?)'",
+        self.run_sql(db, "PREPARE l FROM 'INSERT INTO p VALUES (?, \"it''s\")'",
+                     "PREPARE r FROM 'INSERT INTO t2.p VALUES (?, ?)'",
                      "SET @i = 1, @s = 'x'", "BEGIN", "EXECUTE l USING @i", "EXECUTE r USING @i, @s", "COMMIT",
                      "SET @i = 2", "BEGIN", "EXECUTE l USING @i", "EXECUTE r USING @i, @s", "ROLLBACK")
         self.assertEqual((self.numbers("s1"), self.numbers("s2")), ([1], [1]))
@@ -46,7 +47,8 @@ class TextPrepared(xatest.Case):
     def test_names_stay_bound_to_the_schema_of_prepare(self):
         self.tables()
         db = self.connect(database="t1")
-        self.run_sql(db, "PREPARE put FROM 'INSERT INTO p VALUES (?, NULL)'", "SET @i = 1", "USE t2", "EXECUTE put USING @i", "SET @i = 2")
+        self.run_sql(db, "PREPARE put FROM 'INSERT INTO p VALUES (?, NULL)'", "SET @i = 1", "USE t2", "EXECUTE put USING @i",
+                     "SET @i = 2")
         self.lose("s1")
         try:
             self.run_sql(db, "EXECUTE put USING @i")
@@ -58,7 +60,8 @@ class TextPrepared(xatest.Case):
     def test_what_is_inside_is_seen(self):
         self.tables()
         db = self.connect(database="t1")
-        self.run_sql(db, "PREPARE b FROM 'START TRANSACTION'", "PREPARE c FROM 'COMMIT'", "PREPARE r FROM ' /*!50000 ROLLBACK */ ; '",
+        self.run_sql(db, "PREPARE b FROM 'START TRANSACTION'", "PREPARE c FROM 'COMMIT'",
+                     "PREPARE r FROM ' /*!50000 ROLLBACK */ ; '",
                      "EXECUTE b", "INSERT INTO t1.p VALUES (1, '')", "INSERT INTO t2.p VALUES (1, '')")
         self.assertTrue(db.server_status & 1)
         self.run_sql(db, "EXECUTE c")
@@ -86,7 +89,8 @@ class TextPrepared(xatest.Case):
 
     def test_set_inside_is_the_sessions(self):
         db = self.connect(database="t1")
-        self.run_sql(db, "PREPARE s FROM 'SET @a = ?, SESSION time_zone = ?'", "SET @x = 5, @z = '+03:00'", "EXECUTE s USING @x, @z")
+        self.run_sql(db, "PREPARE s FROM 'SET @a = ?, SESSION time_zone = ?'", "SET @x = 5, @z = '+03:00'",
+                     "EXECUTE s USING @x, @z")
         for schema in ("t1", "t2"):
             self.run_sql(db, f"USE {schema}")
             self.assertEqual(self.rows(db, "SELECT @a, @@time_zone"), ((5, "+03:00"),))
@@ -95,7 +99,8 @@ class TextPrepared(xatest.Case):
 
     def test_redis_call_inside(self):
         db = self.connect(database="t1")
-        self.run_sql(db, "PREPARE s FROM 'CALL cache.SET(?, ?)'", "SET @k = 'key', @v = 'value'", "BEGIN", "EXECUTE s USING @k, @v", "ROLLBACK")
+        self.run_sql(db, "PREPARE s FROM 'CALL cache.SET(?, ?)'", "SET @k = 'key', @v = 'value'", "BEGIN",
+                     "EXECUTE s USING @k, @v", "ROLLBACK")
         self.assertIsNone(self.redis().get("key"))
         self.run_sql(db, "BEGIN", "EXECUTE s USING @k, @v", "COMMIT")
         self.assertEqual(self.redis().get("key"), "value")
@@ -104,9 +109,11 @@ class TextPrepared(xatest.Case):
         db = self.connect(database="t1")
         self.run_sql(db, "PREPARE s FROM 'SELECT 1'")
         for code, sql in ((1064, "PREPARE s FROM 'SELEC 1'"), (1243, "EXECUTE s"), (1064, "PREPARE s FROM 'SELECT 1; SELECT 2'"),
-                          (1064, "PREPARE s FROM 'COMMIT; SELECT 2'"), (1065, "PREPARE s FROM ''"), (1146, "PREPARE s FROM 'SELECT * FROM no_such'"),
+                          (1064, "PREPARE s FROM 'COMMIT; SELECT 2'"), (1065, "PREPARE s FROM ''"),
+                          (1146, "PREPARE s FROM 'SELECT * FROM no_such'"),
                           (1295, "PREPARE s FROM 'PREPARE t FROM \"SELECT 1\"'"), (1295, "PREPARE s FROM 'EXECUTE t'"),
-                          (1064, "PREPARE FROM 'SELECT 1'"), (1064, "EXECUTE"), (1064, "DEALLOCATE PREPARE"), (1064, "PREPARE s 'x'")):
+                          (1064, "PREPARE FROM 'SELECT 1'"), (1064, "EXECUTE"), (1064, "DEALLOCATE PREPARE"),
+                          (1064, "PREPARE s 'x'")):
             with self.subTest(sql=sql):
                 self.refused(code, db, sql)
         self.run_sql(db, "PREPARE two FROM 'SELECT ?, ?'", "PREPARE own FROM 'SET @a = ?'", "SET @x = 1")
@@ -146,7 +153,8 @@ class TextPrepared(xatest.Case):
     def test_failed_transaction(self):
         self.tables()
         db = self.connect(database="t1")
-        self.run_sql(db, "PREPARE s FROM 'SELECT COUNT(*) FROM p'", "PREPARE r FROM 'ROLLBACK'", "BEGIN", "INSERT INTO p VALUES (1, '')")
+        self.run_sql(db, "PREPARE s FROM 'SELECT COUNT(*) FROM p'", "PREPARE r FROM 'ROLLBACK'", "BEGIN",
+                     "INSERT INTO p VALUES (1, '')")
         self.lose("s1")
         with self.assertRaises(pymysql.err.MySQLError):
             self.run_sql(db, "EXECUTE s")

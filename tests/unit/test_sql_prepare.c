@@ -92,7 +92,8 @@ static void read_back(struct slice text, const struct sql_dialect *dialect)
 static void what_is_quoted_is_read_back(void)
 {
     static const struct sql_dialect dialects[] = {
-        {.ansi_quotes = false}, {.no_backslash_escapes = true}, {.ansi_quotes = true}, {.charset = SQL_CHARSET_SJIS}, {.charset = SQL_CHARSET_GBK}};
+        {.ansi_quotes = false}, {.no_backslash_escapes = true}, {.ansi_quotes = true},
+        {.charset = SQL_CHARSET_SJIS}, {.charset = SQL_CHARSET_GBK}};
     static const char *const texts[] = {"", "'", "\\", "\\'", "a'b\\c\"d`", "\\\\''", "\x83\\'", "\xbf\\\\", "\n\r\t\x1a%_"};
     for (size_t d = 0; d < sizeof dialects / sizeof *dialects; d++)
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
