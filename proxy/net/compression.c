@@ -1,5 +1,5 @@
-/* Frames of compressed packets. A packet is unpacked as it comes, in parts, so that neither its length nor the length it announces
- * costs memory: whoever owns the connection stops reading when it has enough. Leaves zlib and zstd to decoder.c. */
+/* Frames of compressed packets. A packet is unpacked as it comes, in parts, so that neither its length nor the length it
+ * announces costs memory: whoever owns the connection stops reading when it has enough. Leaves zlib and zstd to decoder.c. */
 #include "proxy/net/compression.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* MySQL's compressed packets over a connection, both ways: frames, their numbers, zlib and zstd. Pure: bytes in, bytes out. Leaves
- * sockets and turns to conn_io, and what the bytes mean to the owner.
+/* MySQL's compressed packets over a connection, both ways: frames, their numbers, zlib and zstd. Pure: bytes in, bytes out.
+ * Leaves sockets and turns to conn_io, and what the bytes mean to the owner.
  *
  *   3 bytes length of the body | 1 byte number | 3 bytes length before compression, 0: the body is as it is | body
  */

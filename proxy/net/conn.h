@@ -75,8 +75,8 @@ void net_conn_tls_client(struct net_conn *c, struct net_tls *tls, const char *ho
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" into `out`, "" where there is no TLS. Returns `out`. */
 const char *net_conn_tls_text(const struct net_conn *c, char *out, size_t out_size);
 
-/* From now on bytes go in compressed packets, both ways, within TLS where there is TLS; `in` and `out` stay what the owner sees and
- * says. What is in `out` now still goes as it is. Once a connection; level as in net_compression_new. */
+/* From now on bytes go in compressed packets, both ways, within TLS where there is TLS; `in` and `out` stay what the
+ * owner sees and says. What is in `out` now still goes as it is. Once a connection; level as in net_compression_new. */
 void net_conn_compress(struct net_conn *c, enum net_compression_method method, int level);
 /* What is appended to `out` from now on answers what was read last, so that compressed packets are numbered anew. Without
  * compression nothing. */

@@ -1,4 +1,5 @@
-/* zlib's and zstd's door. What they need to work is taken for one packet and given back: a client that is quiet holds none of it. */
+/* zlib's and zstd's door. What they need to work is taken for one packet and given back: a client that is quiet holds none of
+ * it. */
 #include "proxy/net/decoder.h"
 
 #include <stdlib.h>

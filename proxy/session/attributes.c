@@ -1,5 +1,5 @@
-/* What a client says of itself at log-in (_client_name, program_name, ...), kept for the servers' performance_schema: whoever looks there
- * sees the client for whom a connection was opened. Leaves the proxy's own attributes to backend/login.c. */
+/* What a client says of itself at log-in (_client_name, program_name, ...), kept for the servers' performance_schema: whoever
+ * looks there sees the client for whom a connection was opened. Leaves the proxy's own attributes to backend/login.c. */
 #include <string.h>
 
 #include "proxy/session/session.h"

@@ -1,5 +1,6 @@
-/* LOAD DATA LOCAL: a server asks the client for a file, whose frames pass on as they come, no faster than the server takes them. Never
- * a file of this machine, and only the one that the client's own statement names. Leaves the answer behind the file to relay.c. */
+/* LOAD DATA LOCAL: a server asks the client for a file, whose frames pass on as they come, no faster than the server takes
+ * them. Never a file of this machine, and only the one that the client's own statement names. Leaves the answer behind the file
+ * to relay.c. */
 #include <stdio.h>
 #include <string.h>
 
@@ -49,10 +50,11 @@ static bool names_it(const struct session *s, struct slice name)
 static void refuse(struct session *s, struct slice name)
 {
     char quoted[256];
+    const char *backend = s->world->config->backends[s->target].name;
     struct backend_outcome error = {.error = 1148, .sqlstate = "42000"};
     snprintf(error.message, sizeof error.message, "backend '%s' asked for another file than the statement names: refused",
-             s->world->config->backends[s->target].name);
-    log_warn("file_refused", "session=%llu backend=%s name=%s", (unsigned long long)s->id, s->world->config->backends[s->target].name,
+             backend);
+    log_warn("file_refused", "session=%llu backend=%s name=%s", (unsigned long long)s->id, backend,
              log_quote(quoted, sizeof quoted, name.at, name.len));
     target_note_start_failed(s, &error);
     backend_file_head(target_conn(s), 0);
@@ -146,7 +148,7 @@ void load_on_drained(struct backend_conn *conn)
     load_on_read(s);
 }
 
-/* --- its early ends ----------------------------------------------------------------------------------------------------------- */
+/* --- its early ends ------------------------------------------------------------------------------------------------------- */
 
 /* The client hears of it when it listens again: behind its file. */
 bool load_server_gone(struct session *s, const char *why)

@@ -1,5 +1,6 @@
-/* What a client is told of its session in OK packets, as its own session_track_* settings ask: what servers report of its statements, and
- * what only the proxy knows, the transaction and autocommit. The servers' settings are the proxy's; clients never set those. */
+/* What a client is told of its session in OK packets, as its own session_track_* settings ask: what servers report of its
+ * statements, and what only the proxy knows, the transaction and autocommit. The servers' settings are the proxy's; clients
+ * never set those. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,8 @@ static bool is_listed(const char *text, struct slice wanted)
 {
     struct slice list = text_of(text), name;
     while (next_name(&list, &name))
-        if (slice_is(name, "*") || (name.len == wanted.len && !strncasecmp((const char *)name.at, (const char *)wanted.at, name.len)))
+        if (slice_is(name, "*") ||
+            (name.len == wanted.len && !strncasecmp((const char *)name.at, (const char *)wanted.at, name.len)))
             return true;
     return false;
 }
@@ -81,7 +83,8 @@ static char *literal(const struct session *s, struct slice value)
     bool fine = (t.kind == SQL_STRING || t.kind == SQL_WORD || t.kind == SQL_NUMBER) && in.ahead.kind == SQL_END;
     if (fine)
         sql_token_value(&in.lexer, &t, &text);
-    fine = fine && buf_len(&text) < LIST_MAX && !memchr(buf_cstr(&text), '\0', buf_len(&text)) && !strpbrk(buf_cstr(&text), "'\\");
+    fine = fine && buf_len(&text) < LIST_MAX && !memchr(buf_cstr(&text), '\0', buf_len(&text)) &&
+           !strpbrk(buf_cstr(&text), "'\\");
     char *out = fine ? strdup(buf_cstr(&text)) : NULL;
     buf_fini(&text);
     return out;
@@ -196,8 +199,8 @@ void tracking_autocommit(struct session *s)
     note_change(s);
 }
 
-/* MariaDB puts several variables into an entry, which not every client reads: each gets one of its own. A server's autocommit is what the
- * proxy needs it to be. */
+/* MariaDB puts several variables into an entry, which not every client reads: each gets one of its own. A server's autocommit
+ * is what the proxy needs it to be. */
 static void note_variables(struct session *s, struct slice data)
 {
     struct cursor c = cursor_make(data.at, data.len);
@@ -232,7 +235,8 @@ void tracking_note(struct session *s, struct slice block)
             note_variables(s, data);
         else if (type == TRACK_TRANSACTION)
             note_transaction(s, data);
-        else if (type == TRACK_GTIDS || (type == TRACK_SCHEMA && !s->track.no_schema) || (type == TRACK_CHANGE && s->track.change))
+        else if (type == TRACK_GTIDS || (type == TRACK_SCHEMA && !s->track.no_schema) ||
+                 (type == TRACK_CHANGE && s->track.change))
             buf_append(&s->track.pending, entry, (size_t)(c.at - entry));
     }
 }

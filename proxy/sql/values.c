@@ -1,5 +1,5 @@
-/* Long lists of literals, passed over byte by byte instead of word by word: statements of megabytes consist of them. Leaves deciding
- * where they say nothing to survey.c. */
+/* Long lists of literals, passed over byte by byte instead of word by word: statements of megabytes consist of them. Leaves
+ * deciding where they say nothing to survey.c. */
 #include "proxy/sql/lexer.h"
 
 #include "proxy/sql/bytes.h"

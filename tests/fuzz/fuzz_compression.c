@@ -1,5 +1,5 @@
-/* Compressed packets of a peer, in pieces of any size. Input: method, piece size, portion asked for, then the stream; and whatever
- * it is, packed by us it comes back. */
+/* Compressed packets of a peer, in pieces of any size. Input: method, piece size, portion asked for, then the stream; and
+ * whatever it is, packed by us it comes back. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,7 +5,6 @@ import shutil
 import struct
 import subprocess
 import threading
-import time
 
 import pymysql
 import squeezed
@@ -222,7 +221,8 @@ class Files(Wire):
     def test_in_a_multi_statement(self):
         db, path = self.loader(client_flag=CLIENT.MULTI_STATEMENTS), self.file([(n, "x") for n in range(10)])
         with db.cursor() as cursor:
-            cursor.execute(f"SELECT 'before'; {self.load(path)}; SELECT COUNT(*) FROM loaded; /* again */ {self.load(path)} ; SELECT 'never'")
+            cursor.execute(f"SELECT 'before'; {self.load(path)}; SELECT COUNT(*) FROM loaded;"
+                           f" /* again */ {self.load(path)} ; SELECT 'never'")
             self.assertEqual(cursor.fetchall(), (("before",),))
             cursor.nextset()
             self.assertEqual(cursor.rowcount, 10)
@@ -264,7 +264,8 @@ class Files(Wire):
 
     def test_only_who_offers_and_may(self):
         path = self.file([(1, "x")])
-        for what, db in (("does not offer", self.loader(local_infile=False)), ("may not", self.connect(local_infile=True, database="t1"))):
+        for what, db in (("does not offer", self.loader(local_infile=False)),
+                         ("may not", self.connect(local_infile=True, database="t1"))):
             with self.subTest(what), self.assertRaises(pymysql.err.MySQLError):
                 self.run_sql(db, self.load(path))
             self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
@@ -353,7 +354,7 @@ class Files(Wire):
 
 
 class Big(Wire):
-    """Packets at the boundaries of frames: 0xFFFFFF bytes, one less, one more, two frames; both ways, in every form of statement."""
+    """Packets at the boundaries of frames, 0xFFFFFF bytes, one less, one more, two frames; both ways, in every form."""
 
     FRAME = 0xFFFFFF
     SIZES = (FRAME - 1, FRAME, FRAME + 1, 2 * FRAME)
@@ -486,12 +487,45 @@ class Pipelined(Wire):
                 client.packet()
                 self.assertEqual(client.packet()[1:], str(n).encode())
                 client.packet()
-        client.send(frame(0, b"\x03ROLLBACK") + frame(0, b"\x0e") + frame(0, b"\x1f") + frame(0, b"\x03SELECT 1") + frame(0, b"\x01"))
+        client.send(b"".join(frame(0, command) for command in (b"\x03ROLLBACK", b"\x0e", b"\x1f", b"\x03SELECT 1", b"\x01")))
         for _ in range(3):
             self.assertEqual(client.packet()[:1], b"\x00")
         self.assertEqual([client.packet() for _ in range(4)][2], b"\x011")
         with self.assertRaises(Gone):
             client.packet()
+
+
+class Capabilities(Wire):
+    """What a client asks for counts for its servers, too; what nobody here speaks is not offered."""
+
+    def greeting(self):
+        client = self.raw()
+        greeting = client.packet()
+        end = greeting.index(b"\0")
+        low, high = struct.unpack_from("<H", greeting, end + 14)[0], struct.unpack_from("<H", greeting, end + 19)[0]
+        return greeting[1:end].decode(), low | high << 16, greeting[end + 22:end + 32]
+
+    def test_the_greeting_is_of_the_servers_family(self):
+        version, caps, filler = self.greeting()
+        direct = self.world.direct("s1", "SELECT VERSION()")[0][0]
+        self.assertEqual(version.removeprefix("5.5.5-"), direct)
+        self.assertEqual(bool(caps & 1), self.world.family == "mysql", "MariaDB's servers leave LONG_PASSWORD out")
+        self.assertEqual(filler, bytes(10), "no extended capabilities")
+        self.assertEqual(caps & (1 << 25 | 1 << 27 | 1 << 28 | 1 << 29 | LOCAL_FILES), 0)
+        ours = SESSION_TRACK | DEPRECATE_EOF | COMPRESS | ZSTD | 1 << 22
+        self.assertEqual(caps & ours, ours)
+
+    def test_who_takes_no_further_results_gets_none(self):
+        self.world.direct("s1", "CREATE PROCEDURE t1.two_rows() BEGIN SELECT 1; SELECT 2; END")
+        for caps, fine in ((USUAL | SSL, True), (USUAL & ~(1 << 16 | 1 << 17) | SSL, False)):
+            for more in (0, DEPRECATE_EOF):
+                client = self.raw()
+                self.assertEqual(client.login(caps=caps ^ more)[:1], b"\x00")
+                client.query("CALL t1.two_rows()")
+                self.assertEqual(error_code(client.packet()), 0 if fine else 1312)
+                if not fine:
+                    client.query("SELECT 3")
+                    self.assertEqual(client.packet(), b"\x01")
 
 
 def lenenc(data, at):
@@ -560,16 +594,17 @@ class Tracking(Wire):
         self.assertEqual(self.say(client, "SET time_zone = '+03:00'"), {"time_zone": "+03:00"})
         said = self.say(client, "SET NAMES latin1")
         self.assertEqual({k: said[k] for k in said if k.startswith("character_set")},
-                         {"character_set_client": "latin1", "character_set_connection": "latin1", "character_set_results": "latin1"})
+                         dict.fromkeys(("character_set_client", "character_set_connection", "character_set_results"), "latin1"))
         self.assertEqual(self.say(client, "SET sql_mode = ''"), {})
         self.assertEqual(self.say(client, "SET autocommit = 0"), {"autocommit": "OFF"})
-        self.assertEqual(self.say(client, "SET autocommit = 1, time_zone = 'SYSTEM'"), {"autocommit": "ON", "time_zone": "SYSTEM"})
+        self.assertEqual(self.say(client, "SET autocommit = 1, time_zone = 'SYSTEM'"),
+                         {"autocommit": "ON", "time_zone": "SYSTEM"})
         self.assertEqual(self.say(client, "SET @x = 1"), {})
 
     def test_nothing_of_what_the_proxy_does_for_itself(self):
         client = self.tracking()
-        for text in ("BEGIN", "INSERT INTO t1.tracked VALUES (1)", "INSERT INTO t2.tracked VALUES (1)", "SAVEPOINT a", "ROLLBACK TO a",
-                     "ROLLBACK", "DO 1"):
+        for text in ("BEGIN", "INSERT INTO t1.tracked VALUES (1)", "INSERT INTO t2.tracked VALUES (1)", "SAVEPOINT a",
+                     "ROLLBACK TO a", "ROLLBACK", "DO 1"):
             self.assertEqual(self.say(client, text), {}, text)
 
     def test_as_the_client_sets_it(self):
@@ -588,7 +623,8 @@ class Tracking(Wire):
         self.say(client, "SET session_track_schema = DEFAULT, session_track_system_variables = DEFAULT")
         self.assertEqual(self.say(client, "USE t2"), {"schema": "t2"})
         self.assertEqual(self.say(client, "SET max_sort_length = 996"), {})
-        for wrong in ("session_track_schema = 7", "session_track_transaction_info = 'MAYBE'", "session_track_system_variables = CONCAT('a')"):
+        for wrong in ("session_track_schema = 7", "session_track_transaction_info = 'MAYBE'",
+                      "session_track_system_variables = CONCAT('a')"):
             client.query(f"SET {wrong}")
             self.assertEqual(error_code(client.packet()), 1231, wrong)
         client.command(b"\x1f")
@@ -630,7 +666,8 @@ class Tracking(Wire):
     def test_attributes_of_the_client_and_ours(self):
         if self.family == "mariadb":
             raise xatest.unittest.SkipTest("its performance schema is off")
-        db = self.connect("native", program_name="a program with a name")  # the first of this user: its connection is opened for it
+        # the first of this user: its connection is opened for it
+        db = self.connect("native", program_name="a program with a name")
         self.rows(db, "SELECT COUNT(*) FROM t1.tracked")
         found = {}
         for number, name, value in self.world.direct("s1", "SELECT processlist_id, attr_name, attr_value FROM"
@@ -657,10 +694,10 @@ class Clients(Wire):
 
     BIG = "SELECT REPEAT('abcdefgh', 500000) AS x, @@version_comment"
 
-    def client(self, argv, *more):
-        done = subprocess.run([*argv, "--host=127.0.0.1", f"--port={self.world.proxy.port}", "--user=app", f"--password={xatest.PASSWORDS['app']}",
-                               "--batch", "--skip-column-names", *more],
-                              capture_output=True, text=True, check=False, timeout=60)
+    def client(self, argv, *more, script=None):
+        done = subprocess.run([*argv, "--host=127.0.0.1", f"--port={self.world.proxy.port}", "--user=app",
+                               f"--password={xatest.PASSWORDS['app']}", "--batch", "--skip-column-names", *more],
+                              input=script, capture_output=True, text=True, check=False, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
@@ -669,9 +706,7 @@ class Clients(Wire):
         self.assertEqual(out.splitlines()[0].split("\t")[0], "abcdefgh" * 500000)
         self.assertEqual(out.splitlines()[-1], "over")
         script = "\n".join(f"SELECT {n}, REPEAT('x', {n} * 37);" for n in range(500))
-        done = subprocess.run([*argv, "--host=127.0.0.1", f"--port={self.world.proxy.port}", "--user=app", f"--password={xatest.PASSWORDS['app']}",
-                               "--batch", "--skip-column-names", *more], input=script, capture_output=True, text=True, check=False, timeout=60)
-        self.assertEqual(done.stdout, "".join(f"{n}\t{'x' * (37 * n)}\n" for n in range(500)), done.stderr)
+        self.assertEqual(self.client(argv, *more, script=script), "".join(f"{n}\t{'x' * (37 * n)}\n" for n in range(500)))
 
     def test_mariadb_client(self):
         self.check(["mariadb", "--no-defaults"], f"--ssl-ca={self.world.certs}/ca.crt", "--compress")
@@ -680,7 +715,8 @@ class Clients(Wire):
         if not os.path.exists(servers.ROOTFS):
             raise xatest.unittest.SkipTest("no rootfs of MySQL")
         argv = [*servers.MySQL(self.world.directory + "/none", self.world.certs).rootfs_argv("/usr/bin/mysql"), "--no-defaults",
-                f"--character-sets-dir={servers.ROOTFS}/usr/share/mysql/charsets", f"--ssl-ca={self.world.certs}/ca.crt", "--ssl-mode=VERIFY_CA"]
+                f"--character-sets-dir={servers.ROOTFS}/usr/share/mysql/charsets", f"--ssl-ca={self.world.certs}/ca.crt",
+                "--ssl-mode=VERIFY_CA"]
         for more in (["--compression-algorithms=zlib"], ["--compression-algorithms=zstd"],
                      ["--compression-algorithms=zstd", "--zstd-compression-level=22"], ["--compression-algorithms=uncompressed"]):
             with self.subTest(more):
@@ -693,7 +729,8 @@ class Clients(Wire):
             mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
             $db = mysqli_init();
             $db->ssl_set(null, null, $argv[2], null, null);
-            $db->real_connect('127.0.0.1', 'app', $argv[3], 't1', (int)$argv[1], null, MYSQLI_CLIENT_COMPRESS | MYSQLI_CLIENT_SSL);
+            $flags = MYSQLI_CLIENT_COMPRESS | MYSQLI_CLIENT_SSL;
+            $db->real_connect('127.0.0.1', 'app', $argv[3], 't1', (int)$argv[1], null, $flags);
             for ($i = 0; $i < 200; $i++) {
                 $row = $db->query("SELECT $i, REPEAT('x', $i * 1000)")->fetch_row();
                 if ($row[0] != $i || strlen($row[1]) != $i * 1000) die("wrong at $i");
@@ -705,6 +742,6 @@ class Clients(Wire):
             $stmt->bind_result($got);
             $stmt->fetch();
             echo $got === $big ? 'fine' : 'wrong';"""
-        done = subprocess.run(["php", "-r", script, "--", str(self.world.proxy.port), f"{self.world.certs}/ca.crt", xatest.PASSWORDS["app"]],
-                              capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(["php", "-r", script, "--", str(self.world.proxy.port), f"{self.world.certs}/ca.crt",
+                               xatest.PASSWORDS["app"]], capture_output=True, text=True, check=False, timeout=60)
         self.assertEqual(done.stdout, "fine", done.stderr)

@@ -1,5 +1,5 @@
-/* Compressed packets, zlib and zstd: what is packed comes back, in pieces of any size; what is damaged, lies or is out of order is
- * refused; a bomb costs nobody more than was asked for; over a connection nothing is lost at its end. */
+/* Compressed packets, zlib and zstd: what is packed comes back, in pieces of any size; what is damaged, lies or is out of order
+ * is refused; a bomb costs nobody more than was asked for; over a connection nothing is lost at its end. */
 #include "tests/unit/unit.h"
 #include "tests/unit/net_side.h"
 
