@@ -6,7 +6,7 @@
 enum {
     READ_SIZE_MIN = 4096,
     READ_TURN_MAX = 64 * 1024, /* a turn's share of one connection: nobody starves the others */
-    KEEP_IDLE = 512,           /* an empty buffer larger than this is given back: most connections are idle */
+    KEEP_IDLE = 0,             /* an empty buffer larger than this is given back: most connections are idle */
     KEEP_BUSY = 4 * READ_TURN_MAX, /* the same of one that has much to read */
     UNPACK_TURN_MAX = 4 * READ_TURN_MAX, /* the same, where a few bytes unpack to many */
 };

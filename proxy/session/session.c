@@ -12,8 +12,6 @@
 #include "proxy/session/client_xa.h"
 #include "proxy/session/tx.h"
 
-#define COMMAND_KEPT 512 /* of an idle session's memory for its command */
-
 static const char *const phase_texts[] = {
 #define X(name, text) text,
     SESSION_PHASES(X)
@@ -163,8 +161,7 @@ static void statement_free(struct session *s)
 static void give_back(struct session *s)
 {
     statement_free(s);
-    if (s->command.cap > COMMAND_KEPT)
-        buf_fini(&s->command);
+    buf_fini(&s->command);
 }
 
 static void take_command(struct session *s)
@@ -296,6 +293,7 @@ static void free_session(struct net_deferred *d)
     for (size_t i = 0; i < s->world->backends.n; i++)
         sharing_forget(&s->servers[i]);
     free(s->servers);
+    free(s->why_closing);
     struct worker *w = s->worker;
     free(s);
     if (w->stopping && !w->n_sessions)
@@ -348,7 +346,8 @@ void session_close(struct session *s, const char *why)
         net_conn_close(s->net, true);
         s->net = NULL;
     }
-    snprintf(s->why_closing, sizeof s->why_closing, "%s", why);
+    s->why_closing = strdup(why);
+    CHECK(s->why_closing);
     s->was_ending = s->phase == SESSION_ENDING;
     enum session_phase was = s->phase;
     if (was == SESSION_LOGIN)

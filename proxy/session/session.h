@@ -152,7 +152,7 @@ struct session {
     struct net_conn *net; /* NULL once the client is gone */
     uint64_t id;
     enum session_phase phase;
-    char why_closing[128];
+    char *why_closing; /* NULL until then */
     unsigned listener;
     const struct config_user *user; /* after log-in */
     bool stays;    /* counted among the clients of its address */
