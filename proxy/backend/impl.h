@@ -42,6 +42,7 @@ struct backend_conn_impl {
     struct backend_conn *conn;
     struct net_loop *loop;
     struct net_tls *tls;       /* borrowed from the pool; NULL = none configured */
+    int autocommit_said;       /* in the session tracking of our settings; -1 = not */
     uint32_t client_caps;      /* the client's part of the capabilities: a key of the pool */
     const struct backend_conn_events *events;
     void *events_arg;

@@ -51,6 +51,8 @@ static void note_variable(struct backend_conn *c, struct slice name, struct slic
             c->impl->outcome.changed |= 1u << i;
     if (slice_is_word(name, "character_set_client"))
         snprintf(c->client_charset, sizeof c->client_charset, "%.*s", (int)value.len, value.at ? (const char *)value.at : "");
+    if (slice_is_word(name, "autocommit"))
+        c->impl->autocommit_said = slice_is_word(value, "ON");
     if (!slice_is_word(name, "sql_mode"))
         return;
     c->ansi_quotes = has_word(value, "ANSI_QUOTES");

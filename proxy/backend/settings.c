@@ -18,9 +18,9 @@ static void write_settings(struct buf *payload, const struct backend_conn *c)
                c->backend->config->lock_wait_s);
     for (unsigned i = 0; i < BACKEND_N_TRACKED; i++)
         buf_printf(payload, "%s%s", i ? "," : "", backend_tracked_name(i));
-    /* sql_mode is assigned so that it is reported: how statements are read depends on it. The capability only sets IGNORE_SPACE at log-in;
-     * a reset forgets it. */
-    buf_text(payload, "', sql_mode=");
+    /* autocommit is assigned so that it is reported, since MySQL's status says that it is on where the global one is off; sql_mode because how
+     * statements are read depends on it. The capability only sets IGNORE_SPACE at log-in; a reset forgets it. */
+    buf_text(payload, "', autocommit=@@GLOBAL.autocommit, sql_mode=");
     buf_text(payload, c->impl->client_caps & WIRE_CAP_IGNORE_SPACE ? "CONCAT(@@sql_mode,',IGNORE_SPACE')" : "@@sql_mode");
 }
 
@@ -31,12 +31,11 @@ static void on_settings(void *arg, const struct backend_outcome *outcome)
         backend_conn_died(c, "refuses our session settings: %u %s", outcome->error, outcome->message);
         return;
     }
-    c->autocommit = outcome->status & WIRE_STATUS_AUTOCOMMIT;
+    c->autocommit = c->impl->autocommit_said < 0 ? (outcome->status & WIRE_STATUS_AUTOCOMMIT) != 0 : c->impl->autocommit_said;
     c->charset = WIRE_CHARSET_UTF8MB4;
     snprintf(c->client_charset, sizeof c->client_charset, "utf8mb4");
     c->dirty = false;
-    if (c->impl->resetting) /* after a log-in it may be init_connect's, which is not run again */
-        atomic_store(&c->backend->no_autocommit, !c->autocommit);
+    atomic_store(&c->backend->no_autocommit, !c->autocommit);
     c->impl->resetting = false;
     atomic_store(&c->backend->ansi_quotes, c->ansi_quotes);
     atomic_store(&c->backend->no_backslash_escapes, c->no_backslash_escapes);
@@ -62,6 +61,7 @@ void backend_settings_send(struct backend_conn *c, bool reset)
         c->statement_generation++;
     }
     struct buf payload = {0};
+    c->impl->autocommit_said = -1;
     write_settings(&payload, c);
     backend_send(c, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), &settings_sink, c);
     buf_fini(&payload);

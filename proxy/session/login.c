@@ -62,8 +62,7 @@ void login_begin(struct session *s, bool counted)
     struct wire_greeting g = {.connection_id = (uint32_t)s->id,
                               .caps = offered(s),
                               .charset = WIRE_CHARSET_UTF8MB4,
-                              .status = s->world->backends.at[config_default_backend(s->world->config)].no_autocommit ? 0
-                                        : WIRE_STATUS_AUTOCOMMIT};
+                              .status = WIRE_STATUS_AUTOCOMMIT}; /* OK after the log-in says what is true, as with servers */
     server_version(s, g.version, sizeof g.version);
     if (!strstr(g.version, "MariaDB")) /* whose servers leave it out, by which its clients know them */
         g.caps |= WIRE_CAP_LONG_PASSWORD;

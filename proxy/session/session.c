@@ -56,7 +56,7 @@ static int64_t phase_limit_ms(const struct session *s, enum session_phase phase)
         return 0;
     if (phase != SESSION_IDLE)
         return c->write_timeout_ms;
-    int64_t idle_ms = (int64_t)c->idle_timeout_s * 1000;
+    int64_t idle_ms = (int64_t)(s->wait_timeout_s ? s->wait_timeout_s : c->idle_timeout_s) * 1000;
     if ((!s->tx && !s->xa) || !c->transaction_timeout_s)
         return idle_ms;
     int64_t left_ms = transaction_began_ms(s) + (int64_t)c->transaction_timeout_s * 1000 - s->since_ms;
@@ -110,8 +110,8 @@ static void on_idle_timeout(struct session *s)
     bool late = transaction_is_late(s);
     s->world->count.sessions_timed_out++;
     ++*(late ? &s->world->count.timed_out_transaction : &s->world->count.timed_out_idle);
-    if (s->net) {
-        /* 4031 is what MySQL says before it closes an idle connection */
+    if (s->net && !s->world->backends.at[config_default_backend(s->world->config)].mariadb) {
+        /* 4031 is what MySQL says before it closes an idle connection; MariaDB says nothing, and its drivers expect that */
         s->seq = 0;
         wire_err_packet(&s->net->out, &s->seq, s->caps, 4031, "HY000",
                         "The client was disconnected by the server because of inactivity.");

@@ -276,6 +276,7 @@ struct session {
     unsigned n_settings;
     size_t settings_bytes; /* of their texts */
     uint64_t settings_generation;
+    int wait_timeout_s; /* as the client has set it for itself; 0 = not */
     struct sql_dialect dialect; /* how statements are read */
     char set_autocommit_value[24];
     int set_autocommit;                     /* what an expression in SET autocommit=... came to; -1: no truth value */

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "proxy/session/settings.h"
 
+#define WAIT_TIMEOUT_MAX 31536000 /* as servers have it */
+
 static struct session_setting *find(const struct session *s, const char *name)
 {
     for (unsigned i = 0; i < s->n_settings; i++)
@@ -24,6 +26,7 @@ void settings_free(struct session *s)
     s->n_settings = 0;
     s->settings_generation = 0;
     s->settings_bytes = 0;
+    s->wait_timeout_s = 0;
 }
 
 bool settings_have_room(const struct session *s, const char *name, size_t len)
@@ -47,6 +50,18 @@ static struct session_setting *find_or_add(struct session *s, const char *name)
     return found;
 }
 
+/* "SESSION wait_timeout=60"; 0 for DEFAULT. */
+static int seconds_of(struct slice text)
+{
+    const uint8_t *equals = memchr(text.at, '=', text.len);
+    struct cursor c = cursor_make(equals + 1, text.len - (size_t)(equals + 1 - text.at));
+    int seconds = 0;
+    for (uint8_t digit = cursor_u8(&c); !c.bad && seconds <= WAIT_TIMEOUT_MAX; digit = cursor_u8(&c))
+        if (digit >= '0' && digit <= '9')
+            seconds = 10 * seconds + (digit - '0');
+    return seconds < WAIT_TIMEOUT_MAX ? seconds : WAIT_TIMEOUT_MAX;
+}
+
 void settings_remember(struct session *s, const char *name, struct slice text, size_t plain_len)
 {
     struct session_setting *setting = find_or_add(s, name);
@@ -56,6 +71,8 @@ void settings_remember(struct session *s, const char *name, struct slice text, s
     setting->len = text.len;
     setting->plain_len = plain_len;
     setting->generation = ++s->settings_generation;
+    if (!strcmp(name, "wait_timeout"))
+        s->wait_timeout_s = seconds_of(text);
 }
 
 /* --- by name ------------------------------------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 """Statements of every kind pass as if the client spoke to the server itself."""
 import os
+import socket
 import struct
 import subprocess
 import unittest
@@ -304,9 +305,42 @@ class MainServer(unittest.TestCase):
         self.addCleanup(self.rows, self.connect(), "SET GLOBAL autocommit = 1")
         for sql in ("DROP TABLE IF EXISTS test.later", "CREATE TABLE test.later (i INT) ENGINE=InnoDB"):
             self.rows(self.connect(), sql)
-        db = self.connect(autocommit=None)  # as the server has it
-        self.assertFalse(db.get_autocommit())
+        # as the server has it, once what was on its way to the proxy about it has arrived
+        xatest.until(lambda: self.rows(self.connect(autocommit=None), "SELECT @@autocommit") == ((0,),), 5, "autocommit is still on")
+        db = self.connect(autocommit=None)
         self.rows(db, "INSERT INTO test.later VALUES (1)")
         self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM test.later"), ((0,),))
         self.rows(db, "COMMIT")
         self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM test.later"), ((1,),))
+
+    def locked(self):
+        db = self.connect(autocommit=False, database="test")
+        for sql in ("DROP TABLE IF EXISTS held", "CREATE TABLE held (i INT PRIMARY KEY) ENGINE=InnoDB", "LOCK TABLES held WRITE"):
+            with self.subTest(sql):
+                self.rows(db, sql)
+        return db
+
+    def test_a_transaction_under_table_locks(self):
+        db = self.locked()
+        for sql in ("INSERT INTO held VALUES (1)", "ROLLBACK", "INSERT INTO held VALUES (2)", "COMMIT", "INSERT INTO held VALUES (3)"):
+            self.rows(db, sql)
+        with self.assertRaises(pymysql.err.MySQLError) as caught:
+            self.rows(db, "SELECT * FROM test.later")
+        self.assertEqual(caught.exception.args[0], 1100)  # the locks are still there: no other table can be used
+        self.rows(db, "UNLOCK TABLES")  # which commits
+        self.assertEqual(self.rows(self.connect(), "SELECT i FROM test.held ORDER BY i"), ((2,), (3,)))
+
+    def test_begin_unlocks_tables(self):
+        db = self.locked()
+        for sql in ("BEGIN", "INSERT INTO held VALUES (1)"):
+            self.rows(db, sql)
+        self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM test.held"), ((0,),))
+        self.rows(db, "COMMIT")
+        self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM test.held"), ((1,),))
+
+    def test_wait_timeout_of_the_client(self):
+        db = self.connect()
+        self.rows(db, "SET SESSION wait_timeout = 1")
+        self.assertEqual(db._sock.recv(1, socket.MSG_PEEK)[:0], b"")  # what MySQL says, or the end
+        with self.assertRaises(pymysql.err.MySQLError):
+            self.rows(db, "SELECT 1")
