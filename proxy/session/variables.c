@@ -355,10 +355,12 @@ static const struct backend_sink set_sink = {.frame = tracking_on_frame, .done =
 static void put_answers(struct session *s, struct buf *text)
 {
     struct buf put = {0};
-    if (!diagnostics_put(s, s->statement, (struct slice){buf_at(text), buf_len(text)}, false, &put))
-        return;
-    buf_fini(text);
-    *text = put;
+    if (diagnostics_put(s, s->statement, (struct slice){buf_at(text), buf_len(text)}, false, &put)) {
+        struct buf asked = *text;
+        *text = put;
+        put = asked;
+    }
+    buf_fini(&put);
 }
 
 static void send_set(struct session *s)
