@@ -22,7 +22,7 @@ import xatest
 SESSIONS = 50
 SECRET = "one-secret"
 # Connections of a worker to a server: far fewer than sessions. What keeps one to itself is allowed to as many as leave one free.
-CONNECTIONS = int(os.environ.get("DIFFER_CONNECTIONS", "5"))
+CONNECTIONS = 5
 NEVER_PREPARED = 0xFFFFFFF0
 
 
@@ -178,6 +178,8 @@ def same_by_nature(result, command, side):
     # A server shows what is left of the text; of several statements it is sent one at a time.
     if code == 1064 and ";" in command[-1]:
         text = text.partition(";")[0]
+    # The row of a parameter is a counter that the connection has from its last statement.
+    text = re.sub(r"(['`]k['`]) at row \d+", r"\1", text)
     # Which schemas there are is a matter of the configuration; whether the account might see others is not known to it.
     if "nosuchschema" in text:
         code, state, text = 1049, "42000", "no such schema"
@@ -221,6 +223,7 @@ class Session(threading.Thread):
 
     def run(self):
         try:
+            self.make_schemas()
             self.connect()
             self.episode(self.stream.first())
             while self.done < self.run_.each and not self.run_.failed.is_set():
@@ -256,11 +259,14 @@ class Session(threading.Thread):
         self.unblock()
         for side in self.sides:
             side.close()
+        self.make_schemas()
+        self.connect()
+        self.episode(self.stream.first())
+
+    def make_schemas(self):
         for schema, server in ((self.stream.schema, "s1"), (self.stream.other, "s2")):
             for one in (self.run_.world.reference, self.run_.world.server[server]):
                 one.script([f"DROP DATABASE IF EXISTS {schema}", f"CREATE DATABASE {schema}"])
-        self.connect()
-        self.episode(self.stream.first())
 
     def command(self, command):
         kind = command[0]
@@ -308,7 +314,9 @@ class Session(threading.Thread):
         variables = []
         for side in self.sides:
             side.begin(("query", "SHOW SESSION VARIABLES"))
-            rows = side.finish(("query", ""))[0][2]
+            kind, _, rows, *_ = answer = side.finish(("query", ""))[0]
+            if kind != "rows":
+                raise Difference(self.tell("SHOW SESSION VARIABLES at the end", "rows", answer), "no variables")
             variables.append({name: value for name, value in map(two_texts, rows) if name not in OF_THE_SERVER | OF_THE_PROXY})
         names = {name for name in variables[0].keys() | variables[1].keys() if variables[0].get(name) != variables[1].get(name)}
         if names:
@@ -335,7 +343,8 @@ OF_THE_SERVER = set("""
 """.split())
 # What the proxy has in force on its connections by its own options: session tracking, how long a row lock is waited for. With autocommit off a
 # branch is open before a table is touched.
-OF_THE_PROXY = {"in_transaction", "innodb_lock_wait_timeout", "session_track_system_variables", "session_track_transaction_info", "session_track_schema",
+# What LAST_INSERT_ID() says is the session's; the variable of that name is the connection's.
+OF_THE_PROXY = {"identity", "last_insert_id", "in_transaction", "innodb_lock_wait_timeout", "session_track_system_variables", "session_track_transaction_info", "session_track_schema",
                 "session_track_state_change", "session_track_gtids"}
 
 
@@ -408,7 +417,8 @@ def main():
     parser.add_argument("--across", action="store_true", help="the session's schemas are on two servers")
     parser.add_argument("--without", default="", help="episodes to leave out")
     parser.add_argument("--all", action="store_true", help="go on after a difference, and tell one of each kind at the end")
-    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--verbose", action="store_true", help="with the statements before each")
+    parser.add_argument("--seconds", type=float, default=1e6, help="stop after so long")
     options = parser.parse_args()
     world = World().start()
     sessions = range(SESSIONS) if options.session is None else [options.session]
@@ -416,11 +426,16 @@ def main():
     try:
         run = Run(world, options.seed, statements, sessions, options.across, options.without.split(","))
         run.tolerate = {} if options.all else None
+        stop = threading.Timer(options.seconds, run.failed.set)
+        stop.daemon = True
+        stop.start()
         print(dict(run.execute()))
         for differences in sorted((run.tolerate or {}).values(), key=len):
             print(f"{len(differences)} times: {differences[0] if options.verbose else differences[0].kind}")
     except Difference as difference:
         sys.exit(str(difference))
+    except OSError as trouble:
+        sys.exit(f"{trouble}\n{world.proxy.log_tail(40)}")
     finally:
         world.wipe()
 

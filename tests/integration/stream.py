@@ -31,6 +31,10 @@ def read_grammar(family):
     return grammar
 
 
+# Ways to say something that a run can do without, beside whole episodes and "information".
+SWITCHES = {"assignment": r":=|INTO @|^CALL outs|@u1, @u2\)", "prepared set": r"^SET .*\?|'SET @u1|EXECUTE u", "sequence": r"LASTVAL"}
+
+
 class Episode(list):
     """Commands in a row; `holds` is whether a connection is kept on the way."""
 
@@ -49,12 +53,16 @@ class Stream:
     def __init__(self, seed, session, family, across=False, without=()):
         self.random = random.Random(f"{seed}/{session}")
         self.grammar = read_grammar(family)
+        for switch in SWITCHES.keys() & set(without):
+            for name, ways in self.grammar.items():
+                self.grammar[name] = [way for way in ways if not re.search(SWITCHES[switch], way)]
         self.across = across
         self.schema, self.other = f"d{session:02}", f"e{session:02}"
         self.made = {"schema": lambda: self.schema, "other": lambda: self.other, "id": lambda: str(self.random.randint(1, 12)),
                      "count": lambda: str(self.random.randint(0, 2)), "key": lambda: self.pick("ABCD"),
                      "lock": lambda: f"'lock {self.schema} {self.random.randint(0, 2)}'"}
         self.slots = 0
+        self.without = set(without)
         names = [name for name in EPISODES if name not in without and (across or name != "other_server")]
         self.names, self.weights = names, [EPISODES[name] for name in names]
 
@@ -71,7 +79,11 @@ class Stream:
 
     def episode(self):
         name = self.random.choices(self.names, self.weights)[0]
-        return getattr(self, name)()
+        episode = getattr(self, name)()
+        # A routine that failed or changed the session on its way leaves what cannot be told: the connection is kept until a reset.
+        if any(isinstance(command[-1], str) and "CALL" in command[-1] for command in episode):
+            return Episode([*episode, ("reset_connection",)], holds=True)
+        return episode
 
     # --- the grammar ---
 
@@ -89,13 +101,15 @@ class Stream:
         return self.made[name]() if name in self.made else self.say(name)
 
     def queries(self, name, most=1):
+        if name in self.without:
+            return []
         return [query(self.say(name)) for _ in range(self.random.randint(1, most))]
 
     def weighted(self, **weights):
         return self.random.choices(list(weights), list(weights.values()))[0]
 
     def statement(self):
-        return self.say(self.weighted(select=8, write=8, error=2, information=6, probe=2))
+        return self.say(self.weighted(select=8, write=8, error=2, information=0 if "information" in self.without else 6, probe=2))
 
     def command(self):
         kind = self.weighted(query=40, ping=1, init_db=1, field_list=1)
@@ -116,6 +130,9 @@ class Stream:
 
     def set_variables(self):
         return Episode(self.queries("setting", 3) + self.queries("probe", 3))
+
+    def pinned(self):
+        return Episode([*self.queries("pinning"), *self.commands(1, 3), *self.queries("information"), ("reset_connection",)], holds=True)
 
     def multi(self):
         texts = [self.statement() for _ in range(self.random.randint(2, 5))]
@@ -273,7 +290,7 @@ class Stream:
 
 
 # How often each kind of episode comes.
-EPISODES = {"statements": 30, "set_variables": 20, "multi": 6, "compound": 1, "transaction": 20, "without_autocommit": 5, "ddl": 3,
+EPISODES = {"statements": 30, "set_variables": 20, "pinned": 1, "multi": 6, "compound": 1, "transaction": 20, "without_autocommit": 5, "ddl": 3,
             "procedures": 5, "temporary_table": 3, "user_locks": 2, "locked_tables": 2, "handler": 1, "big": 1, "lock_wait": 0.2,
             "text_prepare": 5, "default_schema": 4, "prepared_statement": 25, "cursor": 3, "several_prepared": 5,
             "reset_connection": 2, "change_user": 1, "reconnect": 1, "other_server": 25}
