@@ -249,6 +249,7 @@ class CrashPoints(xatest.Case):
     def in_thread(self, scenario, order):
         def run():
             xatest.until(self.world.proxy.listens, 30, "the proxy does not listen")
+            self.world.wait_judged()
             scenario.run(self, order)
         thread = xatest.threading.Thread(target=run, daemon=True)
         thread.start()

@@ -219,8 +219,11 @@ class World:
         """Returns when it is of full use: whatever is up has been looked at."""
         self.proxy.start(failpoint)
         if self.judged:
-            self.proxy.wait_judged([("backend", name) for name, one in self.server.items() if one.alive()]
-                                   + [("resource", "cache")] * self.cache.alive())
+            self.wait_judged()
+
+    def wait_judged(self):
+        self.proxy.wait_judged([("backend", name) for name, one in self.server.items() if one.alive()]
+                               + [("resource", "cache")] * self.cache.alive())
 
     def start_all(self):
         """Everything that is dead, and returns when a transaction over all of it works."""
