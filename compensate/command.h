@@ -66,7 +66,8 @@ struct comp_refusal {
 
 /* Finds the row by name without regard to case; the second word may be absent. NULL: no such command. */
 const struct comp_command *comp_command_find(struct slice name, struct slice second);
-/* The command with its name as argument 0. False: `why` says it as an SQL error (1305 unknown, 1318 wrong count, 1235 refused). */
+/* The command with its name as argument 0. False: `why` says it as an SQL error (1305 unknown, 1318 wrong count, 1235
+ * refused). */
 bool comp_command_check(const struct comp_argv *command, bool in_transaction, struct comp_command_use *use,
                         struct comp_refusal *why) MUST_USE;
 /* Every row, in the table's order; NULL behind the last. For SHOW, information_schema and tests. */

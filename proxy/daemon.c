@@ -1,5 +1,5 @@
-/* Puts the proxy together: log, resolver, workers, listeners; takes it apart in the reverse order. main's own thread accepts, deals
- * clients to workers, and serves the DBA. */
+/* Puts the proxy together: log, resolver, workers, listeners; takes it apart in the reverse order. main's own thread accepts,
+ * deals clients to workers, and serves the DBA. */
 #include "proxy/daemon.h"
 
 #include <errno.h>
@@ -138,7 +138,8 @@ static void on_drain_timeout(void *arg)
 {
     struct daemon *d = arg;
     if (d->drained_by_force) {
-        log_error("drain_failed", "clients=%u consequence=\"what is open is settled at the next start\"", (unsigned)d->world.clients);
+        log_error("drain_failed", "clients=%u consequence=\"what is open is settled at the next start\"",
+                  (unsigned)d->world.clients);
         _exit(70);
     }
     log_warn("drain_timeout", "clients=%u", (unsigned)d->world.clients);

@@ -1,4 +1,4 @@
-/* What a server's answer to an XA statement or to a statement inside a branch means: one table, source xa-facts. */
+/* What a server's answer to an XA statement or to a statement inside a branch means: one table. */
 #ifndef XA_VERDICT_H
 #define XA_VERDICT_H
 

@@ -88,7 +88,8 @@ static void add_decision(struct transaction_view *v)
     fact(v, "owner", owner == XA_OWNER_SESSION ? "its session" : "the resolver");
     for (unsigned i = 0; i < d.n_branches; i++) {
         bool open = xa_registry_branch_open(r, v->gtrid, d.branch[i].backend, d.branch[i].bqual.text);
-        snprintf(text, sizeof text, "%s on %s: %s", d.branch[i].bqual.text, d.branch[i].backend, open ? "to be committed" : "settled");
+        snprintf(text, sizeof text, "%s on %s: %s", d.branch[i].bqual.text, d.branch[i].backend,
+                 open ? "to be committed" : "settled");
         fact(v, "branch", text);
     }
     for (unsigned i = 0; i < d.n_slots; i++) {
@@ -103,7 +104,8 @@ static void add_person(struct transaction_view *v)
     char text[512];
     if (!journal_person_said(admin.world->journal, v->gtrid, &p))
         return;
-    snprintf(text, sizeof text, "%s%s by %.80s: %.190s", p.commit ? "commit" : "rollback", p.forced ? " (forced)" : "", p.who, p.why);
+    snprintf(text, sizeof text, "%s%s by %.80s: %.190s", p.commit ? "commit" : "rollback", p.forced ? " (forced)" : "", p.who,
+             p.why);
     fact(v, "verdict", text);
 }
 
@@ -121,7 +123,8 @@ static void show_transaction(struct session *s, const struct admin_statement *st
         return;
     }
     buf_fini(&v.table.cells);
-    session_answer_error(s, 1305, "42000", "transaction '%s' is neither open nor in doubt: it has ended, or never was", st->argument);
+    session_answer_error(s, 1305, "42000", "transaction '%s' is neither open nor in doubt: it has ended, or never was",
+                         st->argument);
 }
 
 /* --- servers --------------------------------------------------------------------------------------------------------------- */
@@ -286,7 +289,7 @@ static void show_conflicts(struct session *s, const struct admin_statement *st)
     session_table_answer(s, &t);
 }
 
-/* --- sessions, configuration, counters ---------------------------------------------------------------------------------------- */
+/* --- sessions, configuration, counters ---------------------------------------------------------------------------- */
 
 static void add_session(void *arg, struct session *s)
 {
@@ -407,7 +410,7 @@ static void set_nothing(struct session *s, const struct admin_statement *st)
     session_answer_ok(s);
 }
 
-/* --- dispatch ---------------------------------------------------------------------------------------------------------------- */
+/* --- dispatch ----------------------------------------------------------------------------------------------------- */
 
 static void on_query(struct session *s, struct slice text)
 {

@@ -14,7 +14,7 @@
     X(COMMIT_TRANSACTION, "COMMIT TRANSACTION", VERDICT, "gtrid", "a person's verdict") \
     X(ROLLBACK_TRANSACTION, "ROLLBACK TRANSACTION", VERDICT, "gtrid", "a person's verdict") \
     X(SHOW_BACKENDS, "SHOW BACKENDS", NOTHING, "", "the servers, with the verdict of the look at them") \
-    X(SHOW_POOLS, "SHOW POOLS", NOTHING, "", "connections to the servers by account, all workers together, and who waits for them") \
+    X(SHOW_POOLS, "SHOW POOLS", NOTHING, "", "connections to the servers by account, of all workers, and who waits for them") \
     X(SHOW_REDIS, "SHOW REDIS", NOTHING, "", "the Redis resources, likewise") \
     X(SHOW_CONFLICTS, "SHOW CONFLICTS", NOTHING, "", "Redis writes that could not be taken back cleanly") \
     X(FORCE_CONFLICT, "FORCE CONFLICT", NAME, "id", "take that write back after all, over the change of somebody else") \

@@ -1,5 +1,5 @@
-/* What a person decides: durable before it is acted upon, refused where it contradicts the log unless forced, recorded with who, when
- * and why. The resolver carries it out. */
+/* What a person decides: durable before it is acted upon, refused where it contradicts the log unless forced, recorded with who,
+ * when and why. The resolver carries it out. */
 #include <stdio.h>
 #include <string.h>
 
@@ -57,7 +57,8 @@ static const char *objection(const struct admin *a, const struct admin_statement
     *forced = decided != commit;
     if (*forced && !st->force)
         return decided ? "the log says COMMIT and parts may be committed already: add FORCE (xactl --force) to break it apart"
-                       : "the log knows no decision to commit, which means ROLLBACK: add FORCE (xactl --force) to commit all the same";
+                       : "the log knows no decision to commit, which means ROLLBACK: add FORCE (xactl --force) to commit all the "
+                         "same";
     return NULL;
 }
 
@@ -75,7 +76,8 @@ static void judge(const struct admin *a, struct session *s, const struct admin_s
     snprintf(v.who, sizeof v.who, "%.40s@%.50s", s->user->name, s->peer);
     snprintf(v.why, sizeof v.why, "%s", st->why);
     journal_person_verdict(a->world->journal, &v);
-    log_warn("person_verdict", "gtrid=%s verdict=%s forced=%d who=%s", v.gtrid.text, commit ? "commit" : "rollback", v.forced, v.who);
+    log_warn("person_verdict", "gtrid=%s verdict=%s forced=%d who=%s", v.gtrid.text, commit ? "commit" : "rollback", v.forced,
+             v.who);
     sweep_all(a);
     session_answer_ok_with(s, 0, 0, "recorded; the resolver carries it out: see SHOW IN DOUBT");
 }
@@ -126,7 +128,8 @@ static void settle_conflict(const struct admin *a, struct session *s, const stru
         session_answer_error(s, 1210, "HY000", "'%s' is no conflict's id: see SHOW CONFLICTS", st->argument);
         return;
     }
-    log_warn("conflict_settled", "id=%s how=%s who=%.40s@%.50s", st->argument, force ? "force" : "dismiss", s->user->name, s->peer);
+    log_warn("conflict_settled", "id=%s how=%s who=%.40s@%.50s", st->argument, force ? "force" : "dismiss", s->user->name,
+             s->peer);
     resolver_settle_conflict(a->resolver, (unsigned)index, slash + 1, force);
     session_answer_ok(s);
 }

@@ -10,7 +10,8 @@
 
 struct backend_conn;
 
-/* System variables whose change a server reports, whoever makes it: a SET, a procedure, a trigger. Both families know them. X(name) */
+/* System variables whose change a server reports, whoever makes it: a SET, a procedure, a trigger. Both families know them.
+ * X(name) */
 #define BACKEND_TRACKED(X) \
     X(autocommit) X(character_set_client) X(character_set_connection) X(character_set_results) X(collation_connection) \
     X(time_zone) X(sql_mode) X(lc_time_names) X(foreign_key_checks) X(unique_checks) X(group_concat_max_len) \
@@ -100,8 +101,9 @@ void backend_send(struct backend_conn *c, enum wire_response_kind kind, const vo
 void backend_send_silent(struct backend_conn *c, const void *payload, size_t len);
 void backend_send_query(struct backend_conn *c, const char *text, size_t len, const struct backend_sink *sink,
                         void *arg);
-/* LOAD DATA LOCAL. The command sent last may make the server ask for a file (a frame WIRE_PACKET_INFILE): then its frames go out by
- * backend_file_head and backend_file_bytes, the last one empty, and its answer goes on. From any other command that is a death. */
+/* LOAD DATA LOCAL. The command sent last may make the server ask for a file (a frame WIRE_PACKET_INFILE): then its frames go out
+ * by backend_file_head and backend_file_bytes, the last one empty, and its answer goes on. From any other command that is a
+ * death. */
 void backend_allow_file(struct backend_conn *c);
 void backend_file_head(struct backend_conn *c, uint32_t len);
 void backend_file_bytes(struct backend_conn *c, const void *bytes, size_t n);

@@ -23,7 +23,7 @@ struct backend_request {
     const struct config_account *account;
     unsigned backend;
     uint32_t client_caps;           /* the client's; only BACKEND_CLIENT_CAPS of it count */
-    struct slice attributes;        /* what the client said of itself, for a connection that is opened for it; they stay the asker's */
+    struct slice attributes; /* what the client said of itself, for a connection that is opened for it; they stay the asker's */
     bool bare;                      /* without a default schema, which nothing takes off a connection again */
     int64_t deadline_ms; /* on net_loop_now_ms's clock; 0 = the backend's queue_timeout_ms from now */
     int64_t since_ms;    /* the pool's: waits since then */
@@ -46,10 +46,11 @@ void backend_release(struct backend_pools *p, struct backend_conn *c);
 void backend_park(struct backend_pools *p, struct backend_conn *c);
 void backend_take_back(struct backend_pools *p, struct backend_conn *c);
 
-/* Reads the certificates again, for connections that are opened from now on; where the new ones are bad the log says so and the old
- * ones stay. */
+/* Reads the certificates again, for connections that are opened from now on; where the new ones are bad the log says so and the
+ * old ones stay. */
 void backend_pools_reload_tls(struct backend_pools *p);
-struct net_tls *backend_pools_tls(const struct backend_pools *p, unsigned backend); /* any thread. NULL: tls is off, or could not be set up */
+/* Any thread. NULL: tls is off, or could not be set up. */
+struct net_tls *backend_pools_tls(const struct backend_pools *p, unsigned backend);
 
 /* Hooks: on_open when a connection was opened, before it is lent for the first time (so that its id reaches the log
  * before its first PREPARE); on_close once for each of these, when it is closed or lost. */

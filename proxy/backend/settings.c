@@ -18,8 +18,9 @@ static void write_settings(struct buf *payload, const struct backend_conn *c)
                c->backend->config->lock_wait_s);
     for (unsigned i = 0; i < BACKEND_N_TRACKED; i++)
         buf_printf(payload, "%s%s", i ? "," : "", backend_tracked_name(i));
-    /* autocommit is assigned so that it is reported, since MySQL's status says that it is on where the global one is off; sql_mode because how
-     * statements are read depends on it. The capability only sets IGNORE_SPACE at log-in; a reset forgets it. */
+    /* autocommit is assigned so that it is reported, since MySQL's status says that it is on where the global one is off;
+     * sql_mode because how statements are read depends on it. The capability only sets IGNORE_SPACE at log-in; a reset forgets
+     * it. */
     buf_text(payload, "', autocommit=@@GLOBAL.autocommit, sql_mode=");
     buf_text(payload, c->impl->client_caps & WIRE_CAP_IGNORE_SPACE ? "CONCAT(@@sql_mode,',IGNORE_SPACE')" : "@@sql_mode");
 }

@@ -1,5 +1,5 @@
-/* The journal's life, decisions, and the horizon below which they may be forgotten. Leaves the lists to memory.c, other records to
- * facts.c. */
+/* The journal's life, decisions, and the horizon below which they may be forgotten. Leaves the lists to memory.c, other records
+ * to facts.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

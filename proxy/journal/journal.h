@@ -61,7 +61,8 @@ void journal_horizon_to_epoch(struct journal *j, const char *resource);
 /* --- backend connections that may come to hold a prepared branch --- */
 wal_pos journal_connection_opened(struct journal *j, const struct xa_connection *c);
 void journal_connection_closed(struct journal *j, const char *backend, uint64_t connection_id);
-/* Connections of earlier epochs not yet known to be gone (journal_connection_closed says so). Copies up to max; returns how many there are. */
+/* Connections of earlier epochs not yet known to be gone (journal_connection_closed says so). Copies up to max; returns how many
+ * there are. */
 unsigned journal_old_connections(struct journal *j, const char *backend, struct xa_connection *out, unsigned max);
 
 /* --- identities --- */

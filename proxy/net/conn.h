@@ -81,9 +81,9 @@ void net_conn_compress(struct net_conn *c, enum net_compression_method method, i
 /* What is appended to `out` from now on answers what was read last, so that compressed packets are numbered anew. Without
  * compression nothing. */
 void net_conn_answer(struct net_conn *c);
-/* tls_peer.c: the certificate that the peer showed; it counts where `ca` of our side made it verified and while it has not expired.
- * subject, issuer: as net_conn_certificate_is compares them, "/C=SE/O=Shop/CN=app" (a slash within a part is \/), NULL = any.
- * identity: the whole of the common name, or of a DNS, e-mail or URI name of the subject. */
+/* tls_peer.c: the certificate that the peer showed; it counts where `ca` of our side made it verified and while it has not
+ * expired. subject, issuer: as net_conn_certificate_is compares them, "/C=SE/O=Shop/CN=app" (a slash within a part is \/), NULL =
+ * any. identity: the whole of the common name, or of a DNS, e-mail or URI name of the subject. */
 bool net_conn_has_certificate(const struct net_conn *c);
 bool net_conn_certificate_is(const struct net_conn *c, const char *subject, const char *issuer);
 bool net_conn_certificate_names(const struct net_conn *c, const char *identity);

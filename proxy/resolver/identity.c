@@ -1,6 +1,6 @@
-/* Who a server is: server_uuid on MySQL; on MariaDB a row of ours, kept by server_id, since replicas get the rows of their source.
- * One server behind two names would let a transaction block itself; a known name with another server behind it may have lost what
- * was prepared: both are a person's matter. */
+/* Who a server is: server_uuid on MySQL; on MariaDB a row of ours, kept by server_id, since replicas get the rows of their
+ * source. One server behind two names would let a transaction block itself; a known name with another server behind it may have
+ * lost what was prepared: both are a person's matter. */
 #include <stdio.h>
 #include <string.h>
 

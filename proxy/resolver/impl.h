@@ -118,7 +118,8 @@ void kill_later(struct backend_job *job, uint64_t connection_id, const char *acc
 void kill_old_connections(struct backend_job *job);
 bool kill_pending(struct backend_job *job); /* true: none is left; false: some live, or the connection was lost */
 void kill_forget(struct backend_job *job);
-/* Single statements: each asked for is answered, where there is no connection by doing nothing. False: the connection was lost. */
+/* Single statements: each asked for is answered, where there is no connection by doing nothing. False: the connection
+ * was lost. */
 bool kill_queries(struct backend_job *job);
 
 /* The start-up verdict (verdict.c) and its parts (identity.c, lock.c). False: the connection was lost. */

@@ -1,5 +1,6 @@
 /* Threads of a server that must be gone: killed, and looked for until the list of processes has them no more. Connections of dead
- * epochs come from the journal, others by letter. And single statements that a client or a deadline ends, whose connections live on. */
+ * epochs come from the journal, others by letter. And single statements that a client or a deadline ends, whose connections live
+ * on. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,8 +87,8 @@ static void gone(struct backend_job *job, struct pending_kill *k)
     drop(k);
 }
 
-/* The server has begun anew since (or is another one): the id is somebody else's now. Where a start is not known any counts as the
- * same: for a kill too many the account must be the same as well. */
+/* The server has begun anew since (or is another one): the id is somebody else's now. Where a start is not known any counts as
+ * the same: for a kill too many the account must be the same as well. */
 static bool other_life(const struct backend_job *job, const struct pending_kill *k)
 {
     int64_t start_s = job->backend->server_start_s;
@@ -162,12 +163,14 @@ static void deliver_query_kill(struct letter *letter, void *receiver)
     list_push_back(&job->query_kills, &k->link);
 }
 
-void resolver_kill_query(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *arg), void *arg)
+void resolver_kill_query(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *arg),
+                         void *arg)
 {
     CHECK(backend < r->o.backends->n);
     struct query_kill *k = malloc(sizeof *k);
     CHECK(k);
-    *k = (struct query_kill){.letter.deliver = deliver_query_kill, .connection_id = connection_id, .start_s = start_s, .done = done, .arg = arg};
+    *k = (struct query_kill){
+        .letter.deliver = deliver_query_kill, .connection_id = connection_id, .start_s = start_s, .done = done, .arg = arg};
     list_init(&k->letter.link);
     mailbox_post(&r->backends[backend].box, &k->letter);
 }

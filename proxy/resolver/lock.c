@@ -83,7 +83,8 @@ static bool kill_holder(struct backend_job *job, const struct holder *h)
     if (!may_kill(job, h) || server_askf(job->server, NULL, NULL, "KILL CONNECTION %s", h->id))
         return false;
     job->resolver->count.kills++;
-    log_info("connection_killed", "backend=%s connection=%s why=\"held the lock of this log\"", job->backend->config->name, h->id);
+    log_info("connection_killed", "backend=%s connection=%s why=\"held the lock of this log\"", job->backend->config->name,
+             h->id);
     for (int tries = 0; tries < 20; tries++) {
         if (get_lock(job))
             return true;

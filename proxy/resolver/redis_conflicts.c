@@ -102,7 +102,8 @@ static bool settle_in(struct redis_job *job, uint16_t slot, const char *id, bool
     comp_argv_fini(&call);
     bool found = reply && redis_reply_kind(reply) != REDIS_NIL;
     if (found)
-        log_info("conflict_settled", "resource=%s id=%s verdict=%s", job->resource->config->name, id, force ? "force" : "dismiss");
+        log_info("conflict_settled", "resource=%s id=%s verdict=%s", job->resource->config->name, id,
+                 force ? "force" : "dismiss");
     else if (!reply)
         log_warn("conflict_not_settled", "resource=%s id=%s why=\"%s\"", job->resource->config->name, id, job->why);
     redis_reply_free(reply);

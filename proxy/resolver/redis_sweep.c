@@ -232,7 +232,8 @@ static void end_slot(struct sweep *s, struct picture_row *row, const struct comp
         buf_append(&s->persons, row->gtrid, strlen(row->gtrid) + 1);
 }
 
-static void judge_row(struct sweep *s, const struct redisReply *before, size_t i, const struct comp_scanned *scanned, uint16_t slot)
+static void judge_row(struct sweep *s, const struct redisReply *before, size_t i, const struct comp_scanned *scanned,
+                      uint16_t slot)
 {
     bool seen_before = has_row(before, i, scanned->gtrid);
     struct picture_row *row = picture_add(&s->seen, &s->job->seen, scanned->gtrid, slice_of_text(""));

@@ -121,8 +121,9 @@ static void judge(struct redis_job *job)
     struct redis_resource_texts now;
     redis_resource_texts(job->resource, &now);
     if (usable_before != job->resource->usable || strcmp(before.verdict, now.verdict) != 0)
-        log_write(job->judged ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "redis_verdict", "resource=%s usable=%d version=%s verdict=\"%s\"",
-                  name_of(job), (int)job->resource->usable, now.version, now.verdict);
+        log_write(job->judged ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "redis_verdict",
+                  "resource=%s usable=%d version=%s verdict=\"%s\"", name_of(job), (int)job->resource->usable, now.version,
+                  now.verdict);
 }
 
 /* --- the loop ----------------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
-/* The resolver's life and its letters: threads are started and joined here, and what other threads want reaches them from here. */
+/* The resolver's life and its letters: threads are started and joined here, and what other threads want reaches them
+ * from here. */
 #include "proxy/resolver/impl.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* The blocking side: a thread for each backend and for each Redis resource that settles what is in doubt, judges servers at start,
- * kills what a dead process left behind. A dead or stuck server holds up nobody but its own thread. */
+/* The blocking side: a thread for each backend and for each Redis resource that settles what is in doubt, judges servers at
+ * start, kills what a dead process left behind. A dead or stuck server holds up nobody but its own thread. */
 #ifndef PROXY_RESOLVER_RESOLVER_H
 #define PROXY_RESOLVER_RESOLVER_H
 
@@ -37,9 +37,11 @@ void resolver_sweep_backend(struct resolver *r, unsigned backend);
 void resolver_sweep_redis(struct resolver *r, unsigned resource);
 /* The server-side thread of a connection that was given up with a branch open; closed in the journal once it is gone. */
 void resolver_kill_connection(struct resolver *r, unsigned backend, uint64_t connection_id);
-/* KILL QUERY of the statement that runs on this connection, now or not at all. done: once, in the resolver's thread, when no kill of this
- * request is on its way any more, whether or not there was one. start_s: of the server when the connection was opened (backend.h). */
-void resolver_kill_query(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *arg), void *arg);
+/* KILL QUERY of the statement that runs on this connection, now or not at all. done: once, in the resolver's thread, when no kill
+ * of this request is on its way any more, whether or not there was one. start_s: of the server when the connection was opened
+ * (backend.h). */
+void resolver_kill_query(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *arg),
+                         void *arg);
 /* A person says: the server behind this name is another one now, and that is right. */
 void resolver_accept_failover(struct resolver *r, unsigned backend);
 /* A person's word on a conflict (its id as listed): take back after all, or forget it. */

@@ -1,4 +1,5 @@
-/* What the two client libraries have in common, and the few options in which they differ, decided by what their header declares. */
+/* What the two client libraries have in common, and the few options in which they differ, decided by what their header
+ * declares. */
 #include "proxy/resolver/server.h"
 
 #include <mysql.h>

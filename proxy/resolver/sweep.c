@@ -279,7 +279,8 @@ static void judge_absent(struct sweep *s, const struct open_branch *o)
     }
 }
 
-/* A branch whose damage is known stays until a person has spoken; whatever was said, there is nothing left to do on the server. */
+/* A branch whose damage is known stays until a person has spoken; whatever was said, there is nothing left to do on the
+ * server. */
 static bool is_heuristic(struct sweep *s, const struct open_branch *o)
 {
     struct backend_job *job = s->job;

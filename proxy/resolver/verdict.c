@@ -1,5 +1,5 @@
-/* The judgement over a server before it may take part: what its settings promise, who it is, whether another proxy works there with
- * our log. Sources: xa-facts in the manual "What xaproxy promises". */
+/* The judgement over a server before it may take part: what its settings promise, who it is, whether another proxy works there
+ * with our log. What it must promise: docs/promises.md, "What it rests on". */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -49,7 +49,8 @@ static void answer_show(struct session *s)
     static const char *const values[] = {"OFF", "ON"};
     const char *value = values[s->autocommit];
     const struct wire_column columns[] = {
-        {.name = "Variable_name", .type = WIRE_TYPE_VAR_STRING, .charset = s->charset, .length = 256, .flags = WIRE_COLUMN_NOT_NULL},
+        {.name = "Variable_name", .type = WIRE_TYPE_VAR_STRING, .charset = s->charset, .length = 256,
+         .flags = WIRE_COLUMN_NOT_NULL},
         {.name = "Value", .type = WIRE_TYPE_VAR_STRING, .charset = s->charset, .length = 8192}};
     struct slice row[] = {{(const uint8_t *)"autocommit", 10}, {(const uint8_t *)value, strlen(value)}};
     struct wire_resultset rs;

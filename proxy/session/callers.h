@@ -1,5 +1,5 @@
-/* Who knocks and who stays: by address, connections that have not logged in, those that have, and log-ins that failed, in a table that no flood makes grow.
- * Leaves the limits for all addresses together to who accepts. */
+/* Who knocks and who stays: by address, connections that have not logged in, those that have, and log-ins that failed, in a table
+ * that no flood makes grow. Leaves the limits for all addresses together to who accepts. */
 #ifndef PROXY_SESSION_CALLERS_H
 #define PROXY_SESSION_CALLERS_H
 
@@ -9,8 +9,8 @@
 #include "base/check.h"
 
 struct callers;
-/* most: connections before their log-in that one address may have. most_clients: after it, 0 = any number. max_delay_ms: of the answer to a
- * failed log-in, 0 = none. */
+/* most: connections before their log-in that one address may have. most_clients: after it, 0 = any number. max_delay_ms: of the
+ * answer to a failed log-in, 0 = none. */
 struct callers *callers_new(unsigned most, unsigned most_clients, int max_delay_ms);
 void callers_free(struct callers *c);
 

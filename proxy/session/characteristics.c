@@ -1,5 +1,5 @@
-/* SET TRANSACTION: what it says of the next transaction is kept until that one begins on a server, what it says of the session is a setting
- * like others. Leaves the assignments of variables to variables.c. */
+/* SET TRANSACTION: what it says of the next transaction is kept until that one begins on a server, what it says of the session is
+ * a setting like others. Leaves the assignments of variables to variables.c. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* XA statements of a client, which is a transaction manager itself: passed on to one server, where its branch then has the session's
- * connection for itself. What would endanger branches of others is refused: other formatIDs (MySQL loses what it has prepared under
- * several of them at a crash), names of the proxy's own. What states allow is the server's to judge. */
+/* XA statements of a client, which is a transaction manager itself: passed on to one server, where its branch then has the
+ * session's connection for itself. What would endanger branches of others is refused: other formatIDs (MySQL loses what it has
+ * prepared under several of them at a crash), names of the proxy's own. What states allow is the server's to judge. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <stdio.h>
@@ -11,9 +11,10 @@
 #include "proxy/session/tx.h"
 #include "proxy/sql/xa.h"
 
-static const char *const state_texts[] = {[CLIENT_XA_ACTIVE] = "ACTIVE", [CLIENT_XA_IDLE] = "IDLE", [CLIENT_XA_PREPARED] = "PREPARED"};
+static const char *const state_texts[] = {
+    [CLIENT_XA_ACTIVE] = "ACTIVE", [CLIENT_XA_IDLE] = "IDLE", [CLIENT_XA_PREPARED] = "PREPARED"};
 
-/* --- what is open ---------------------------------------------------------------------------------------------------------------- */
+/* --- what is open ------------------------------------------------------------------------------------------------- */
 
 static bool same_xid(const struct sql_xid *a, const struct sql_xid *b)
 {
@@ -66,11 +67,12 @@ void client_xa_note(struct session *s, const struct backend_outcome *outcome)
         over(s);
 }
 
-/* --- what is refused ------------------------------------------------------------------------------------------------------------- */
+/* --- what is refused ---------------------------------------------------------------------------------------------- */
 
 static void answer_state(struct session *s)
 {
-    session_answer_error(s, 1399, "XAE07", "XAER_RMFAIL: The command cannot be executed when global transaction is in the  %s state",
+    session_answer_error(s, 1399, "XAE07",
+                         "XAER_RMFAIL: The command cannot be executed when global transaction is in the  %s state",
                          state_texts[s->xa->state]);
 }
 
@@ -89,7 +91,8 @@ bool client_xa_elsewhere(struct session *s)
         return false;
     const struct config_backend *backends = s->world->config->backends;
     session_answer_error(s, 1399, "XAE07",
-                         "XAER_RMFAIL: this XA transaction is on backend '%s' alone and cannot reach '%s' in its %s state: end it first",
+                         "XAER_RMFAIL: this XA transaction is on backend '%s' alone and cannot reach '%s' in its %s state:"
+                         " end it first",
                          backends[s->xa->server].name, backends[s->target].name, state_texts[s->xa->state]);
     return true;
 }
@@ -114,7 +117,8 @@ static bool refuses_xid(struct session *s, const struct sql_xa *xa)
 {
     if (xa->xid.format_id != 1)
         session_answer_error(s, 1398, "XAE05",
-                             "XAER_INVAL: formatID %" PRIu64 " is not possible here: with several of them on one server MySQL loses prepared"
+                             "XAER_INVAL: formatID %" PRIu64
+                             " is not possible here: with several of them on one server MySQL loses prepared"
                              " transactions at a crash; use 1, which is the default",
                              xa->xid.format_id);
     else if (is_ours(&xa->xid) && xa->verb == SQL_XA_START)
@@ -144,7 +148,7 @@ static bool refuses_inside(struct session *s, const struct sql_xa *xa)
     return true;
 }
 
-/* --- passing on ------------------------------------------------------------------------------------------------------------------ */
+/* --- passing on --------------------------------------------------------------------------------------------------- */
 
 static void read_again(struct session *s, struct sql_xa *out)
 {
@@ -219,12 +223,13 @@ static void send(struct session *s)
     buf_fini(&text);
 }
 
-/* --- XA RECOVER ------------------------------------------------------------------------------------------------------------------ */
+/* --- XA RECOVER --------------------------------------------------------------------------------------------------- */
 
 /* A transaction manager that finds a proxy's branches among its own might think that they are for it to end. */
 static bool is_row_of_others(struct slice row)
 {
-    static const char *const begins[] = {XA_GTRID_PREFIX, "'" XA_GTRID_PREFIX, "0x" XA_GTRID_PREFIX_HEX, "X'" XA_GTRID_PREFIX_HEX};
+    static const char *const begins[] = {XA_GTRID_PREFIX, "'" XA_GTRID_PREFIX, "0x" XA_GTRID_PREFIX_HEX,
+                                         "X'" XA_GTRID_PREFIX_HEX};
     struct cursor c = cursor_make(row.at, row.len);
     struct slice data = {NULL, 0};
     for (int column = 0; column < 4; column++)
@@ -247,7 +252,7 @@ static void send_recover(struct session *s)
     s->relay.keeps_row = is_row_of_others;
 }
 
-/* --- the statement --------------------------------------------------------------------------------------------------------------- */
+/* --- the statement ------------------------------------------------------------------------------------------------ */
 
 /* A hint, else where its transaction is, else where the default schema lives; -1: answered. */
 static int server_of(struct session *s)

@@ -1,5 +1,5 @@
-/* The XA transaction that a client has begun by itself, as far as the session must know of it: shared by client_xa.c and those that
- * tell it what became of its server. */
+/* The XA transaction that a client has begun by itself, as far as the session must know of it: shared by client_xa.c and those
+ * that tell it what became of its server. */
 #ifndef PROXY_SESSION_CLIENT_XA_H
 #define PROXY_SESSION_CLIENT_XA_H
 

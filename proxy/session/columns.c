@@ -1,6 +1,7 @@
-/* The EOF between columns and rows, for clients that want one: servers are spoken to without it, since MariaDB tells who wrote only then.
- * What it must say (warnings, parameters that are OUT) is known when the result ends, so the first rows wait for that: to the end of the
- * turn, by which a small result is whole; those of a prepared CALL, which may be OUT parameters, as long as they are few. */
+/* The EOF between columns and rows, for clients that want one: servers are spoken to without it, since MariaDB tells who wrote
+ * only then. What it must say (warnings, parameters that are OUT) is known when the result ends, so the first rows wait for that:
+ * to the end of the turn, by which a small result is whole; those of a prepared CALL, which may be OUT parameters, as long as
+ * they are few. */
 #include "proxy/session/session.h"
 
 #define HELD_MAX 65536
@@ -27,8 +28,8 @@ static void let_go(struct session *s, uint16_t status, uint16_t warnings)
     list_remove(&s->relay.turn.link);
 }
 
-/* What a server says before it has run on: behind each result of a procedure comes at least its OK. Some clients take MORE_RESULTS from
- * here only (libmariadb, with servers that are not MariaDB's). */
+/* What a server says before it has run on: behind each result of a procedure comes at least its OK. Some clients take
+ * MORE_RESULTS from here only (libmariadb, with servers that are not MariaDB's). */
 static uint16_t early_status(const struct session *s)
 {
     return session_status(s) | (statement_is_call(s) ? WIRE_STATUS_MORE_RESULTS : 0);

@@ -117,7 +117,9 @@ static void statistics(struct session *s)
     struct world *w = s->world;
     uint64_t up_s = (uint64_t)(net_loop_now_ms(s->worker->loop) - w->started_ms) / 1000, statements = w->count.statements;
     /* the line that servers send and monitors take apart */
-    buf_printf(&text, "Uptime: %llu  Threads: %u  Questions: %llu  Slow queries: %llu  Opens: 0  Open tables: 0  Queries per second avg: %.3f",
+    buf_printf(&text,
+               "Uptime: %llu  Threads: %u  Questions: %llu  Slow queries: %llu  Opens: 0  Open tables: 0  "
+               "Queries per second avg: %.3f",
                (unsigned long long)up_s, (unsigned)w->clients, (unsigned long long)statements,
                (unsigned long long)w->count.statements_timed_out, (double)statements / (double)(up_s ? up_s : 1));
     wire_packet_write(&s->net->out, &s->seq, buf_at(&text), buf_len(&text));

@@ -1,5 +1,5 @@
-/* Performs what xa_step asks of branches and the log, and feeds it what comes of it: beside the resolver, the only place that does.
- * Leaves Redis to undo.c and what the client is told to ending.c. */
+/* Performs what xa_step asks of branches and the log, and feeds it what comes of it: beside the resolver, the only place that
+ * does. Leaves Redis to undo.c and what the client is told to ending.c. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>

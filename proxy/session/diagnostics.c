@@ -1,5 +1,5 @@
-/* Answers about the last statement. A server knows them as long as it was the last to answer and its connection has stayed; else the
- * session does. Leaves finding the questions in a text to sql/information.c, memories of connections to sharing.c. */
+/* Answers about the last statement. A server knows them as long as it was the last to answer and its connection has stayed; else
+ * the session does. Leaves finding the questions in a text to sql/information.c, memories of connections to sharing.c. */
 #include "proxy/session/diagnostics.h"
 
 #include <stdio.h>
@@ -54,7 +54,7 @@ static const struct session_memory *memory(const struct session *s)
     return s->diag.server >= 0 ? &s->servers[s->diag.server].memory : NULL;
 }
 
-/* --- SHOW WARNINGS and its like ----------------------------------------------------------------------------------------------- */
+/* --- SHOW WARNINGS and its like ----------------------------------------------------------------------------------- */
 
 struct show {
     bool errors, count;
@@ -153,7 +153,8 @@ static void answer_rows(struct session *s, struct show *show)
     uint16_t charset = settings_name_charset(s) ? WIRE_CHARSET_UTF8MB4 : s->charset;
     uint8_t decimals = mariadb ? 39 : 31;
     const struct wire_column columns[] = {
-        {.name = "Level", .type = WIRE_TYPE_VAR_STRING, .charset = charset, .length = 28, .flags = WIRE_COLUMN_NOT_NULL, .decimals = decimals},
+        {.name = "Level", .type = WIRE_TYPE_VAR_STRING, .charset = charset, .length = 28, .flags = WIRE_COLUMN_NOT_NULL,
+         .decimals = decimals},
         {.name = "Code", .type = WIRE_TYPE_LONG, .charset = WIRE_CHARSET_BINARY, .length = mariadb ? 4 : 5,
          .flags = WIRE_COLUMN_NOT_NULL | WIRE_COLUMN_UNSIGNED | WIRE_COLUMN_BINARY},
         {.name = "Message", .type = WIRE_TYPE_VAR_STRING, .charset = charset, .length = 2048, .flags = WIRE_COLUMN_NOT_NULL,
@@ -197,11 +198,12 @@ bool diagnostics_answer(struct session *s)
     return true;
 }
 
-/* --- LAST_INSERT_ID() of another server ----------------------------------------------------------------------------------------- */
+/* --- LAST_INSERT_ID() of another server --------------------------------------------------------------------------- */
 
 bool diagnostics_due(const struct session *s)
 {
-    return s->statement->asks_session && s->diag.insert_server >= 0 && s->diag.insert_server != s->target && !s->diag.insert_known;
+    return s->statement->asks_session && s->diag.insert_server >= 0 && s->diag.insert_server != s->target &&
+           !s->diag.insert_known;
 }
 
 static void fetched(struct session *s)
@@ -251,7 +253,7 @@ void diagnostics_fetch(struct session *s, void (*then)(struct session *s))
     backend_send_query(server->conn, text, sizeof text - 1, &fetch_sink, s);
 }
 
-/* --- put into a text ---------------------------------------------------------------------------------------------------------------- */
+/* --- put into a text ---------------------------------------------------------------------------------------------- */
 
 struct putting {
     struct session *session;

@@ -1,4 +1,5 @@
-/* One statement text to every server that has a branch of the open transaction: savepoints. Leaves what an error means to the caller. */
+/* One statement text to every server that has a branch of the open transaction: savepoints. Leaves what an error means to the
+ * caller. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
-/* KILL: who may end what, and how a session or its statement is ended in each phase; also by its user's statement_timeout. The proxy's ids
- * are found by asking all workers. Servers are asked by the resolver, and what runs on a connection next waits for the answer, so that
- * a KILL never hits anything else. Leaves what COMMIT does about it to ending.c: once it is decided nothing is undone. */
+/* KILL: who may end what, and how a session or its statement is ended in each phase; also by its user's statement_timeout. The
+ * proxy's ids are found by asking all workers. Servers are asked by the resolver, and what runs on a connection next waits for
+ * the answer, so that a KILL never hits anything else. Leaves what COMMIT does about it to ending.c: once it is decided nothing
+ * is undone. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 #define GIVE_UP_MS 5000 /* a statement that a server does not end for so long is ended with its connection */
 
-/* --- what the client is told ---------------------------------------------------------------------------------------------------- */
+/* --- what the client is told -------------------------------------------------------------------------------------- */
 
 static bool speaks_mariadb(const struct session *s)
 {
@@ -38,7 +39,7 @@ void kill_answer(struct session *s)
     session_answer_error(s, 1317, "70100", "Query execution was interrupted");
 }
 
-/* --- servers ------------------------------------------------------------------------------------------------------------------- */
+/* --- servers ------------------------------------------------------------------------------------------------------ */
 
 struct answer_letter {
     struct letter letter;
@@ -87,7 +88,8 @@ static void kill_on(struct session *s, struct session_server *server)
     list_init(&l->letter.link);
     server->killing = true;
     s->kills++;
-    s->world->resolver->kill_query(s->world->resolver_arg, l->backend, l->connection_id, server->conn->server_start_s, on_answered, l);
+    s->world->resolver->kill_query(s->world->resolver_arg, l->backend, l->connection_id, server->conn->server_start_s,
+                                   on_answered, l);
 }
 
 void kill_answered(struct session_server *server)
@@ -121,7 +123,7 @@ static bool kill_on_servers(struct session *s)
     return any;
 }
 
-/* --- one session --------------------------------------------------------------------------------------------------------------- */
+/* --- one session -------------------------------------------------------------------------------------------------- */
 
 static void start_timer(struct session *s, int64_t after_ms)
 {
@@ -138,7 +140,8 @@ static void kill_query(struct session *s, enum session_killed by)
     s->killed = by;
     if (by == SESSION_KILLED_LATE)
         s->world->count.statements_timed_out++;
-    log_info("statement_killed", "session=%llu why=\"%s\"", (unsigned long long)s->id, by == SESSION_KILLED_LATE ? "timeout" : "KILL");
+    log_info("statement_killed", "session=%llu why=\"%s\"", (unsigned long long)s->id,
+             by == SESSION_KILLED_LATE ? "timeout" : "KILL");
     if (s->phase == SESSION_REDIS) {
         redis_stop_waiting(s);
     } else if (kill_on_servers(s)) {
@@ -204,7 +207,7 @@ void kill_command_over(struct session *s)
     net_timer_stop(&s->deadline);
 }
 
-/* --- the statement ------------------------------------------------------------------------------------------------------------- */
+/* --- the statement ------------------------------------------------------------------------------------------------ */
 
 struct kill {
     struct round round;

@@ -1,5 +1,5 @@
-/* A transaction that is one server's own, without XA: on a server that takes part in no other, or WITH CONSISTENT SNAPSHOT. From its
- * beginning to its end; what statements do in it besides is statement.c's. */
+/* A transaction that is one server's own, without XA: on a server that takes part in no other, or WITH CONSISTENT SNAPSHOT. From
+ * its beginning to its end; what statements do in it besides is statement.c's. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* LOCK TABLES and its like: which servers hold locks of the session, and what ends them. A transaction under LOCK TABLES is a local one
- * (local.c), since servers begin no XA branch there. */
+/* LOCK TABLES and its like: which servers hold locks of the session, and what ends them. A transaction under LOCK TABLES is a
+ * local one (local.c), since servers begin no XA branch there. */
 #include <string.h>
 
 #include "proxy/session/session.h"

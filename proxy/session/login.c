@@ -32,7 +32,8 @@ static bool files_wanted(const struct config *c)
 static uint32_t offered(const struct session *s)
 {
     return OFFERED | (s->world->listener_tls[s->listener] ? WIRE_CAP_SSL : 0) |
-           (session_listener(s)->compression ? LOGIN_COMPRESSED : 0) | (files_wanted(s->world->config) ? WIRE_CAP_LOCAL_FILES : 0);
+           (session_listener(s)->compression ? LOGIN_COMPRESSED : 0) |
+           (files_wanted(s->world->config) ? WIRE_CAP_LOCAL_FILES : 0);
 }
 
 static bool has_tls(const struct session *s)

@@ -36,7 +36,8 @@ bool login_take_charset(struct session *s, uint16_t charset); /* false: the refu
 /* --- change_user.c --- */
 /* The session is this user's from here on, and counted: its end gives the place back. How many sessions the user has with it. */
 unsigned login_become(struct session *s, const struct config_user *user);
-bool login_goes_on_as_before(struct session *s, uint16_t code, const char *sqlstate, const char *text); /* true: that was answered */
+/* True: that was answered. */
+bool login_goes_on_as_before(struct session *s, uint16_t code, const char *sqlstate, const char *text);
 
 /* proof.c. Each answers: OK, an error, or what is still wanted. */
 

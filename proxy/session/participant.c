@@ -1,5 +1,5 @@
-/* All Redis resources of a transaction as the one participant that the commit machine knows: vote, end, savepoints. Leaves each of
- * them to undo.c. */
+/* All Redis resources of a transaction as the one participant that the commit machine knows: vote, end, savepoints. Leaves each
+ * of them to undo.c. */
 #include <stdlib.h>
 
 #include "proxy/session/tx.h"

@@ -1,5 +1,6 @@
-/* Can a server read the statement at all? Servers parse first and commit what is open only then, so a text that nobody can read must not
- * end the transaction. It is asked by a PREPARE; what a server cannot prepare it may still run. Leaves the commit to ending.c. */
+/* Can a server read the statement at all? Servers parse first and commit what is open only then, so a text that nobody can read
+ * must not end the transaction. It is asked by a PREPARE; what a server cannot prepare it may still run. Leaves the commit to
+ * ending.c. */
 #include "proxy/session/session.h"
 
 static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)

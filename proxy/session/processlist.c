@@ -1,5 +1,5 @@
-/* SHOW PROCESSLIST: the proxy's sessions, gathered from all workers, and what each of them is doing or waiting for. Leaves the servers' own
- * threads to information_schema.PROCESSLIST, which a server answers. */
+/* SHOW PROCESSLIST: the proxy's sessions, gathered from all workers, and what each of them is doing or waiting for. Leaves the
+ * servers' own threads to information_schema.PROCESSLIST, which a server answers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #define INFO_FULL (64 * 1024)        /* bytes */
 #define GATHERED_MAX (16 << 20)      /* bytes of a whole list, then texts are cut short */
 
-/* --- what a session does ---------------------------------------------------------------------------------------------------------- */
+/* --- what a session does ------------------------------------------------------------------------------------------ */
 
 static const char *server_name(const struct session *s)
 {
@@ -107,13 +107,14 @@ static const char *command_text(const struct session *s)
     return "Query";
 }
 
-/* --- a row ------------------------------------------------------------------------------------------------------------------------- */
+/* --- a row -------------------------------------------------------------------------------------------------------- */
 
 /* How many bytes of UTF-8 one character takes here; 0 = it is none. */
 static size_t character_at(struct slice text, size_t at)
 {
     uint8_t first = text.at[at];
-    size_t n = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3 : first >= 0xF0 && first < 0xF5 ? 4 : 0;
+    bool begins = first >= 0xC2 && first < 0xF5;
+    size_t n = first < 0x80 ? 1 : !begins ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
     if (n > text.len - at)
         return 0;
     for (size_t i = 1; i < n; i++)
@@ -162,7 +163,7 @@ static void add_row(struct session_table *t, const struct session *s, bool full)
     session_cell(t, s->tx ? s->tx->gtrid.text : NULL);
 }
 
-/* --- the statement ------------------------------------------------------------------------------------------------------------------ */
+/* --- the statement ------------------------------------------------------------------------------------------------ */
 
 struct processlist {
     struct round round;

@@ -1,5 +1,6 @@
 /* Who may come in: the plugin that a user is asked for, the proof against its verifier, the welcome with its limits, the refusal.
- * A wrong password and an unknown user look and cost the same. Leaves arithmetic to wire/auth, the order of messages to login.c. */
+ * A wrong password and an unknown user look and cost the same. Leaves arithmetic to wire/auth, the order of messages to
+ * login.c. */
 #include <stdio.h>
 #include <string.h>
 
@@ -76,7 +77,8 @@ static void welcome(struct session *s)
     }
     if (!stays(s)) {
         s->world->count.refused_address++;
-        login_refuse(s, 1040, "08004", "Too many connections from this address: [proxy] max_clients_per_address", "too many of one address");
+        login_refuse(s, 1040, "08004", "Too many connections from this address: [proxy] max_clients_per_address",
+                     "too many of one address");
         return;
     }
     const char *schema = l->schema_text && *l->schema_text ? l->schema_text : l->found->default_schema;

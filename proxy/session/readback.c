@@ -1,5 +1,5 @@
-/* Variables whose value only a server knows, since it computed it: remembered by name, read back when the session turns to another server,
- * then followed like any literal. What cannot be read keeps its connection. */
+/* Variables whose value only a server knows, since it computed it: remembered by name, read back when the session turns to
+ * another server, then followed like any literal. What cannot be read keeps its connection. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +86,8 @@ static void put_name(struct buf *out, const char *name)
     sql_quote_name(out, name + user);
 }
 
-/* The bytes as they are, in the character set that the collation belongs to; utf8mb4 has the names of system variables and all they hold. */
+/* The bytes as they are, in the character set that the collation belongs to; utf8mb4 has the names of system variables and all
+ * they hold. */
 static void put_string(struct session_reading *r, struct slice hex, struct slice collation)
 {
     bool user = *r->name == '@';
@@ -139,7 +140,7 @@ static void take_row(struct session_reading *r, struct slice row)
         r->plain_len = buf_len(&r->text);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 static void adopt(struct session *s, struct session_server *server)
 {
@@ -239,7 +240,7 @@ void readback_run(struct session *s, void (*then)(struct session *s))
     }
 }
 
-/* --- statements that are no SET ------------------------------------------------------------------------------------------------ */
+/* --- statements that are no SET ----------------------------------------------------------------------------------- */
 
 static void note_user_variables(struct session *s)
 {
@@ -265,8 +266,8 @@ static bool changed_unseen(const struct session *s, const struct backend_outcome
     return outcome->state_changed || (outcome->error && sql_accept_word(&in, "CALL"));
 }
 
-/* A routine or trigger changes what it likes: what the server names follows the session, what it does not name stays there. sql_mode and
- * the client's character set are put back at the end of a routine, which the server does not report. */
+/* A routine or trigger changes what it likes: what the server names follows the session, what it does not name stays there.
+ * sql_mode and the client's character set are put back at the end of a routine, which the server does not report. */
 void readback_note(struct session *s, const struct backend_outcome *outcome)
 {
     struct session_server *server = &s->servers[s->target];

@@ -144,7 +144,8 @@ static void run_command(struct session *s)
     session_enter(s, SESSION_REDIS, "call");
     if (c->is_write && s->xa)
         session_answer_error(s, 1399, "XAE07",
-                             "XAER_RMFAIL: Redis writes cannot take part in an XA transaction of the client's own: it is one server's");
+                             "XAER_RMFAIL: Redis writes cannot take part in an XA transaction of the client's own:"
+                             " it is one server's");
     else if (c->is_write && in_tx)
         undo_write(s);
     else

@@ -1,5 +1,5 @@
-/* Passes a server's answer to the client as it comes: rows undecoded, OK, EOF and ERR rewritten to the proxy's own truth and to what the
- * client can read. Stops the server while the client does not read. */
+/* Passes a server's answer to the client as it comes: rows undecoded, OK, EOF and ERR rewritten to the proxy's own truth and to
+ * what the client can read. Stops the server while the client does not read. */
 #include <stdio.h>
 #include <string.h>
 
@@ -39,7 +39,8 @@ static uint16_t status_for_client(const struct session *s, uint16_t server_statu
 {
     const uint16_t passed = WIRE_STATUS_MORE_RESULTS | WIRE_STATUS_CURSOR | WIRE_STATUS_LAST_ROW | WIRE_STATUS_NO_GOOD_INDEX |
                             WIRE_STATUS_NO_INDEX | WIRE_STATUS_DB_DROPPED | WIRE_STATUS_NO_BACKSLASH_ESCAPES |
-                            WIRE_STATUS_METADATA_CHANGED | WIRE_STATUS_WAS_SLOW | WIRE_STATUS_OUT_PARAMETERS | WIRE_STATUS_ANSI_QUOTES;
+                            WIRE_STATUS_METADATA_CHANGED | WIRE_STATUS_WAS_SLOW | WIRE_STATUS_OUT_PARAMETERS |
+                            WIRE_STATUS_ANSI_QUOTES;
     return (uint16_t)((server_status & passed) | session_status(s));
 }
 
@@ -92,7 +93,8 @@ static const char *remedy(const struct session *s, const struct wire_err *err)
     if (s->servers[s->target].branch < 0)
         return "";
     if (err->code == 1399 && memmem(err->message.at, err->message.len, "ACTIVE", 6))
-        return ": within a transaction of this proxy nothing may begin or commit one by itself; call it before BEGIN or after COMMIT";
+        return ": within a transaction of this proxy nothing may begin or commit one by itself; call it before BEGIN or after "
+               "COMMIT";
     if (err->code == 4091)
         return ": use temporary tables before BEGIN or after COMMIT";
     return "";

@@ -46,7 +46,8 @@ bool rights_to_schema(const struct session *s, const struct config_user *u, cons
 
 static bool refuse(struct session *s, const char *schema)
 {
-    session_answer_error(s, 1044, "42000", "Access denied for user '%.64s'@'%s' to database '%.64s'", s->user->name, s->peer, schema);
+    session_answer_error(s, 1044, "42000", "Access denied for user '%.64s'@'%s' to database '%.64s'", s->user->name, s->peer,
+                         schema);
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* A question to all workers that nobody waits for: one letter that visits each worker's thread in turn and comes home with what it
- * has gathered. At any time one thread has it, so it needs no lock. Leaves what is asked to its users. */
+/* A question to all workers that nobody waits for: one letter that visits each worker's thread in turn and comes home with what
+ * it has gathered. At any time one thread has it, so it needs no lock. Leaves what is asked to its users. */
 #ifndef PROXY_SESSION_ROUND_H
 #define PROXY_SESSION_ROUND_H
 

@@ -37,9 +37,9 @@ struct session_statement;
 struct session_text;
 struct session_redis;
 
-/* Why a session keeps its connection to a server between statements: state that lives there and cannot follow to another connection.
- * Without any of these, and without a transaction there, the connection is PARKED (sharing.c): the session uses it again as if
- * nothing had been, unless the pool takes it for somebody else. What is there then, and how it survives:
+/* Why a session keeps its connection to a server between statements: state that lives there and cannot follow to another
+ * connection. Without any of these, and without a transaction there, the connection is PARKED (sharing.c): the session uses it
+ * again as if nothing had been, unless the pool takes it for somebody else. What is there then, and how it survives:
  *   settings, user variables of SET   tracked here, replayed (variables.c); also schema and character set (target.c)
  *   prepared statements               prepared again where they are used next (prepared_server_gone)
  *   LAST_INSERT_ID()                  asked of the connection when it is taken, replayed by SET last_insert_id
@@ -327,7 +327,8 @@ void login_free(struct session *s);
 void login_again(struct session *s);
 
 /* --- rights.c: what a user may beyond its account on the server --- */
-bool rights_to_enter(const struct session *s, const struct config_user *u); /* from this listener, address, with this certificate */
+/* From this listener, address, with this certificate. */
+bool rights_to_enter(const struct session *s, const struct config_user *u);
 bool rights_by_certificate(const struct session *s, const struct config_user *u); /* it needs no password */
 bool rights_to_schema(const struct session *s, const struct config_user *u, const char *schema);
 /* True: 1044 has been answered. For whatever names schemas, before it is run or prepared. */
@@ -526,7 +527,8 @@ void text_free_all(struct session *s);
 /* --- characteristics.c --- */
 void characteristics_set(struct session *s); /* runs s->statement, a SET TRANSACTION */
 void characteristics_set_access(struct session_characteristics *c, bool read_only);
-void characteristics_add(struct session_characteristics *to, const struct session_characteristics *more); /* what `more` says counts */
+void characteristics_add(struct session_characteristics *to,
+                         const struct session_characteristics *more); /* what `more` says counts */
 void characteristics_send(struct session *s, const struct session_characteristics *c); /* ahead of the statement */
 
 /* --- variables.c --- */

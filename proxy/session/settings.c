@@ -1,5 +1,5 @@
-/* What a session was set to, as state: the last text of each name, sent again to every server that has not seen it yet. Leaves SET to
- * variables.c, values that only a server knows to readback.c. */
+/* What a session was set to, as state: the last text of each name, sent again to every server that has not seen it yet. Leaves
+ * SET to variables.c, values that only a server knows to readback.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The settings of a session as state, for the files that make them (variables.c, readback.c) and the one that brings them to a server
- * (target.c). */
+/* The settings of a session as state, for the files that make them (variables.c, readback.c) and the one that brings them to a
+ * server (target.c). */
 #ifndef PROXY_SESSION_SETTINGS_H
 #define PROXY_SESSION_SETTINGS_H
 
@@ -13,13 +13,14 @@ bool settings_have_room(const struct session *s, const char *name, size_t len);
 void settings_remember(struct session *s, const char *name, struct slice text, size_t plain_len);
 bool settings_is_charset(const char *name);
 bool settings_name_charset(const struct session *s); /* SET NAMES was said, which replaces the character set of the log-in */
-/* Sends what the target has not seen yet, counted in setup_pending. What it refuses there it does without, but for the client's character
- * set, without which statements would be misread. */
+/* Sends what the target has not seen yet, counted in setup_pending. What it refuses there it does without, but for the client's
+ * character set, without which statements would be misread. */
 void settings_replay(struct session *s);
 void settings_free(struct session *s);
 
 /* --- readback.c: values that a server has computed --- */
-/* `name` (with the @ of a user variable) has a value on `server` that is not known here: the connection is held until it was read back. */
+/* `name` (with the @ of a user variable) has a value on `server` that is not known here: the connection is held until it was read
+ * back. */
 void readback_owe(struct session *s, int server, const char *name);
 /* State that cannot be told as a value: the connection is held for good. */
 void readback_pin(struct session *s, int server, const char *why);

@@ -201,7 +201,7 @@ void sharing_take_back(struct session_server *server)
     backend_take_back(server->session->worker->backends, server->conn);
 }
 
-/* --- what holds a connection: all but variables, which are readback.c's, and cursors, which are prepared.c's ----------------- */
+/* --- what holds a connection: all but variables, which are readback.c's, and cursors, which are prepared.c's ------ */
 
 static unsigned holds_of(const struct sql_statement *st, const struct backend_outcome *outcome, bool routines_hold)
 {
@@ -241,8 +241,8 @@ void sharing_note_lost(struct session_server *server, unsigned holds)
     s->lost_server = (int)(server - s->servers);
 }
 
-/* As from a server of its own, which would have taken all of the session along: who goes on without knowing would work without its
- * lock, or on another table of the same name. */
+/* As from a server of its own, which would have taken all of the session along: who goes on without knowing would work without
+ * its lock, or on another table of the same name. */
 bool sharing_tells_lost(struct session *s)
 {
     static const char *const texts[] = {

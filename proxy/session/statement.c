@@ -179,7 +179,8 @@ static bool commits_first(const struct session *s)
 
 void statement_run(struct session *s)
 {
-    bool savepoint = s->statement->kind == SQL_SAVEPOINT || s->statement->kind == SQL_ROLLBACK_TO || s->statement->kind == SQL_RELEASE_SAVEPOINT;
+    bool savepoint = s->statement->kind == SQL_SAVEPOINT || s->statement->kind == SQL_ROLLBACK_TO ||
+                     s->statement->kind == SQL_RELEASE_SAVEPOINT;
     if (savepoint && s->xa) {
         run_on_server(s);
         return;
@@ -192,7 +193,9 @@ void statement_run(struct session *s)
         tx_begin(s, s->statement);
         break;
     case SQL_COMMIT:
-        tx_commit(s, s->statement->release ? SESSION_AFTER_RELEASE : s->statement->chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
+        tx_commit(s, s->statement->release ? SESSION_AFTER_RELEASE
+                     : s->statement->chain ? SESSION_AFTER_CHAIN
+                                           : SESSION_AFTER_OK);
         break;
     case SQL_ROLLBACK:
         tx_rollback(s, s->statement->release ? SESSION_AFTER_RELEASE
@@ -308,7 +311,8 @@ static struct slice without_end(struct slice text)
     return text;
 }
 
-/* Whatever follows the statement under way is one more, with its own answer, be it only a comment. MORE_RESULTS is said before it is run. */
+/* Whatever follows the statement under way is one more, with its own answer, be it only a comment. MORE_RESULTS is said before it
+ * is run. */
 void statement_next(struct session *s)
 {
     if (s->killed) { /* while it answered the one before */

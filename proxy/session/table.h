@@ -1,5 +1,5 @@
-/* A result of the proxy's own making: rows gathered first, since they may come from other threads. Leaves sending to the session's own
- * answers. */
+/* A result of the proxy's own making: rows gathered first, since they may come from other threads. Leaves sending to the
+ * session's own answers. */
 #ifndef PROXY_SESSION_TABLE_H
 #define PROXY_SESSION_TABLE_H
 

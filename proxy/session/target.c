@@ -1,5 +1,5 @@
-/* A server made ready for the next command: connection, schema, settings; then, in one write with the statement, what must precede it.
- * Leaves the statement's answer to relay.c and branches to transaction.c. */
+/* A server made ready for the next command: connection, schema, settings; then, in one write with the statement, what must
+ * precede it. Leaves the statement's answer to relay.c and branches to transaction.c. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,11 +56,12 @@ void target_on_lost(void *arg, const char *why)
     s->target_lost = true;
 }
 
-/* The statement had not been sent, so that it may run on another connection: on one, lest what kills a connection kills them all. */
+/* The statement had not been sent, so that it may run on another connection: on one, lest what kills a connection kills
+ * them all. */
 static bool may_set_up_again(const struct session *s, const struct session_server *server)
 {
-    return s->setup_pending && !s->set_up_again && !s->relay.active && server == &s->servers[s->target] && !tx_is_on(s, s->target) &&
-           !server->holds;
+    return s->setup_pending && !s->set_up_again && !s->relay.active && server == &s->servers[s->target] &&
+           !tx_is_on(s, s->target) && !server->holds;
 }
 
 static void set_up_again(struct session *s)
@@ -264,8 +265,8 @@ static bool schema_differs(const struct session *s, const struct backend_conn *c
     return statement_backend_of_schema(s, s->schema) == s->target;
 }
 
-/* The other family's numbers, as what comes nearest: MySQL's 0900 collations from 255 up; MariaDB's without padding from 1024 up, its
- * uca1400 ones from 2048 up, 256 a character set. */
+/* The other family's numbers, as what comes nearest: MySQL's 0900 collations from 255 up; MariaDB's without padding from 1024 up,
+ * its uca1400 ones from 2048 up, 256 a character set. */
 static uint16_t charset_known_to(const struct backend_conn *conn, uint16_t charset)
 {
     if (conn->mariadb)
@@ -280,8 +281,8 @@ static bool same_mode(const struct session *s, const struct backend_conn *conn)
     return conn->ansi_quotes == s->dialect.ansi_quotes && conn->no_backslash_escapes == s->dialect.no_backslash_escapes;
 }
 
-/* The servers' global modes differ, or one of them has refused the session's: a statement must mean there what was read here. Where ANSI
- * stands as well it would bring its parts back. */
+/* The servers' global modes differ, or one of them has refused the session's: a statement must mean there what was read here.
+ * Where ANSI stands as well it would bring its parts back. */
 static void send_mode(struct session *s, struct backend_conn *conn)
 {
     struct buf text = {0};
@@ -319,8 +320,8 @@ static const struct backend_sink exact_charset_sink = {.done = on_exact_charset_
 static void send_one_charset(struct session *s, struct backend_conn *conn, uint16_t charset, const struct backend_sink *sink)
 {
     char text[128];
-    int len = snprintf(text, sizeof text, "SET character_set_client=%u,character_set_results=%u,collation_connection=%u", charset, charset,
-                       charset);
+    int len = snprintf(text, sizeof text, "SET character_set_client=%u,character_set_results=%u,collation_connection=%u", charset,
+                       charset, charset);
     s->setup_pending++;
     backend_send_query(conn, text, (size_t)len, sink, s);
 }

@@ -1,5 +1,5 @@
-/* The client's transaction while it is open: BEGIN, branches as servers are touched, what statements do to it. Leaves savepoints to
- * savepoint.c, Redis to undo.c, a server's own transaction to local.c, and the end to ending.c. */
+/* The client's transaction while it is open: BEGIN, branches as servers are touched, what statements do to it. Leaves savepoints
+ * to savepoint.c, Redis to undo.c, a server's own transaction to local.c, and the end to ending.c. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -175,8 +175,8 @@ static struct session_branch *new_branch(struct session *s, struct session_tx *t
     return b;
 }
 
-/* MySQL refuses temporary tables in branches that PREPARE takes off their connection. Where the account may not say so the server's
- * refusal of the table says what to do (relay.c). */
+/* MySQL refuses temporary tables in branches that PREPARE takes off their connection. Where the account may not say so the
+ * server's refusal of the table says what to do (relay.c). */
 static void allow_temporary_tables(struct session *s, struct backend_conn *conn)
 {
     static const struct backend_sink nobody = {.done = NULL};
@@ -191,7 +191,7 @@ static void start_branch(struct session *s, struct session_tx *tx)
     struct session_branch *b = new_branch(s, tx);
     allow_temporary_tables(s, b->conn);
     if (b->conn->autocommit) {
-        /* a failing XA START must not let the statement behind it commit by itself (xa-facts 5.3) */
+        /* a failing XA START must not let the statement behind it commit by itself */
         target_send_first(s, "SET autocommit=0");
         b->conn->autocommit = false;
     }

@@ -1,5 +1,5 @@
-/* Redis writes of a transaction, a resource at a time: performs what comp_step asks, waits for locks and the touch record. Leaves the
- * CALL itself to redis.c, and the resources together to participant.c. */
+/* Redis writes of a transaction, a resource at a time: performs what comp_step asks, waits for locks and the touch record. Leaves
+ * the CALL itself to redis.c, and the resources together to participant.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

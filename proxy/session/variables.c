@@ -1,5 +1,5 @@
-/* SET: what the server is sent, what becomes of it when it was accepted. autocommit is the proxy's own, literals follow the session at once
- * (settings.c), what a server computed is read back (readback.c). */
+/* SET: what the server is sent, what becomes of it when it was accepted. autocommit is the proxy's own, literals follow the
+ * session at once (settings.c), what a server computed is read back (readback.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,8 @@ static void setting_name(const struct sql_set *set, char *out, size_t size)
 
 static void setting_text(const struct sql_set *set, struct buf *out)
 {
-    static const char *const scopes[] = {[SQL_SET_SESSION] = "SESSION ", [SQL_SET_ONE_SHOT] = "SESSION ", [SQL_SET_GLOBAL] = "GLOBAL ",
+    static const char *const scopes[] = {[SQL_SET_SESSION] = "SESSION ", [SQL_SET_ONE_SHOT] = "SESSION ",
+                                         [SQL_SET_GLOBAL] = "GLOBAL ",
                                          [SQL_SET_PERSIST] = "PERSIST ", [SQL_SET_PERSIST_ONLY] = "PERSIST_ONLY ",
                                          [SQL_SET_USER] = "@"};
     if (!strcmp(set->name, "names"))
@@ -224,7 +225,8 @@ static void adopt_one(struct session *s, const struct sql_set *set)
     } else if (same_everywhere(s, set)) {
         struct buf text = {0};
         setting_text(set, &text);
-        settings_remember(s, name, (struct slice){buf_at(&text), buf_len(&text)}, length_without_collation(s, set, buf_len(&text)));
+        settings_remember(s, name, (struct slice){buf_at(&text), buf_len(&text)},
+                          length_without_collation(s, set, buf_len(&text)));
         buf_fini(&text);
     } else {
         readback_owe(s, s->target, name);
@@ -387,14 +389,16 @@ static void on_expression_done(void *arg, const struct backend_outcome *outcome)
     if (outcome->error)
         on_set_done(s, outcome);
     else if (s->set_autocommit < 0)
-        session_answer_error(s, 1231, "42000", "Variable 'autocommit' can't be set to the value of '%s'", s->set_autocommit_value);
+        session_answer_error(s, 1231, "42000", "Variable 'autocommit' can't be set to the value of '%s'",
+                             s->set_autocommit_value);
     else if (to_send)
         send_set(s);
     else
         on_set_done(s, outcome);
 }
 
-static const struct backend_sink expression_sink = {.frame = on_expression_frame, .done = on_expression_done, .lost = target_on_lost};
+static const struct backend_sink expression_sink = {
+    .frame = on_expression_frame, .done = on_expression_done, .lost = target_on_lost};
 
 /* SET autocommit=@old: its value is the server's to compute, what it does is ours. */
 static void send_expression(struct session *s)

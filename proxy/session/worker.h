@@ -21,16 +21,18 @@ struct resolver_ops {
     void (*sweep_redis)(void *arg, unsigned resource);
     /* The server-side thread of a connection we closed while its branch was open. */
     void (*kill_connection)(void *arg, unsigned backend, uint64_t connection_id);
-    /* The statement that runs there, now or not at all; done, in another thread: nothing of it is on its way any more. start_s: of the
-     * server when the connection was opened. */
-    void (*kill_query)(void *arg, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *done_arg), void *done_arg);
+    /* The statement that runs there, now or not at all; done, in another thread: nothing of it is on its way any more. start_s:
+     * of the server when the connection was opened. */
+    void (*kill_query)(void *arg, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *done_arg),
+                       void *done_arg);
 };
 
 #define WORLD_COUNTERS(X) \
-    X(clients_accepted) X(clients_refused) X(logins_failed) X(logins_delayed) X(statements) X(commits_one_phase) X(commits_two_phase) \
-    X(rollbacks) X(commits_refused) X(handed_over) X(outcome_unknown) X(redis_calls) X(redis_in_doubt) X(sessions_timed_out) \
-    X(kills) X(statements_timed_out) X(refused_max_clients) X(refused_listener) X(refused_unauthenticated) X(refused_address) \
-    X(refused_user) X(timed_out_login) X(timed_out_idle) X(timed_out_transaction) X(timed_out_write)
+    X(clients_accepted) X(clients_refused) X(logins_failed) X(logins_delayed) X(statements) X(commits_one_phase) \
+    X(commits_two_phase) X(rollbacks) X(commits_refused) X(handed_over) X(outcome_unknown) X(redis_calls) \
+    X(redis_in_doubt) X(sessions_timed_out) X(kills) X(statements_timed_out) X(refused_max_clients) \
+    X(refused_listener) X(refused_unauthenticated) X(refused_address) X(refused_user) X(timed_out_login) \
+    X(timed_out_idle) X(timed_out_transaction) X(timed_out_write)
 
 struct world {
     const struct config *config;
@@ -80,8 +82,8 @@ int worker_init(struct worker *w, struct world *world, unsigned index) MUST_USE;
 void worker_fini(struct worker *w);
 void *worker_run(void *worker); /* pthread's shape */
 
-/* Any thread: an accepted client for this worker; counts it. Takes fd. counted: callers_enter has let it in; else its first words may
- * be a PROXY header, which says who it is. */
+/* Any thread: an accepted client for this worker; counts it. Takes fd. counted: callers_enter has let it in; else its first words
+ * may be a PROXY header, which says who it is. */
 void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer, bool counted);
 /* Log thread: the durable position moved. */
 void worker_durable(struct worker *w);
@@ -92,8 +94,8 @@ void worker_drain(struct worker *w, bool now);
 
 struct session *worker_session(const struct worker *w, uint64_t id); /* NULL: it has none of this id */
 
-/* Blocks (resolver): the gtrids that any worker has in hand, NUL-terminated one after another, appended to out. False when a worker
- * did not answer within timeout_ms: then nothing may be concluded. */
+/* Blocks (resolver): the gtrids that any worker has in hand, NUL-terminated one after another, appended to out. False when a
+ * worker did not answer within timeout_ms: then nothing may be concluded. */
 bool workers_live_gtrids(struct world *world, struct buf *out, int timeout_ms);
 /* The same for SHOW SESSIONS: each worker calls `each` for each of its sessions, in its own thread. */
 /* The same, for what a worker has besides: called once for each, in its own thread. */

@@ -3,7 +3,8 @@
 
 void sql_assigned_begin(struct sql_assigned *it, struct slice text, const struct sql_context *ctx)
 {
-    static const char *const any[] = {"CALL", "LOAD", "GET", "BEGIN", "IF", "CASE", "LOOP", "FOR", "WHILE", "REPEAT", "DECLARE", "EXECUTE"};
+    static const char *const any[] = {"CALL", "LOAD", "GET", "BEGIN", "IF", "CASE", "LOOP", "FOR", "WHILE", "REPEAT", "DECLARE",
+                                      "EXECUTE"};
     *it = (struct sql_assigned){0};
     sql_tokens_init(&it->in, text, &ctx->dialect);
     for (size_t i = 0; i < sizeof any / sizeof *any; i++)

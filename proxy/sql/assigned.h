@@ -1,5 +1,5 @@
-/* Which user variables does a statement assign, as far as its words say? Pure; leaves SET to classify.h, what routines do unseen to the
- * server's own reports. */
+/* Which user variables does a statement assign, as far as its words say? Pure; leaves SET to classify.h, what routines do unseen
+ * to the server's own reports. */
 #ifndef PROXY_SQL_ASSIGNED_H
 #define PROXY_SQL_ASSIGNED_H
 

@@ -1,5 +1,5 @@
-/* Character sets as far as they change where words end: some have characters whose second byte looks like a quote or a backslash. Pure;
- * leaves what characters mean to the servers. */
+/* Character sets as far as they change where words end: some have characters whose second byte looks like a quote or a backslash.
+ * Pure; leaves what characters mean to the servers. */
 #ifndef PROXY_SQL_CHARSET_H
 #define PROXY_SQL_CHARSET_H
 

@@ -1,4 +1,5 @@
-/* A walk over the tokens that copies them, knows where columns of a select list begin and end, and exchanges what is asked of the session. */
+/* A walk over the tokens that copies them, knows where columns of a select list begin and end, and exchanges what is asked of the
+ * session. */
 #include "proxy/sql/information.h"
 
 #include <stdlib.h>
@@ -56,8 +57,8 @@ static bool has_alias(const struct exchange *e)
         return true;
     if (!(sql_is_name(last) || last->kind == SQL_STRING) || sql_is_word(last, "END"))
         return false;
-    return sql_is_punct(before, ')') || before->kind == SQL_NUMBER || before->kind == SQL_STRING || before->kind == SQL_QUOTED_NAME ||
-           before->kind == SQL_SYSTEM_VARIABLE || before->kind == SQL_VARIABLE;
+    return sql_is_punct(before, ')') || before->kind == SQL_NUMBER || before->kind == SQL_STRING ||
+           before->kind == SQL_QUOTED_NAME || before->kind == SQL_SYSTEM_VARIABLE || before->kind == SQL_VARIABLE;
 }
 
 static void put_alias(struct exchange *e, const struct list_level *level)
@@ -89,7 +90,8 @@ static void end_list(struct exchange *e)
 static bool is_select_option(const struct sql_token *t)
 {
     static const char *const words[] = {"ALL", "DISTINCT", "DISTINCTROW", "HIGH_PRIORITY", "STRAIGHT_JOIN", "SQL_SMALL_RESULT",
-                                        "SQL_BIG_RESULT", "SQL_BUFFER_RESULT", "SQL_CACHE", "SQL_NO_CACHE", "SQL_CALC_FOUND_ROWS"};
+                                        "SQL_BIG_RESULT", "SQL_BUFFER_RESULT", "SQL_CACHE", "SQL_NO_CACHE",
+                                        "SQL_CALC_FOUND_ROWS"};
     return is_word_of(t, words, sizeof words / sizeof *words);
 }
 
@@ -120,7 +122,7 @@ static void see(struct exchange *e, const struct sql_token *t)
         e->level[e->depth] = (struct list_level){0};
 }
 
-/* --- what is asked ------------------------------------------------------------------------------------------------------------ */
+/* --- what is asked ------------------------------------------------------------------------------------------------ */
 
 static const char *const names[] = {
 #define X(name, text) [SQL_INFORMATION_##name] = text,
@@ -143,7 +145,8 @@ static enum sql_information take_function(struct exchange *e, struct sql_tokens 
     if (in->ahead.kind != SQL_WORD || sql_is_punct(&e->last[0], '.'))
         return SQL_N_INFORMATION;
     struct slice name = sql_take(in).text;
-    return sql_accept_punct(in, '(') && sql_is_punct(&in->ahead, ')') ? named(name, 0, SQL_N_INFORMATION_FUNCTIONS) : SQL_N_INFORMATION;
+    return sql_accept_punct(in, '(') && sql_is_punct(&in->ahead, ')') ? named(name, 0, SQL_N_INFORMATION_FUNCTIONS)
+                                                                      : SQL_N_INFORMATION;
 }
 
 /* @@x, @@session.x */
@@ -195,7 +198,8 @@ bool sql_is_information(struct slice function)
     return named(function, 0, SQL_N_INFORMATION_FUNCTIONS) != SQL_N_INFORMATION;
 }
 
-bool sql_put_information(struct slice text, const struct sql_dialect *dialect, sql_information_value *value, void *arg, struct buf *out)
+bool sql_put_information(struct slice text, const struct sql_dialect *dialect, sql_information_value *value, void *arg,
+                         struct buf *out)
 {
     struct exchange e = {.value = value, .arg = arg, .out = out, .copied = text.at};
     size_t before = buf_len(out);

@@ -117,8 +117,8 @@ static void skip_behind(struct sql_lexer *l, const uint8_t *p)
     cursor_skip(&l->in, (size_t)(p - l->in.at) + 1);
 }
 
-/* From behind the opening quote on, where characters may hide it. Within names servers of one family skip the byte behind a first one
- * whatever it is, the others only where both make a character: whoever writes such a thing gets no certainty. */
+/* From behind the opening quote on, where characters may hide it. Within names servers of one family skip the byte behind a first
+ * one whatever it is, the others only where both make a character: whoever writes such a thing gets no certainty. */
 static bool skip_quoted_wide(struct sql_lexer *l, uint8_t quote, bool escapes)
 {
     while (cursor_left(&l->in)) {

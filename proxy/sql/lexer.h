@@ -59,7 +59,8 @@ struct sql_token sql_take(struct sql_tokens *in); /* what was ahead */
 bool sql_accept_word(struct sql_tokens *in, const char *word); /* takes it if it is ahead */
 bool sql_accept_punct(struct sql_tokens *in, char c);
 
-/* values.c: moves over literals, commas and parentheses around nothing else, as far as they go: for who does not care about them. */
+/* values.c: moves over literals, commas and parentheses around nothing else, as far as they go: for who does not care
+ * about them. */
 void sql_skip_values(struct sql_tokens *in);
 
 bool sql_is_name(const struct sql_token *t); /* WORD or QUOTED_NAME */

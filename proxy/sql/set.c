@@ -116,7 +116,8 @@ static bool read_system_name(struct sql_set_reader *r, struct sql_set *out)
         struct sql_token t = sql_take(&r->in);
         if (!sql_token_name(&r->in.lexer, &t, out->name))
             return false;
-        if (sql_is_punct(&r->in.ahead, '.') && is_scope_word((struct slice){(const uint8_t *)out->name, strlen(out->name)}, &out->scope))
+        if (sql_is_punct(&r->in.ahead, '.') &&
+            is_scope_word((struct slice){(const uint8_t *)out->name, strlen(out->name)}, &out->scope))
             out->name[0] = '\0';
     } else if (!append_part(&r->in, out->name)) {
         return false;

@@ -1,5 +1,5 @@
-/* Proofs and verifiers of the two SHA plugins, made with OpenSSL's EVP and libcrypt. Leaves ed25519 to auth_ed25519.c, the dialogue
- * to session/login and backend/. */
+/* Proofs and verifiers of the two SHA plugins, made with OpenSSL's EVP and libcrypt. Leaves ed25519 to auth_ed25519.c, the
+ * dialogue to session/login and backend/. */
 #include "proxy/wire/auth.h"
 
 #include <crypt.h>

@@ -1,6 +1,6 @@
 /* Password proofs: OpenSSL's second door, libsodium's only one. caching_sha2_password, mysql_native_password and MariaDB's
- * ed25519, both sides; verifiers at rest. All comparisons are constant-time; every secret is wiped after use. Source: MySQL internals manual,
- * "Authentication Method". ed25519: proxy/wire/auth_ed25519.c. */
+ * ed25519, both sides; verifiers at rest. All comparisons are constant-time; every secret is wiped after use. Source: MySQL
+ * internals manual, "Authentication Method". ed25519: proxy/wire/auth_ed25519.c. */
 #ifndef PROXY_WIRE_AUTH_H
 #define PROXY_WIRE_AUTH_H
 

@@ -1,6 +1,6 @@
-/* MariaDB's ed25519 plugin, both sides: OpenSSL verifies, libsodium's curve arithmetic signs. The plugin's secret scalar comes from
- * SHA512(password) where RFC 8032 hashes a seed of 32 bytes, so that no library's sign function fits passwords of any length; what
- * comes out are ordinary Ed25519 keys and signatures. Source: MariaDB Server, plugin/auth_ed25519. */
+/* MariaDB's ed25519 plugin, both sides: OpenSSL verifies, libsodium's curve arithmetic signs. The plugin's secret scalar comes
+ * from SHA512(password) where RFC 8032 hashes a seed of 32 bytes, so that no library's sign function fits passwords of any
+ * length; what comes out are ordinary Ed25519 keys and signatures. Source: MariaDB Server, plugin/auth_ed25519. */
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -26,7 +26,8 @@ static bool key_decode(const char *verifier, uint8_t out[KEY_SIZE])
     size_t n = 0;
     memset(out, 0, KEY_SIZE);
     return verifier && strlen(verifier) == WIRE_ED25519_TEXT &&
-           !sodium_base642bin(out, KEY_SIZE, verifier, WIRE_ED25519_TEXT, NULL, &n, NULL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING) &&
+           !sodium_base642bin(out, KEY_SIZE, verifier, WIRE_ED25519_TEXT, NULL, &n, NULL,
+                              sodium_base64_VARIANT_ORIGINAL_NO_PADDING) &&
            n == KEY_SIZE;
 }
 

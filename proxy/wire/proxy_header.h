@@ -1,5 +1,5 @@
-/* The PROXY protocol's header, versions 1 and 2: a load balancer's word on whom it speaks for, before anything else. Leaves to the
- * session from whom that is believed. Source: HAProxy, doc/proxy-protocol.txt. */
+/* The PROXY protocol's header, versions 1 and 2: a load balancer's word on whom it speaks for, before anything else. Leaves to
+ * the session from whom that is believed. Source: HAProxy, doc/proxy-protocol.txt. */
 #ifndef PROXY_WIRE_PROXY_HEADER_H
 #define PROXY_WIRE_PROXY_HEADER_H
 

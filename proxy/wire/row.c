@@ -1,5 +1,5 @@
-/* Column definitions and rows of our own result sets; of servers' only the type of a column, since their rows are relayed undecoded. Leaves
- * packets and their order to resultset.c. */
+/* Column definitions and rows of our own result sets; of servers' only the type of a column, since their rows are relayed
+ * undecoded. Leaves packets and their order to resultset.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

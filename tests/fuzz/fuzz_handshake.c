@@ -81,7 +81,8 @@ static void proxied(struct slice payload)
     char whole[WIRE_PROXY_ADDRESS], in_steps[WIRE_PROXY_ADDRESS];
     size_t n, step, have = 0;
     enum wire_proxy got, end = wire_proxy_read(payload, whole, &n);
-    while ((got = wire_proxy_read((struct slice){payload.at, have}, in_steps, &step)) == WIRE_PROXY_MORE && have + step <= payload.len)
+    while ((got = wire_proxy_read((struct slice){payload.at, have}, in_steps, &step)) == WIRE_PROXY_MORE &&
+           have + step <= payload.len)
         have += step;
     CHECK(got != WIRE_PROXY_READ || (end == got && have == n && step == n && !strcmp(whole, in_steps)));
     CHECK(end != WIRE_PROXY_READ || (n <= payload.len && n <= WIRE_PROXY_MAX && (got == end || got == WIRE_PROXY_BAD)));

@@ -91,8 +91,10 @@ static void types(void)
     unsigned long text_length = strlen(text), blob_length = sizeof blob;
     for (unsigned i = 0; i < sizeof blob; i++)
         blob[i] = (char)i;
-    MYSQL_TIME when = {.year = 2024, .month = 2, .day = 29, .hour = 23, .minute = 59, .second = 58, .time_type = MYSQL_TIMESTAMP_DATETIME};
-    MYSQL_BIND in[6] = {of_int(&id), {.buffer_type = MYSQL_TYPE_DOUBLE, .buffer = &d}, of_bytes(MYSQL_TYPE_STRING, text, &text_length),
+    MYSQL_TIME when = {.year = 2024, .month = 2, .day = 29, .hour = 23, .minute = 59, .second = 58,
+                       .time_type = MYSQL_TIMESTAMP_DATETIME};
+    MYSQL_BIND in[6] = {of_int(&id), {.buffer_type = MYSQL_TYPE_DOUBLE, .buffer = &d},
+                        of_bytes(MYSQL_TYPE_STRING, text, &text_length),
                         of_bytes(MYSQL_TYPE_BLOB, blob, &blob_length), {.buffer_type = MYSQL_TYPE_DATETIME, .buffer = &when},
                         {.buffer_type = MYSQL_TYPE_NULL}};
     execute(insert, in);
@@ -106,7 +108,8 @@ static void types(void)
     MYSQL_TIME got_when = {0};
     flag n_is_null = 0;
     MYSQL_BIND out[6] = {of_int(&got_id), {.buffer_type = MYSQL_TYPE_DOUBLE, .buffer = &got_d},
-                         of_bytes(MYSQL_TYPE_STRING, got_text, &got_text_length), of_bytes(MYSQL_TYPE_BLOB, got_blob, &got_blob_length),
+                         of_bytes(MYSQL_TYPE_STRING, got_text, &got_text_length),
+                         of_bytes(MYSQL_TYPE_BLOB, got_blob, &got_blob_length),
                          {.buffer_type = MYSQL_TYPE_DATETIME, .buffer = &got_when}, of_int(&got_n)};
     out[5].is_null = &n_is_null;
     EXPECT(!mysql_stmt_bind_result(select, out) && !mysql_stmt_fetch(select), "%s", mysql_stmt_error(select));
@@ -313,7 +316,8 @@ static void connect_through_tls(char **argv)
     flag verify = 1;
     mysql_options(db, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
 #endif
-    EXPECT(mysql_real_connect(db, "127.0.0.1", argv[2], argv[3], "t1", (unsigned)atoi(argv[1]), NULL, CLIENT_MULTI_STATEMENTS), "login");
+    EXPECT(mysql_real_connect(db, "127.0.0.1", argv[2], argv[3], "t1", (unsigned)atoi(argv[1]), NULL, CLIENT_MULTI_STATEMENTS),
+           "login");
 }
 
 int main(int argc, char **argv)

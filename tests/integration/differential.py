@@ -187,7 +187,8 @@ def same_by_nature(result, command, side):
 
 
 class Difference(Exception):
-    """The two answered differently; the text tells all that is needed to see it again, `kind` is the same for those that look alike."""
+    """The two answered differently; the text tells all that is needed to see it again, `kind` is the same for those that
+    look alike."""
 
     def __init__(self, text, kind):
         super().__init__(text)
@@ -329,22 +330,26 @@ class Session(threading.Thread):
                 raise Difference(self.tell(f"tables of {schema} at the end", direct, proxied), "tables")
 
     def tell(self, command, direct, proxied):
-        lines = [f"seed {self.run_.seed} session {self.number} statement {self.done}: differential.py {self.run_.seed} --session {self.number}"
+        lines = [f"seed {self.run_.seed} session {self.number} statement {self.done}: "
+                 f"differential.py {self.run_.seed} --session {self.number}"
                  + " --across" * self.run_.across, "the last statements of this session and the direct answers:"]
         lines += [f"    {short(said)} -> {short(answer)}" for said, answer in self.last]
-        return "\n".join([*lines, f"statement: {short(command, 2000)}", f"direct:  {short(direct, 3000)}", f"proxied: {short(proxied, 3000)}"])
+        return "\n".join([*lines, f"statement: {short(command, 2000)}", f"direct:  {short(direct, 3000)}",
+                          f"proxied: {short(proxied, 3000)}"])
 
 
 # What SHOW SESSION VARIABLES tells of the server or the connection, not of the session.
 OF_THE_SERVER = set("""
-    aria_log_dir_path datadir general_log_file gtid_binlog_pos gtid_binlog_state gtid_current_pos gtid_executed gtid_purged last_gtid
-    log_bin_basename log_bin_index log_error pid_file port pseudo_thread_id report_port server_id server_uid server_uuid slave_load_tmpdir
-    relay_log_basename relay_log_index replica_load_tmpdir slow_query_log_file socket statement_id timestamp tmpdir rand_seed1 rand_seed2 wsrep_data_home_dir
+    aria_log_dir_path datadir general_log_file gtid_binlog_pos gtid_binlog_state gtid_current_pos gtid_executed gtid_purged
+    last_gtid log_bin_basename log_bin_index log_error pid_file port pseudo_thread_id report_port server_id server_uid
+    server_uuid slave_load_tmpdir relay_log_basename relay_log_index replica_load_tmpdir slow_query_log_file socket statement_id
+    timestamp tmpdir rand_seed1 rand_seed2 wsrep_data_home_dir
 """.split())
-# What the proxy has in force on its connections by its own options: session tracking, how long a row lock is waited for. With autocommit off a
-# branch is open before a table is touched.
+# What the proxy has in force on its connections by its own options: session tracking, how long a row lock is waited for. With
+# autocommit off a branch is open before a table is touched.
 # What LAST_INSERT_ID() says is the session's; the variable of that name is the connection's.
-OF_THE_PROXY = {"identity", "last_insert_id", "in_transaction", "innodb_lock_wait_timeout", "session_track_system_variables", "session_track_transaction_info", "session_track_schema",
+OF_THE_PROXY = {"identity", "last_insert_id", "in_transaction", "innodb_lock_wait_timeout", "session_track_system_variables",
+                "session_track_transaction_info", "session_track_schema",
                 "session_track_state_change", "session_track_gtids"}
 
 
@@ -365,12 +370,14 @@ def tables(server, schema):
     found = {}
     with contextlib.closing(server.root(schema)) as db, db.cursor() as cursor:
         cursor.execute("SET time_zone = '+00:00'")
-        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'", schema)
+        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'",
+                       schema)
         for (name,) in cursor.fetchall():
             cursor.execute(f"CHECKSUM TABLE `{name}`")
             found[name] = cursor.fetchone()[1]
             cursor.execute(f"SHOW CREATE TABLE `{name}`")
-            found[name, "made by"] = re.sub(r" AUTO_INCREMENT=\d+", "", cursor.fetchone()[1])  # MySQL tells an old one for a while
+            found[name, "made by"] = re.sub(r" AUTO_INCREMENT=\d+", "",
+                                            cursor.fetchone()[1])  # MySQL tells an old one for a while
     return found
 
 

@@ -1,4 +1,5 @@
-"""A MySQL client that tells everything a server answers: each answer as plain values that can be compared, nothing judged or converted.
+"""A MySQL client that tells everything a server answers: each answer as plain values that can be compared, nothing
+judged or converted.
 
 Rows and column definitions stay bytes. Bytes of the connection and log-in are rawclient's.
 """

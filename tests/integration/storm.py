@@ -358,7 +358,8 @@ class Weather:
         cache = self.world.cache
         cache.crash()
         folder = cache.path("appendonlydir")
-        newest = max((name for name in os.listdir(folder) if name.endswith(".incr.aof")), key=lambda name: int(name.split(".")[-3]))
+        newest = max((name for name in os.listdir(folder) if name.endswith(".incr.aof")),
+                     key=lambda name: int(name.split(".")[-3]))
         with open(os.path.join(folder, newest), "ab") as f:
             f.write(b"*3\r\n$3\r\nSET\r\n$8\r\nleft:")
         cache.start()

@@ -32,7 +32,8 @@ def read_grammar(family):
 
 
 # Ways to say something that a run can do without, beside whole episodes and "information".
-SWITCHES = {"assignment": r":=|INTO @|^CALL outs|@u1, @u2\)", "prepared set": r"^SET .*\?|'SET @u1|EXECUTE u", "sequence": r"LASTVAL"}
+SWITCHES = {"assignment": r":=|INTO @|^CALL outs|@u1, @u2\)", "prepared set": r"^SET .*\?|'SET @u1|EXECUTE u",
+            "sequence": r"LASTVAL"}
 
 
 class Episode(list):
@@ -71,7 +72,8 @@ class Stream:
         return caps | (speaker.FOUND_ROWS if self.often(0.3) else 0)
 
     def first(self):
-        there = [query(f"USE {self.other}"), *self.grammar_of("schema elsewhere"), query(f"USE {self.schema}")] if self.across else []
+        there = [query(f"USE {self.other}"), *self.grammar_of("schema elsewhere"),
+                 query(f"USE {self.schema}")] if self.across else []
         return Episode(self.grammar_of("schema") + there)
 
     def grammar_of(self, name):
@@ -80,7 +82,8 @@ class Stream:
     def episode(self):
         name = self.random.choices(self.names, self.weights)[0]
         episode = getattr(self, name)()
-        # A routine that failed or changed the session on its way leaves what cannot be told: the connection is kept until a reset.
+        # A routine that failed or changed the session on its way leaves what cannot be told: the connection is kept
+        # until a reset.
         if any(isinstance(command[-1], str) and "CALL" in command[-1] for command in episode):
             return Episode([*episode, ("reset_connection",)], holds=True)
         return episode
@@ -95,7 +98,8 @@ class Stream:
 
     def say(self, name):
         """One of the ways to say this."""
-        return re.sub(r"\{(\{|\w[\w ]*\})", lambda m: "{" if m[1] == "{" else self.blank(m[1][:-1]), self.pick(self.grammar[name]))
+        return re.sub(r"\{(\{|\w[\w ]*\})", lambda m: "{" if m[1] == "{" else self.blank(m[1][:-1]),
+                      self.pick(self.grammar[name]))
 
     def blank(self, name):
         return self.made[name]() if name in self.made else self.say(name)
@@ -132,11 +136,13 @@ class Stream:
         return Episode(self.queries("setting", 3) + self.queries("probe", 3))
 
     def pinned(self):
-        return Episode([*self.queries("pinning"), *self.commands(1, 3), *self.queries("information"), ("reset_connection",)], holds=True)
+        return Episode([*self.queries("pinning"), *self.commands(1, 3), *self.queries("information"), ("reset_connection",)],
+                       holds=True)
 
     def multi(self):
         texts = [self.statement() for _ in range(self.random.randint(2, 5))]
-        return Episode([query(self.pick(["; ", ";", " ;\n"]).join(texts) + self.pick(["", ";", "; "])), *self.queries("information", 2)])
+        return Episode([query(self.pick(["; ", ";", " ;\n"]).join(texts) + self.pick(["", ";", "; "])),
+                        *self.queries("information", 2)])
 
     def compound(self):
         return Episode(self.queries("compound") + self.queries("information"))
@@ -144,7 +150,8 @@ class Stream:
     def transaction(self):
         before = self.queries("one shot") if self.often(0.3) else []
         body = self.mixed(0, 10, "within", 0.3)
-        return Episode([*before, *self.queries("begin"), *body, *self.queries("end"), query("COMMIT"), *self.queries("information")], holds=True)
+        return Episode([*before, *self.queries("begin"), *body, *self.queries("end"), query("COMMIT"),
+                        *self.queries("information")], holds=True)
 
     def without_autocommit(self):
         return Episode([*self.queries("autocommit off"), *self.mixed(1, 10, "within", 0.3), *self.queries("autocommit on"),
@@ -157,7 +164,8 @@ class Stream:
         return Episode(self.queries("call", 3) + self.queries("information"))
 
     def temporary_table(self):
-        return Episode([query("CREATE TEMPORARY TABLE tmp (id INT PRIMARY KEY AUTO_INCREMENT, n INT)"), *self.queries("temporary", 6),
+        return Episode([query("CREATE TEMPORARY TABLE tmp (id INT PRIMARY KEY AUTO_INCREMENT, n INT)"),
+                        *self.queries("temporary", 6),
                         query("DROP TEMPORARY TABLE tmp")], holds=True)
 
     def user_locks(self):
@@ -165,36 +173,44 @@ class Stream:
 
     def locked_tables(self):
         return Episode([*self.queries("lock tables"), *self.commands(1, 3), query(self.pick(["BEGIN", "COMMIT", "SELECT 1"])),
-                        query("UNLOCK TABLES"), query("UNLOCK TABLES"), query("COMMIT"), query("SELECT COUNT(*) FROM t")], holds=True)
+                        query("UNLOCK TABLES"), query("UNLOCK TABLES"), query("COMMIT"), query("SELECT COUNT(*) FROM t")],
+                       holds=True)
 
     def handler(self):
-        return Episode([query("HANDLER t OPEN"), *self.queries("handler", 4), query("HANDLER t CLOSE"), query("HANDLER t CLOSE")], holds=True)
+        return Episode([query("HANDLER t OPEN"), *self.queries("handler", 4), query("HANDLER t CLOSE"), query("HANDLER t CLOSE")],
+                       holds=True)
 
     def big(self):
         size = self.pick(BLOB_SIZES)
         return Episode([query(f"INSERT INTO kinds (bl) VALUES (REPEAT('z', {size}))"),
                         query("SELECT bl, LENGTH(bl) FROM kinds ORDER BY id DESC LIMIT 1"),
-                        query(f"INSERT INTO kinds (tx) VALUES ('{'y' * size}')"), query("DELETE FROM kinds ORDER BY id DESC LIMIT 2"),
+                        query(f"INSERT INTO kinds (tx) VALUES ('{'y' * size}')"),
+                        query("DELETE FROM kinds ORDER BY id DESC LIMIT 2"),
                         query("SELECT MD5(tx), LENGTH(bl) FROM kinds ORDER BY id LIMIT 5")])
 
     def lock_wait(self):
         """Somebody else has the row: the statement waits for a second and fails."""
         begin = [query("BEGIN")] if self.often(0.5) else []
-        return Episode([query("SET innodb_lock_wait_timeout = 1, lock_wait_timeout = 1"), ("block", "SELECT * FROM t WHERE id = 1 FOR UPDATE"),
-                        *begin, query("UPDATE t SET n = 9 WHERE id = 1"), query("SHOW WARNINGS"), *self.queries("select"), ("unblock",),
+        return Episode([query("SET innodb_lock_wait_timeout = 1, lock_wait_timeout = 1"),
+                        ("block", "SELECT * FROM t WHERE id = 1 FOR UPDATE"),
+                        *begin, query("UPDATE t SET n = 9 WHERE id = 1"), query("SHOW WARNINGS"), *self.queries("select"),
+                        ("unblock",),
                         query("UPDATE t SET n = 10 WHERE id = 1"), query("COMMIT")], holds=True)
 
     def text_prepare(self):
         texts = self.grammar["text prepared"]
         begin = self.random.randrange(len(texts) - 4)
-        return Episode([*map(query, texts[begin:begin + self.random.randint(3, 8)]), *self.queries("text prepared", 3), query("COMMIT"),
+        return Episode([*map(query, texts[begin:begin + self.random.randint(3, 8)]), *self.queries("text prepared", 3),
+                        query("COMMIT"),
                         *[query(f"DEALLOCATE PREPARE {name}") for name in "swbqcu"]], holds=True)
 
     def default_schema(self):
         there = self.pick(["information_schema", "nosuchschema", self.schema])
         back = self.pick([("init_db", self.schema), query(f"USE {self.schema}")])
-        return Episode([self.pick([("init_db", there), query(f"USE {there}"), query(f"USE `{there}`")]), query("SELECT DATABASE()"),
-                        query("SELECT COUNT(*) FROM t"), query(f"SELECT id FROM {self.schema}.t ORDER BY id"), back, query("SELECT DATABASE()")])
+        return Episode([self.pick([("init_db", there), query(f"USE {there}"), query(f"USE `{there}`")]),
+                        query("SELECT DATABASE()"),
+                        query("SELECT COUNT(*) FROM t"), query(f"SELECT id FROM {self.schema}.t ORDER BY id"), back,
+                        query("SELECT DATABASE()")])
 
     def other_server(self):
         body = self.mixed(2, 8, "other server", 0.7) + self.queries("information") + self.queries("probe")
@@ -221,7 +237,8 @@ class Stream:
         return self.pick([
             (1, pack("<b", number % 128)), (2, pack("<h", number)), (3, pack("<i", number)), (8, pack("<q", number)),
             (8 | speaker.UNSIGNED, pack("<Q", abs(number))), (4, pack("<f", number / 8)), (5, pack("<d", number / 8)),
-            (10, b"\x04" + day), (12, b"\x07" + day + bytes([1, 2, 3])), (12, b"\x0b" + day + bytes([1, 2, 3]) + pack("<I", 456789)),
+            (10, b"\x04" + day), (12, b"\x07" + day + bytes([1, 2, 3])),
+            (12, b"\x0b" + day + bytes([1, 2, 3]) + pack("<I", 456789)),
             (11, b"\x08" + pack("<BIBBB", number < 0, 1, 2, 3, 4)), (246, speaker.lenenc_bytes(b"%d.25" % number)),
             (253, text), (254, text), (252, speaker.lenenc_bytes(data + b"\0\xff")), (6, None), (3, None), (253, None)])
 
@@ -290,7 +307,8 @@ class Stream:
 
 
 # How often each kind of episode comes.
-EPISODES = {"statements": 30, "set_variables": 20, "pinned": 1, "multi": 6, "compound": 1, "transaction": 20, "without_autocommit": 5, "ddl": 3,
+EPISODES = {"statements": 30, "set_variables": 20, "pinned": 1, "multi": 6, "compound": 1, "transaction": 20,
+            "without_autocommit": 5, "ddl": 3,
             "procedures": 5, "temporary_table": 3, "user_locks": 2, "locked_tables": 2, "handler": 1, "big": 1, "lock_wait": 0.2,
             "text_prepare": 5, "default_schema": 4, "prepared_statement": 25, "cursor": 3, "several_prepared": 5,
             "reset_connection": 2, "change_user": 1, "reconnect": 1, "other_server": 25}

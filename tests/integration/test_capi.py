@@ -1,7 +1,8 @@
 """The C API's own test program (mariadb-client-test, Debian's mariadb-test) finds through the proxy what it finds on the server.
 
-Each of its tests runs in a process of its own, so that a crash costs one test only: in clear text and with TLS. What fails through
-the proxy is tried directly too: capi.exceptions lists what fails there as well, and what cannot pass by its nature, with the reason.
+Each of its tests runs in a process of its own, so that a crash costs one test only: in clear text and with TLS. What
+fails through the proxy is tried directly too: capi.exceptions lists what fails there as well, and what cannot pass by its
+nature, with the reason.
 """
 import os
 import shutil

@@ -1,4 +1,5 @@
-"""XA statements of a client that is a transaction manager itself: passed on to one server, refused where they would endanger others."""
+"""XA statements of a client that is a transaction manager itself: passed on to one server, refused where they would
+endanger others."""
 import pymysql
 import xatest
 from running import Running
@@ -45,7 +46,8 @@ class ClientXa(xatest.Case):
             self.assertTrue(self.in_trans(db))
             self.run_sql(db, "XA END 'a'", "XA COMMIT 'a' ONE PHASE")
             self.assertFalse(self.in_trans(db))
-            self.run_sql(db, f"XA {start} X'61', 0x62, 1", "INSERT INTO t1.x VALUES (2)", "XA END 'a','b'", "XA PREPARE b'01100001','b',1")
+            self.run_sql(db, f"XA {start} X'61', 0x62, 1", "INSERT INTO t1.x VALUES (2)", "XA END 'a','b'",
+                         "XA PREPARE b'01100001','b',1")
             self.assertEqual(self.in_trans(db), not self.detaches)
             self.assertEqual(self.listed(db), [b"ab"])
             self.run_sql(db, "XA COMMIT 'a','b'")
@@ -64,7 +66,8 @@ class ClientXa(xatest.Case):
         db = self.connect(database="t2")
         self.run_sql(db, "XA START 'h'", "INSERT INTO x VALUES (1)", "XA END 'h'", "XA PREPARE 'h'", "XA COMMIT 'h'")
         self.assertEqual(self.ids("s2"), [1])
-        self.run_sql(db, "/* xaproxy:backend=s1 */ XA START 'h'", "INSERT INTO t1.x VALUES (1)", "XA END 'h'", "XA COMMIT 'h' ONE PHASE")
+        self.run_sql(db, "/* xaproxy:backend=s1 */ XA START 'h'", "INSERT INTO t1.x VALUES (1)", "XA END 'h'",
+                     "XA COMMIT 'h' ONE PHASE")
         self.assertEqual(self.ids("s1"), [1])
 
     def test_one_server_only(self):
@@ -81,7 +84,8 @@ class ClientXa(xatest.Case):
     def test_what_its_state_forbids(self):
         db = self.connect(database="t1")
         self.run_sql(db, "XA START 's'", "INSERT INTO x VALUES (1)")
-        for sql in ("BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "CREATE TABLE t1.z (i INT)", "LOCK TABLES x WRITE", "XA START 't'"):
+        for sql in ("BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "CREATE TABLE t1.z (i INT)", "LOCK TABLES x WRITE",
+                    "XA START 't'"):
             self.refused(RMFAIL, db, sql)
         self.refused(1568, db, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
         self.run_sql(db, "SAVEPOINT p", "INSERT INTO x VALUES (2)", "ROLLBACK TO p", "XA END 's'")
@@ -100,7 +104,8 @@ class ClientXa(xatest.Case):
         self.run_sql(db, "BEGIN", "INSERT INTO x VALUES (1)")
         self.refused(OUTSIDE, db, "XA START 'i'")
         self.refused(RMFAIL, db, "XA COMMIT 'i'")
-        self.run_sql(db, "COMMIT", "SET autocommit=0", "XA START 'i'", "INSERT INTO x VALUES (2)", "XA END 'i'", "XA COMMIT 'i' ONE PHASE",
+        self.run_sql(db, "COMMIT", "SET autocommit=0", "XA START 'i'", "INSERT INTO x VALUES (2)", "XA END 'i'",
+                     "XA COMMIT 'i' ONE PHASE",
                      "INSERT INTO x VALUES (3)", "ROLLBACK")
         self.assertEqual(self.ids(), [1, 2])
 
@@ -113,7 +118,8 @@ class ClientXa(xatest.Case):
         self.refused(INVAL, db, "XA START ''")
         for verb in ("COMMIT", "ROLLBACK", "END", "PREPARE"):
             self.refused(NOTA, db, f"XA {verb} 'xap1:test:00000000:1:1-0','0:s1',1")
-        for sql in ("XA", "XA START", "XA START a", "XA START @a", "XA START N'a'", f"XA START '{'a' * 65}'", "XA COMMIT 'a' ONE", "XA START 'a' END",
+        for sql in ("XA", "XA START", "XA START a", "XA START @a", "XA START N'a'", f"XA START '{'a' * 65}'", "XA COMMIT 'a' ONE",
+                    "XA START 'a' END",
                     "XA RECOVER NOW", "XA START 'a','b',1,2", "XA START 'a"):
             self.refused(1064, db, sql)
         self.refused(NOTA, db, "XA COMMIT 'nobody'")
@@ -192,7 +198,8 @@ class ClientXa(xatest.Case):
     def test_recover_shows_nothing_of_ours(self):
         db = self.connect(database="t1")
         self.world.server["s1"].script(["XA START 'xap1:other:00000000:1:1-0','0:s1',1", "INSERT INTO t1.x VALUES (6)",
-                                        "XA END 'xap1:other:00000000:1:1-0','0:s1',1", "XA PREPARE 'xap1:other:00000000:1:1-0','0:s1',1"])
+                                        "XA END 'xap1:other:00000000:1:1-0','0:s1',1",
+                                        "XA PREPARE 'xap1:other:00000000:1:1-0','0:s1',1"])
         try:
             self.assertEqual(len(self.world.direct("s1", "XA RECOVER")), 1)
             for sql in ("XA RECOVER", "XA RECOVER CONVERT XID" if self.detaches else "XA RECOVER FORMAT='SQL'"):
@@ -213,7 +220,8 @@ class ClientXa(xatest.Case):
     def test_prepared_statements_and_settings_inside(self):
         db = self.connect(database="t1")
         db.query("PREPARE p FROM 'INSERT INTO x VALUES (?)'")
-        self.run_sql(db, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "XA START 'q'", "SET @a = 8", "EXECUTE p USING @a",
+        self.run_sql(db, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "XA START 'q'", "SET @a = 8",
+                     "EXECUTE p USING @a",
                      "SET @b = 'x', sql_mode = 'ANSI_QUOTES'", "XA END 'q'", "XA PREPARE 'q'", "XA COMMIT 'q'")
         self.assertEqual(self.ids(), [8])
 

@@ -85,7 +85,8 @@ class Kill(Control):
 
     def test_connection_ends_and_its_transaction_with_it(self):
         db = self.connect()
-        self.run_sql(db, "BEGIN", "UPDATE t1.k SET n = 8 WHERE id = 1", "UPDATE t2.k SET n = 8 WHERE id = 1", "CALL cache.SET('kc', '8')")
+        self.run_sql(db, "BEGIN", "UPDATE t1.k SET n = 8 WHERE id = 1", "UPDATE t2.k SET n = 8 WHERE id = 1",
+                     "CALL cache.SET('kc', '8')")
         self.kill(str(db.thread_id()))
         self.refused_any(db, "SELECT 1")
         self.world.settle()
@@ -162,7 +163,8 @@ class Kill(Control):
                 self.run_sql(lock, "UNLOCK TABLES")
             error = running.end()
             self.world.settle()
-            values = {self.world.direct(name, f"SELECT n FROM {table} WHERE id = 2")[0][0] for name, table in (("s1", "t1.k"), ("s2", "t2.k"))}
+            values = {self.world.direct(name, f"SELECT n FROM {table} WHERE id = 2")[0][0]
+                      for name, table in (("s1", "t1.k"), ("s2", "t2.k"))}
             self.assertEqual(len(values), 1)
             if kill == "QUERY":
                 self.assertEqual((error, values), (0, {5}))
@@ -293,7 +295,8 @@ class Look(Control):
         self.run_sql(db, "BEGIN", "UPDATE k SET n = 1 WHERE id = 1")
         running = self.sleep(db)
         mine = self.processlist(self.connect())
-        self.assertEqual(list(mine[db.thread_id()]), ["Id", "User", "Host", "db", "Command", "Time", "State", "Info", "Server", "Transaction"])
+        self.assertEqual(list(mine[db.thread_id()]), ["Id", "User", "Host", "db", "Command", "Time", "State", "Info", "Server",
+                                                      "Transaction"])
         row = mine[db.thread_id()]
         self.assertEqual([row[name] for name in ("User", "Host", "db", "Command", "State", "Server")],
                          ["app", "127.0.0.1", "t1", "Query", "running on s1", "s1"])

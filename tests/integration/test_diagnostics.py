@@ -76,7 +76,8 @@ class Diagnostics(xatest.Case):
             self.run_sql(db, f"INSERT IGNORE INTO {schema}.numbered (v) VALUES ('too long')")
             [(level, code, _)] = self.rows(db, "SHOW WARNINGS")
             self.assertEqual((level, int(code)), ("Warning", 1265))
-        self.run_sql(db, "BEGIN", "INSERT INTO t1.numbered (n) VALUES (1)", "INSERT IGNORE INTO t2.numbered (v) VALUES ('too long')")
+        self.run_sql(db, "BEGIN", "INSERT INTO t1.numbered (n) VALUES (1)",
+                     "INSERT IGNORE INTO t2.numbered (v) VALUES ('too long')")
         self.assertEqual(len(self.rows(db, "SHOW WARNINGS")), 1)
         self.run_sql(db, "BEGIN")
         self.assertEqual(len(self.rows(db, "SHOW WARNINGS")), 1 if self.world.family == "mariadb" else 0)  # as each does

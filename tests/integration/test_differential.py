@@ -1,4 +1,5 @@
-"""An application cannot tell the proxy from a server: the same sessions on both get the same answers and leave the same behind."""
+"""An application cannot tell the proxy from a server: the same sessions on both get the same answers and leave the same
+behind."""
 import os
 
 import differential
@@ -10,8 +11,8 @@ import xatest
 # With 100,000 for each of the two runs in `make check-full`; a seed tells the same again.
 STATEMENTS = int(os.environ.get("DIFFERENTIAL_STATEMENTS", "1500"))
 SEED = os.environ.get("DIFFERENTIAL_SEED", "2")
-# What differs and is known to: the types of values that the proxy puts in (information, prepared set), what only one connection knows of a
-# sequence, and a user variable assigned inside a statement when its connection goes at once.
+# What differs and is known to: the types of values that the proxy puts in (information, prepared set), what only one
+# connection knows of a sequence, and a user variable assigned inside a statement when its connection goes at once.
 WITHOUT = ("information", "prepared set", "sequence", "assignment")
 
 
@@ -45,7 +46,8 @@ class Stories(Case):
         run = differential.Run(self.world, "story", 1, [Stories.number])
         Stories.number += 1
         session = run.sessions[0]
-        session.stream.first = lambda: stream.Episode(session.stream.grammar_of("schema") + [stream.query(text) for text in statements])
+        session.stream.first = lambda: stream.Episode(
+            session.stream.grammar_of("schema") + [stream.query(text) for text in statements])
         session.caps = caps
         run.execute()
 
@@ -53,54 +55,70 @@ class Stories(Case):
         self.same("SELECT (SELECT id FROM t)", "SELECT 1", caps=speaker.CAPS & ~speaker.DEPRECATE_EOF)
 
     def test_texts_with_only_comments(self):
-        self.same("", " ", ";", " ; ", "-- c", "/* c */", "/* c */;", "SELECT 1; -- c", "SELECT 1;;", "SELECT 1; ; SELECT 2", "-- c\n; SELECT 2",
+        self.same("", " ", ";", " ; ", "-- c", "/* c */", "/* c */;", "SELECT 1; -- c", "SELECT 1;;", "SELECT 1; ; SELECT 2",
+                  "-- c\n; SELECT 2",
                   "/*!99999 x */", "SELECT 1; /* c */;")
 
     def test_without_autocommit_the_first_table_begins_the_transaction(self):
-        self.same("SET autocommit = 0", "SELECT 1", "DO 1", "SHOW TABLES", "SELECT 1 FROM t", "COMMIT", "SHOW CREATE TABLE t", "SET @x = 1",
+        self.same("SET autocommit = 0", "SELECT 1", "DO 1", "SHOW TABLES", "SELECT 1 FROM t", "COMMIT", "SHOW CREATE TABLE t",
+                  "SET @x = 1",
                   "SAVEPOINT x", "RELEASE SAVEPOINT x", "DELETE FROM t WHERE id < 0", "SAVEPOINT x", "ROLLBACK")
 
     def test_sql_mode_shows_in_the_status(self):
-        self.same("SET sql_mode = 'ANSI'", "SELECT 1", "BEGIN", "COMMIT", "SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "SELECT 1", "SET sql_mode = ''")
+        self.same("SET sql_mode = 'ANSI'", "SELECT 1", "BEGIN", "COMMIT", "SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "SELECT 1",
+                  "SET sql_mode = ''")
 
     def test_commit_and_chain_without_a_transaction(self):
-        self.same("COMMIT AND CHAIN", "SELECT 1", "ROLLBACK", "SET autocommit = 0", "ROLLBACK AND CHAIN", "DELETE FROM t WHERE id = 7", "COMMIT")
+        self.same("COMMIT AND CHAIN", "SELECT 1", "ROLLBACK", "SET autocommit = 0", "ROLLBACK AND CHAIN",
+                  "DELETE FROM t WHERE id = 7", "COMMIT")
 
     def test_nothing_is_chained_over_an_implicit_commit(self):
         self.same("START TRANSACTION READ ONLY", "CREATE TABLE x (i INT)", "ROLLBACK AND CHAIN", "COMMIT")
 
     def test_warning_of_a_snapshot_that_is_none(self):
-        self.same("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SHOW WARNINGS", "COMMIT")
+        self.same("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+                  "SHOW WARNINGS", "COMMIT")
 
     def test_questions_about_the_last_statement(self):
-        self.same("INSERT INTO t (n) VALUES (1), (2)", "SELECT ROW_COUNT()", "SELECT ROW_COUNT()", "COMMIT", "SELECT ROW_COUNT(), LAST_INSERT_ID()",
+        self.same("INSERT INTO t (n) VALUES (1), (2)", "SELECT ROW_COUNT()", "SELECT ROW_COUNT()", "COMMIT",
+                  "SELECT ROW_COUNT(), LAST_INSERT_ID()",
                   "SELECT 1 / 0", "SHOW WARNINGS", "SHOW COUNT(*) WARNINGS", "BEGIN", "SHOW WARNINGS", "SHOW COUNT(*) ERRORS",
-                  "UPDATE t SET n = 5", "SELECT ROW_COUNT()", "SELEKT", "SHOW ERRORS", "SHOW WARNINGS LIMIT 1", "SELECT @@error_count, @@warning_count",
-                  "COMMIT", "SELECT @@error_count", "SELECT ROW_COUNT()", "SELECT SQL_CALC_FOUND_ROWS * FROM t LIMIT 1", "SELECT FOUND_ROWS()",
+                  "UPDATE t SET n = 5", "SELECT ROW_COUNT()", "SELEKT", "SHOW ERRORS", "SHOW WARNINGS LIMIT 1",
+                  "SELECT @@error_count, @@warning_count",
+                  "COMMIT", "SELECT @@error_count", "SELECT ROW_COUNT()", "SELECT SQL_CALC_FOUND_ROWS * FROM t LIMIT 1",
+                  "SELECT FOUND_ROWS()",
                   "SET @x = 1 + 1", "SELECT ROW_COUNT()", "SELECT DATABASE(), SCHEMA()")
 
     def test_a_transaction_is_read_only_by_whatever_said_so(self):
-        self.same("SET TRANSACTION READ ONLY", "BEGIN", "INSERT INTO log (what) VALUES ('x')", "COMMIT AND CHAIN", "COMMIT", "BEGIN", "COMMIT",
+        self.same("SET TRANSACTION READ ONLY", "BEGIN", "INSERT INTO log (what) VALUES ('x')", "COMMIT AND CHAIN", "COMMIT",
+                  "BEGIN", "COMMIT",
                   "SET SESSION TRANSACTION READ ONLY", "BEGIN", "SET SESSION TRANSACTION READ WRITE", "COMMIT AND CHAIN",
                   "INSERT INTO log (what) VALUES ('x')", "ROLLBACK", "START TRANSACTION READ WRITE", "COMMIT",
-                  "SET SESSION TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION READ WRITE", "COMMIT", "SET autocommit = 0",
+                  "SET SESSION TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION READ WRITE", "COMMIT",
+                  "SET autocommit = 0",
                   "SELECT 1 FROM t", "COMMIT", "SET autocommit = 1", "SET SESSION TRANSACTION READ WRITE", "BEGIN", "ROLLBACK")
 
     def test_set_transaction_adds_to_the_one_before(self):
-        self.same("SET TRANSACTION READ ONLY", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "BEGIN", "UPDATE t SET n = 1", "COMMIT",
+        self.same("SET TRANSACTION READ ONLY", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "BEGIN", "UPDATE t SET n = 1",
+                  "COMMIT",
                   "SET TRANSACTION READ ONLY", "COMMIT AND CHAIN", "UPDATE t SET n = 1", "COMMIT")
 
     def test_set_transaction_with_nonsense(self):
-        self.same("SET TRANSACTION NONSENSE", "SET TRANSACTION READ", "SET TRANSACTION READ ONLY, READ ONLY", "BEGIN", "SET TRANSACTION READ ONLY", "COMMIT")
+        self.same("SET TRANSACTION NONSENSE", "SET TRANSACTION READ", "SET TRANSACTION READ ONLY, READ ONLY", "BEGIN",
+                  "SET TRANSACTION READ ONLY", "COMMIT")
 
     def test_ddl_that_nobody_can_read_ends_no_transaction(self):
-        self.same("BEGIN", "INSERT INTO log (what) VALUES ('x')", "CREATE TABLE broken (", "LOCK TABLES", "ALTER NONSENSE", "ROLLBACK",
-                  "SELECT COUNT(*) FROM log", "BEGIN", "INSERT INTO log (what) VALUES ('x')", "CREATE TABLE t (i INT)", "ROLLBACK", "SELECT COUNT(*) FROM log")
+        self.same("BEGIN", "INSERT INTO log (what) VALUES ('x')", "CREATE TABLE broken (", "LOCK TABLES", "ALTER NONSENSE",
+                  "ROLLBACK",
+                  "SELECT COUNT(*) FROM log", "BEGIN", "INSERT INTO log (what) VALUES ('x')", "CREATE TABLE t (i INT)",
+                  "ROLLBACK", "SELECT COUNT(*) FROM log")
 
     def test_autocommit(self):
-        self.same("SELECT @@autocommit", "BEGIN", "SELECT @@autocommit", "COMMIT", "SET autocommit = 0", "SELECT @@autocommit", "SET autocommit = 2",
+        self.same("SELECT @@autocommit", "BEGIN", "SELECT @@autocommit", "COMMIT", "SET autocommit = 0", "SELECT @@autocommit",
+                  "SET autocommit = 2",
                   "SET autocommit = NULL", "SET autocommit = 1")
 
     def test_what_an_error_has_touched(self):
-        self.same("SET autocommit = 0", "INSERT INTO child (parent) VALUES (99)", "ROLLBACK", "SELECT * FROM nowhere", "SELECT 18446744073709551615 + 1",
+        self.same("SET autocommit = 0", "INSERT INTO child (parent) VALUES (99)", "ROLLBACK", "SELECT * FROM nowhere",
+                  "SELECT 18446744073709551615 + 1",
                   "COMMIT", "SET SESSION TRANSACTION READ ONLY", "DELETE FROM t", "ROLLBACK")

@@ -1,5 +1,5 @@
-"""The order story with the drivers that applications use, each with its own TLS and its own ways to prepare: one program a driver in drivers/,
-told which orders to commit and which to roll back. Judged by the servers and Redis themselves."""
+"""The order story with the drivers that applications use, each with its own TLS and its own ways to prepare: one program a
+driver in drivers/, told which orders to commit and which to roll back. Judged by the servers and Redis themselves."""
 import glob
 import hashlib
 import os
@@ -27,7 +27,8 @@ class Drivers(xatest.Case):
         Drivers.number += 3
         ends = dict(zip(numbers, ("commit", "rollback", "commit")))
         xatest.Order.stock_up(self.world, numbers)
-        done = subprocess.run([*argv, *(f"{number}:{end}" for number, end in ends.items())], env={**os.environ, **self.address(), **environment},
+        done = subprocess.run([*argv, *(f"{number}:{end}" for number, end in ends.items())],
+                              env={**os.environ, **self.address(), **environment},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(done.stdout.split(), [str(word) for number in numbers for word in (number, 99, 99)], done.stderr)
@@ -35,7 +36,8 @@ class Drivers(xatest.Case):
             xatest.Order(self.world, number).judge(expect=end == "commit")
 
     def address(self):
-        return {"DB_HOST": "127.0.0.1", "DB_PORT": str(self.world.proxy.port), "DB_USER": "native", "DB_PASSWORD": xatest.PASSWORDS["native"],
+        return {"DB_HOST": "127.0.0.1", "DB_PORT": str(self.world.proxy.port), "DB_USER": "native",
+                "DB_PASSWORD": xatest.PASSWORDS["native"],
                 "DB_CA": f"{self.world.certs}/ca.crt"}
 
     def needs(self, path, package):
@@ -46,14 +48,16 @@ class Drivers(xatest.Case):
         """A program that is compiled first; its path."""
         path = os.path.join(self.world.directory, name)
         if not os.path.exists(path):
-            subprocess.run([*argv, "-o", path, *sources], check=True, env={**os.environ, "GOPATH": GOPATH, "GO111MODULE": "off", "GOFLAGS": "",
+            subprocess.run([*argv, "-o", path, *sources], check=True, env={**os.environ, "GOPATH": GOPATH, "GO111MODULE": "off",
+                                                                           "GOFLAGS": "",
                                                                  "GOCACHE": os.path.join(self.world.directory, "go")})
         return path
 
     # --- C ---
 
     def test_mariadb_connector_c(self):
-        flags = subprocess.run(["mariadb_config", "--cflags", "--libs"], capture_output=True, text=True, check=True).stdout.split()
+        flags = subprocess.run(["mariadb_config", "--cflags", "--libs"], capture_output=True, text=True,
+                               check=True).stdout.split()
         path = self.made("order-mariadb", ["gcc", program("order.c"), *flags])
         for way in ("text", "prepared"):
             self.tell(path, way)
@@ -62,8 +66,10 @@ class Drivers(xatest.Case):
         if not os.path.exists(servers.ROOTFS + "/usr/include/mysql/mysql.h"):
             servers.install_mysql()
         library = f"{servers.ROOTFS}/usr/lib/x86_64-linux-gnu"
-        path = self.made("order-mysql", ["gcc", program("order.c"), f"-I{servers.ROOTFS}/usr/include/mysql", "-idirafter", f"{servers.ROOTFS}/usr/include",
-                                         *glob.glob(f"{library}/libmysqlclient.so*")[:1], "-Wl,--unresolved-symbols=ignore-in-shared-libs"])
+        path = self.made("order-mysql", ["gcc", program("order.c"), f"-I{servers.ROOTFS}/usr/include/mysql", "-idirafter",
+                                         f"{servers.ROOTFS}/usr/include",
+                                         *glob.glob(f"{library}/libmysqlclient.so*")[:1],
+                                         "-Wl,--unresolved-symbols=ignore-in-shared-libs"])
         for way in ("text", "prepared"):
             self.tell(f"{servers.ROOTFS}/lib64/ld-linux-x86-64.so.2", "--library-path", library, path, way)
 
@@ -121,7 +127,8 @@ class Drivers(xatest.Case):
             shutil.rmtree(folder, ignore_errors=True)
             os.makedirs(folder)
             shutil.copy(program("package.json"), folder)
-            subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=dev", "--loglevel=error"],
+            subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=dev",
+                            "--loglevel=error"],
                            cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=300)
             with open(os.path.join(folder, "made"), "w", encoding="ascii"):
                 pass

@@ -117,7 +117,8 @@ class BeforeLogIn(Hostile):
             "length beyond all": login_head(lenenc) + b"app\0\xfe" + b"\xff" * 8,
             "schema without end": login_packet(b"app", b"x" * 32, USUAL | SSL | WITH_DB, plugin=b"t1"),
             "plugin without end": login_packet(b"app", b"x" * 32, USUAL | SSL)[:-1],
-            "attributes longer than the packet": login_packet(b"app", b"x" * 32, USUAL | SSL | ATTRIBUTES, more=b"\xfc\xff\xff\x01a"),
+            "attributes longer than the packet": login_packet(b"app", b"x" * 32, USUAL | SSL | ATTRIBUTES,
+                                                              more=b"\xfc\xff\xff\x01a"),
             "before 4.1": login_packet(b"app", b"x" * 32, (USUAL | SSL) & ~0x200),
             "a name of 1000 bytes": login_packet(b"a" * 1000, b"x" * 32, USUAL | SSL),
             "20000 bytes": login_packet(b"a" * 20000, b"x" * 32, USUAL | SSL),
@@ -131,7 +132,8 @@ class BeforeLogIn(Hostile):
             self.assertEqual(self.ends(client), 1043, "16 MiB were announced")
 
     def test_empty_everything_and_unknown_plugin(self):
-        for user, plugin, caps in itertools.product((b"", b"app"), (b"", b"no_such_plugin"), (USUAL | SSL, (USUAL | SSL) & ~PLUGIN_AUTH)):
+        for user, plugin, caps in itertools.product((b"", b"app"), (b"", b"no_such_plugin"),
+                                                    (USUAL | SSL, (USUAL | SSL) & ~PLUGIN_AUTH)):
             with self.subTest(user=user, plugin=plugin, caps=caps), self.raw().tls() as client:
                 client.say(login_packet(user, b"", caps, plugin=plugin))
                 self.assertEqual(client.packet()[:1], b"\xfe", "nobody is let in for nothing: the right plugin is asked for")
@@ -158,7 +160,8 @@ class BeforeLogIn(Hostile):
             with self.assertRaises((Gone, ssl.SSLError, ValueError)):
                 self.raw().tls(context)
         self.assertTrue(shutil.which("openssl"), "apt-get install openssl")
-        done = subprocess.run(["openssl", "s_client", "-starttls", "mysql", "-tls1_2", "-connect", f"127.0.0.1:{self.world.proxy.port}"],
+        done = subprocess.run(["openssl", "s_client", "-starttls", "mysql", "-tls1_2", "-connect",
+                               f"127.0.0.1:{self.world.proxy.port}"],
                               input="R\n", capture_output=True, text=True, timeout=20, check=False)
         self.assertIn("RENEGOTIATING", done.stdout + done.stderr)
         self.assertIn("no renegotiation", done.stderr)
@@ -197,7 +200,8 @@ class BeforeLogIn(Hostile):
             for thread in attackers:
                 thread.join(20)
         tail = sorted(spent)[int(len(spent) * 0.99)]
-        print(f"# a good client during a handshake flood: median {statistics.median(spent) * 1e3:.1f} ms, p99 {tail * 1e3:.1f} ms")
+        print(f"# a good client during a handshake flood: median {statistics.median(spent) * 1e3:.1f} ms, "
+              f"p99 {tail * 1e3:.1f} ms")
 
     def test_who_fails_again_and_again_waits(self):
         def failure(source):
@@ -372,7 +376,8 @@ class AfterLogIn(Hostile):
         for thread in threads:
             thread.join(60)
         self.world.settle(15)
-        self.run_sql(self.connect(), "BEGIN", "UPDATE stock.stock SET pieces = pieces + 0", "UPDATE account.account SET balance = 1000",
+        self.run_sql(self.connect(), "BEGIN", "UPDATE stock.stock SET pieces = pieces + 0",
+                     "UPDATE account.account SET balance = 1000",
                      "COMMIT")
         self.assertEqual(self.world.direct("s2", "SELECT SUM(pieces) FROM stock.stock")[0][0], 20 * xatest.Order.PIECES)
         self.assertEqual({self.redis().hget(f"stock:sku{n}", "pieces") for n in numbers}, {str(xatest.Order.PIECES)})

@@ -283,7 +283,9 @@ def v1(address, family="TCP4"):
 
 def v2(address=None, more=b""):
     family = socket.AF_INET6 if address and ":" in address else socket.AF_INET
-    ends = b"".join(socket.inet_pton(family, one) for one in (address, address)) + struct.pack(">HH", 50000, 3306) if address else b""
+    ends = b""
+    if address:
+        ends = b"".join(socket.inet_pton(family, one) for one in (address, address)) + struct.pack(">HH", 50000, 3306)
     return (b"\r\n\r\n\0\r\nQUIT\n" + bytes([0x21 if address else 0x20, (0x21 if ":" in address else 0x11) if address else 0])
             + struct.pack(">H", len(ends + more)) + ends + more)
 
@@ -365,7 +367,8 @@ class Balanced(Identity):
         self.assertEqual(self.rows(self.connect("both"), "SELECT 1"), ((1,),))
 
     def test_byte_by_byte_and_all_at_once(self):
-        # A slow balancer, and one whose client did not wait for the greeting: header, request for TLS and its first bytes at once.
+        # A slow balancer, and one whose client did not wait for the greeting: header, request for TLS and its first bytes
+        # at once.
         for header in (v1("192.0.2.40"), v2("192.0.2.41", more=b"\4\0\1A")):
             s = socket.create_connection(("127.0.0.1", self.world.balanced_port), 10, source_address=("127.0.0.3", 0))
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

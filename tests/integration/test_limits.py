@@ -23,7 +23,8 @@ class Limited(xatest.World):
 
 class Limits(xatest.Case):
     world_class = Limited
-    world_options = {"proxy_options": "max_clients = 12\nmax_clients_per_address = 5\nmax_unauthenticated = 10\nlogin_timeout = 1s\n"
+    world_options = {"proxy_options": "max_clients = 12\nmax_clients_per_address = 5\nmax_unauthenticated = 10\n"
+                     "login_timeout = 1s\n"
                                       "idle_timeout = 2s\ntransaction_timeout = 1s"}
 
     def setUp(self):
@@ -161,7 +162,8 @@ class Slow(xatest.Case):
         other = self.connect()
         self.rows(other, "SELECT 1")
         before = self.memory_kib()
-        client.query("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT REPEAT('x', 1000000) FROM n")
+        client.query("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) "
+                     "SELECT REPEAT('x', 1000000) FROM n")
         most = 0
         for _ in range(20):
             time.sleep(0.1)

@@ -28,7 +28,8 @@ class Recovery(xatest.Case):
         return xatest.Order(self.world, next(self.numbers))
 
     def xactl(self, *args, status=0):
-        done = subprocess.run([os.path.join(xatest.BUILD, "xactl"), "--host", "127.0.0.1", "--port", str(self.world.proxy.admin_port),
+        done = subprocess.run([os.path.join(xatest.BUILD, "xactl"), "--host", "127.0.0.1", "--port",
+                               str(self.world.proxy.admin_port),
                                "--user", "dba", "--ca", f"{self.world.certs}/ca.crt", *args],
                               env={**os.environ, "MYSQL_PWD": xatest.PASSWORDS["dba"]}, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=30, check=False)
@@ -242,7 +243,8 @@ class Recovery(xatest.Case):
             self.assertIn(name, text)
 
     def test_xactl_refuses_a_wrong_password(self):
-        done = subprocess.run([os.path.join(xatest.BUILD, "xactl"), "--host", "127.0.0.1", "--port", str(self.world.proxy.admin_port),
+        done = subprocess.run([os.path.join(xatest.BUILD, "xactl"), "--host", "127.0.0.1", "--port",
+                               str(self.world.proxy.admin_port),
                                "--user", "dba", "--ca", f"{self.world.certs}/ca.crt", "in-doubt"],
                               env={**os.environ, "MYSQL_PWD": "not-it"}, capture_output=True, text=True, timeout=30, check=False)
         self.assertNotEqual(done.returncode, 0)

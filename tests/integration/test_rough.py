@@ -58,7 +58,8 @@ class Rough(xatest.Case):
         cls.world.server["s2"].script(["CREATE TABLE t2.b (i INT PRIMARY KEY, v LONGTEXT) ENGINE=InnoDB",
                                        "CREATE TABLE stock.b (i INT PRIMARY KEY, v LONGTEXT) ENGINE=InnoDB",
                                        "SET GLOBAL log_bin_trust_function_creators = 1",
-                                       "CREATE FUNCTION t2.writes() RETURNS INT BEGIN INSERT INTO t2.b (i) VALUES (50); RETURN 7; END"])
+                                       "CREATE FUNCTION t2.writes() RETURNS INT "
+                                        "BEGIN INSERT INTO t2.b (i) VALUES (50); RETURN 7; END"])
 
     def setUp(self):
         for name, table in (("s1", "t1.a"), ("s2", "t2.b"), ("s2", "stock.b")):
@@ -169,10 +170,11 @@ class Rough(xatest.Case):
         self.run_sql(other, "BEGIN", "UPDATE t1.a SET v = 'o' WHERE i = 2",
                      "INSERT INTO t1.a (i) VALUES (11),(12),(13),(14),(15),(16),(17),(18)")
         self.sql("BEGIN", "INSERT INTO t2.b (i) VALUES (7)", "UPDATE t1.a SET v = 'm' WHERE i = 1")
-        thread = threading.Thread(target=lambda: contextlib.suppress(Exception) and self.run_sql(other, "UPDATE t1.a SET v = 'o' WHERE i = 1"))
+        thread = threading.Thread(target=self.run_sql, args=(other, "UPDATE t1.a SET v = 'o' WHERE i = 1"))
         thread.start()
         time.sleep(0.3)
-        commands = [b"\x03UPDATE t1.a SET v = 'm' WHERE i = 2", b"\x03BEGIN", b"\x03INSERT INTO t2.b (i) VALUES (7)", b"\x03COMMIT"]
+        commands = [b"\x03UPDATE t1.a SET v = 'm' WHERE i = 2", b"\x03BEGIN", b"\x03INSERT INTO t2.b (i) VALUES (7)",
+                    b"\x03COMMIT"]
         self.db._sock.sendall(b"".join(struct.pack("<I", len(c)) + c for c in commands))
         answers = []
         for _ in commands:

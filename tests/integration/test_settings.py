@@ -37,7 +37,8 @@ class Settings(xatest.Case):
         db = self.connect(database="t1")
         self.run_sql(db, "SET @s = CONCAT(_latin1 X'E4F6' COLLATE latin1_german1_ci, ''), @bin = UNHEX('00FF5C27'), @i = 5 + 0,"
                          " @dec = CAST(5 AS DECIMAL(10,0)), @big = 18446744073709551615 - 0, @empty = CONCAT('', '')")
-        self.everywhere(db, "HEX(@s), COLLATION(@s), HEX(@bin), COLLATION(@bin)", ("E4F6", "latin1_german1_ci", "00FF5C27", "binary"))
+        self.everywhere(db, "HEX(@s), COLLATION(@s), HEX(@bin), COLLATION(@bin)",
+                        ("E4F6", "latin1_german1_ci", "00FF5C27", "binary"))
         self.everywhere(db, "@i, @big, @empty", (5, 18446744073709551615, ""))
         types = {server: self.on(db, server, "@dec / 3, @i / 3") for server in ("s1", "s2")}
         self.assertEqual(types["s1"], types["s2"])
@@ -49,7 +50,8 @@ class Settings(xatest.Case):
 
     def test_strings_keep_their_bytes_when_the_mode_changes(self):
         db = self.connect(database="t1")
-        self.run_sql(db, r"""SET @q = "a\\b" """, "SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", r"SET @r = 'a\'", "SET sql_mode = ''")
+        self.run_sql(db, r"""SET @q = "a\\b" """, "SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", r"SET @r = 'a\'",
+                     "SET sql_mode = ''")
         self.everywhere(db, "HEX(@q), HEX(@r)", ("615C62", "615C"))
 
     def test_variables_from_expressions_follow(self):
@@ -73,7 +75,8 @@ class Settings(xatest.Case):
                      "/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */",
                      "SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0")
         self.everywhere(db, "@@sql_mode, @@time_zone, @@foreign_key_checks", ("NO_AUTO_VALUE_ON_ZERO", "+00:00", 0))
-        self.run_sql(db, "INSERT INTO t2.here VALUES (1)", "SET AUTOCOMMIT=@OLD_AUTOCOMMIT", "/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */",
+        self.run_sql(db, "INSERT INTO t2.here VALUES (1)", "SET AUTOCOMMIT=@OLD_AUTOCOMMIT",
+                     "/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */",
                      "/*!40101 SET SQL_MODE=@OLD_SQL_MODE */", "/*!40014 SET FOREIGN_KEY_CHECKS=@OLD_FOREIGN_KEY_CHECKS */",
                      "/*!40101 SET CHARACTER_SET_CLIENT=@OLD_CHARACTER_SET_CLIENT */")
         self.assertEqual(self.world.direct("s2", "SELECT COUNT(*) FROM t2.here")[0][0], 1)
@@ -84,14 +87,16 @@ class Settings(xatest.Case):
 
     def test_assigned_in_other_statements(self):
         db = self.connect(database="t1")
-        self.run_sql(db, "INSERT INTO t1.kept VALUES ('one', 1)", "SELECT v, n INTO @v, @n FROM t1.kept", "SELECT @total := 40 + 2",
+        self.run_sql(db, "INSERT INTO t1.kept VALUES ('one', 1)", "SELECT v, n INTO @v, @n FROM t1.kept",
+                     "SELECT @total := 40 + 2",
                      "DROP PROCEDURE IF EXISTS t1.out_of_it", "CREATE PROCEDURE t1.out_of_it(OUT a INT) SET a = 11",
                      "CALL t1.out_of_it(@out)", "DELETE FROM t1.kept")
         self.everywhere(db, "@v, @n, @total, @out", ("one", 1, 42, 11))
 
     def test_set_inside_a_procedure(self):
         db = self.connect(database="t1")
-        self.run_sql(db, "DROP PROCEDURE IF EXISTS t1.sets", "CREATE PROCEDURE t1.sets() BEGIN SET time_zone = '+05:00'; SET @inside = 9; END",
+        self.run_sql(db, "DROP PROCEDURE IF EXISTS t1.sets",
+                     "CREATE PROCEDURE t1.sets() BEGIN SET time_zone = '+05:00'; SET @inside = 9; END",
                      "CALL t1.sets()")
         self.everywhere(db, "@@time_zone", "+05:00")
         self.assertEqual(self.on(db, "s1", "@inside"), 9)  # its connection is kept for it
@@ -117,7 +122,8 @@ class Settings(xatest.Case):
         db = self.connect(database="t1")
         error = None
         try:
-            self.run_sql(db, "SET @u = 1, SESSION group_concat_max_len = 4096, @@session.max_sort_length = 2048, GLOBAL max_error_count = 101")
+            self.run_sql(db, "SET @u = 1, SESSION group_concat_max_len = 4096, @@session.max_sort_length = 2048, "
+                             "GLOBAL max_error_count = 101")
         except pymysql.err.MySQLError as caught:
             error = caught.args[0]
         self.assertIn(error, (1227, None))  # the account may not; then nothing of it is in force
@@ -144,7 +150,8 @@ class Settings(xatest.Case):
             self.assertEqual(self.world.direct("s2", "SELECT v FROM t2.kept"), (("a\\",),))
             self.run_sql(db, "DELETE FROM t2.kept", "SET sql_mode = ''", 'INSERT INTO t2.kept VALUES ("it\\"s", 2)')
             self.assertEqual(self.world.direct("s2", "SELECT v FROM t2.kept"), (('it"s',),))
-            self.run_sql(db, "DELETE FROM t2.kept", "SELECT * FROM t1.here", "SET sql_mode = DEFAULT", 'SELECT i FROM "t2"."here"')
+            self.run_sql(db, "DELETE FROM t2.kept", "SELECT * FROM t1.here", "SET sql_mode = DEFAULT",
+                         'SELECT i FROM "t2"."here"')
         finally:
             self.world.direct("s1", "SET GLOBAL sql_mode = %s", was)
             self.world.direct("s2", "DELETE FROM t2.kept")
@@ -179,14 +186,16 @@ class Settings(xatest.Case):
         self.run_sql(db, "SELECT * FROM t1.here")
 
     def test_character_set_of_the_log_in(self):
-        for charset, name in (("gbk", "gbk"), ("latin1", "latin1"), ("utf8mb3", "utf8"), ("sjis", "sjis"), ("utf8mb4", "utf8mb4")):
+        for charset, name in (("gbk", "gbk"), ("latin1", "latin1"), ("utf8mb3", "utf8"), ("sjis", "sjis"),
+                              ("utf8mb4", "utf8mb4")):
             with self.subTest(charset=charset):
                 number = self.world.direct("s1", "SELECT id FROM information_schema.collations WHERE character_set_name = %s"
                                            " AND is_default = 'Yes'", charset)[0][0]
                 with rawclient.Raw(self.world.proxy.port, self.world.certs) as raw:
                     raw.login("app", charset=number)
                     for schema in ("t1", "t2"):
-                        raw.query(f"SELECT @@character_set_client, @@collation_connection FROM (SELECT COUNT(*) FROM {schema}.here) x")
+                        raw.query(f"SELECT @@character_set_client, @@collation_connection "
+                                  f"FROM (SELECT COUNT(*) FROM {schema}.here) x")
                         packets = [raw.packet() for _ in range(5)]  # count, two columns, row, end
                         self.assertIn(name.encode(), packets[3])
                         self.assertEqual(packets[4][:1], b"\xfe")
@@ -259,7 +268,8 @@ class Locks(xatest.Case):
 
     def test_procedure_that_commits_is_refused_inside_a_transaction(self):
         db = self.connect(database="t1")
-        self.run_sql(db, "DROP PROCEDURE IF EXISTS t1.commits", "CREATE PROCEDURE t1.commits() BEGIN INSERT INTO t1.held VALUES (1); COMMIT; END",
+        self.run_sql(db, "DROP PROCEDURE IF EXISTS t1.commits",
+                     "CREATE PROCEDURE t1.commits() BEGIN INSERT INTO t1.held VALUES (1); COMMIT; END",
                      "CALL t1.commits()")
         self.assertEqual(self.count("s1"), 1)
         self.run_sql(db, "BEGIN", "INSERT INTO t2.held VALUES (1)")
@@ -293,23 +303,27 @@ class Mixed(xatest.Case):
             cls.world.server[name].script([f"CREATE TABLE IF NOT EXISTS {schema}.here (i INT)"])
 
     def both(self, db, what):
-        return [self.rows(db, f"SELECT {what} FROM (SELECT COUNT(*) FROM {table}) x")[0][0] for table in ("t1.here", "t2.here", "t1.here")]
+        return [self.rows(db, f"SELECT {what} FROM (SELECT COUNT(*) FROM {table}) x")[0][0]
+                for table in ("t1.here", "t2.here", "t1.here")]
 
     def test_what_only_one_family_knows_is_left_out_on_the_other(self):
         db = self.connect(database="t1")
-        self.run_sql(db, "SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci", "SET information_schema_stats_expiry = 7", "SET @word = CONCAT('x', 'y')",
+        self.run_sql(db, "SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci", "SET information_schema_stats_expiry = 7",
+                     "SET @word = CONCAT('x', 'y')",
                      "SET time_zone = '+02:00'")
         self.assertEqual(self.both(db, "@@time_zone"), ["+02:00"] * 3)
         self.assertEqual(self.both(db, "@@character_set_client"), ["utf8mb4"] * 3)
         self.assertEqual(self.both(db, "@word"), ["xy"] * 3)
-        self.assertEqual(self.rows(db, "SELECT @@information_schema_stats_expiry FROM t1.here RIGHT JOIN (SELECT 1) x ON TRUE"), ((7,),))
+        self.assertEqual(self.rows(db, "SELECT @@information_schema_stats_expiry FROM t1.here RIGHT JOIN (SELECT 1) x ON TRUE"),
+                         ((7,),))
 
     def test_isolation_by_either_name(self):
         db = self.connect(database="t1")
         self.run_sql(db, "SELECT * FROM t1.here", "SET SESSION transaction_isolation = 'READ-COMMITTED'")
         self.assertEqual(self.rows(db, "SELECT @@tx_isolation FROM (SELECT COUNT(*) FROM t2.here) x"), (("READ-COMMITTED",),))
         self.run_sql(db, "SELECT * FROM t2.here", "SET SESSION tx_isolation = 'SERIALIZABLE'")
-        self.assertEqual(self.rows(db, "SELECT @@transaction_isolation FROM (SELECT COUNT(*) FROM t1.here) x"), (("SERIALIZABLE",),))
+        self.assertEqual(self.rows(db, "SELECT @@transaction_isolation FROM (SELECT COUNT(*) FROM t1.here) x"),
+                         (("SERIALIZABLE",),))
 
     def test_statements_are_read_alike_in_a_mode_that_one_does_not_have(self):
         db = self.connect(database="t1")

@@ -316,7 +316,8 @@ class Crowd(Few):
             cursor.execute(f"PREPARE own FROM 'SELECT {number} * 10 + ?'")
             for turn in range(rounds):
                 cursor.execute(f"SET @turn = {turn}")
-                seen = (value("SELECT @mine"), value("SELECT @turn"), value("SELECT @@lc_time_names"), value("EXECUTE own USING @turn"))
+                seen = (value("SELECT @mine"), value("SELECT @turn"), value("SELECT @@lc_time_names"),
+                        value("EXECUTE own USING @turn"))
                 expected = (number, turn, ("de_DE", "fr_FR")[number % 2], number * 10 + turn)
                 if seen != expected:
                     raise AssertionError(f"{seen} instead of {expected}")
@@ -331,7 +332,8 @@ class Crowd(Few):
 
     def test_two_hundred_clients(self):
         rounds, clients, wrong = 2, 200, []
-        self.run_sql(self.connect(), "DELETE FROM t2.b", "INSERT INTO t2.b (i) VALUES " + ",".join(f"({n})" for n in range(clients)))
+        self.run_sql(self.connect(), "DELETE FROM t2.b",
+                     "INSERT INTO t2.b (i) VALUES " + ",".join(f"({n})" for n in range(clients)))
 
         def work(number):
             try:

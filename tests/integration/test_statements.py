@@ -25,7 +25,8 @@ class Statements(xatest.Case):
 
     def test_text_result(self):
         db = self.connect(database="t1")
-        self.run_sql(db, "DROP TABLE IF EXISTS people", "CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40), n INT NULL)"
+        self.run_sql(db, "DROP TABLE IF EXISTS people",
+                     "CREATE TABLE people (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40), n INT NULL)"
                      " CHARACTER SET utf8mb4")
         with db.cursor() as cursor:
             self.assertEqual(cursor.execute("INSERT INTO people (name) VALUES ('Äsa'), ('雪')"), 2)
@@ -128,7 +129,8 @@ class Statements(xatest.Case):
         self.run_sql(db, "DROP TABLE IF EXISTS digits", "CREATE TABLE digits (d INT)",
                      "INSERT INTO digits VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)")
         with db.cursor(pymysql.cursors.SSCursor) as cursor:
-            cursor.execute("SELECT a.d + 10*b.d + 100*c.d + 1000*e.d + 10000*f.d, REPEAT('y', 100) FROM digits a, digits b, digits c, digits e, digits f")
+            cursor.execute("SELECT a.d + 10*b.d + 100*c.d + 1000*e.d + 10000*f.d, REPEAT('y', 100) "
+                           "FROM digits a, digits b, digits c, digits e, digits f")
             count = total = 0
             for number, text in cursor:
                 count, total = count + 1, total + number
@@ -286,7 +288,8 @@ class MainServer(unittest.TestCase):
         self.assertEqual(self.rows(self.connect(database="young"), "SELECT DATABASE(), COUNT(*) FROM t"), (("young", 0),))
 
     def test_a_schema_of_the_server_itself_at_log_in(self):
-        self.assertEqual(self.rows(self.connect(database="information_schema"), "SELECT COUNT(*) FROM schemata WHERE schema_name = 'test'"),
+        self.assertEqual(self.rows(self.connect(database="information_schema"),
+                                   "SELECT COUNT(*) FROM schemata WHERE schema_name = 'test'"),
                          ((1,),))
 
     def test_a_default_schema_that_was_dropped(self):
@@ -306,7 +309,8 @@ class MainServer(unittest.TestCase):
         for sql in ("DROP TABLE IF EXISTS test.later", "CREATE TABLE test.later (i INT) ENGINE=InnoDB"):
             self.rows(self.connect(), sql)
         # as the server has it, once what was on its way to the proxy about it has arrived
-        xatest.until(lambda: self.rows(self.connect(autocommit=None), "SELECT @@autocommit") == ((0,),), 5, "autocommit is still on")
+        xatest.until(lambda: self.rows(self.connect(autocommit=None), "SELECT @@autocommit") == ((0,),), 5,
+                     "autocommit is still on")
         db = self.connect(autocommit=None)
         self.rows(db, "INSERT INTO test.later VALUES (1)")
         self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM test.later"), ((0,),))
@@ -322,7 +326,8 @@ class MainServer(unittest.TestCase):
 
     def test_a_transaction_under_table_locks(self):
         db = self.locked()
-        for sql in ("INSERT INTO held VALUES (1)", "ROLLBACK", "INSERT INTO held VALUES (2)", "COMMIT", "INSERT INTO held VALUES (3)"):
+        for sql in ("INSERT INTO held VALUES (1)", "ROLLBACK", "INSERT INTO held VALUES (2)", "COMMIT",
+                    "INSERT INTO held VALUES (3)"):
             self.rows(db, sql)
         with self.assertRaises(pymysql.err.MySQLError) as caught:
             self.rows(db, "SELECT * FROM test.later")

@@ -32,7 +32,8 @@ class Storm(xatest.Case):
         accounts = ",".join(f"({i},{START},0)" for i in range(ACCOUNTS))
         for name, schema in (("s1", "t1"), ("s2", "t2")):
             self.world.server[name].script(
-                [f"CREATE TABLE {schema}.account (id INT PRIMARY KEY, balance BIGINT NOT NULL, last BIGINT NOT NULL) ENGINE=InnoDB",
+                [f"CREATE TABLE {schema}.account (id INT PRIMARY KEY, balance BIGINT NOT NULL, last BIGINT NOT NULL) "
+                 "ENGINE=InnoDB",
                  f"CREATE TABLE {schema}.journal (id BIGINT PRIMARY KEY, l INT, r INT, amount INT) ENGINE=InnoDB",
                  f"CREATE TABLE {schema}.solo (id BIGINT PRIMARY KEY) ENGINE=InnoDB",
                  f"CREATE TABLE {schema}.auto (id BIGINT PRIMARY KEY) ENGINE=InnoDB",
@@ -62,7 +63,8 @@ class Storm(xatest.Case):
         self.judge(ledger)
         self.nothing_left()
         self.assertLessEqual(max(gauge.ages, default=0), IN_DOUBT_MAX_S + 0.5, f"in doubt for too long: {gauge.oldest}")
-        self.assertEqual([text for text in ledger.errors if "timed out" in text], [], "a client had to wait for its answer for ever")
+        self.assertEqual([text for text in ledger.errors if "timed out" in text], [],
+                         "a client had to wait for its answer for ever")
 
     @staticmethod
     def blow(weather, ledger):
@@ -87,7 +89,8 @@ class Storm(xatest.Case):
         print(f"# told {told}\n# weather {dict(weather.done)}")
         for text, times in ledger.errors.most_common(15):
             print(f"# {times} x {text}")
-        print(f"# in doubt: {len(ages)}, max {max(ages, default=0):.1f} s, p99 {p99:.1f} s; settled {settled:.2f} s after the end",
+        print(f"# in doubt: {len(ages)}, max {max(ages, default=0):.1f} s, p99 {p99:.1f} s; "
+              f"settled {settled:.2f} s after the end",
               flush=True)
 
     def judge(self, ledger):
@@ -129,7 +132,8 @@ class Storm(xatest.Case):
         self.assertEqual({(side, i): int(client.hget(f"{side}:{i}", "balance")) for side, i in tables}, tables,
                          "Redis differs from the tables")
         self.assertEqual({i: int(client.get(f"last:{i}")) for i in range(ACCOUNTS)},
-                         dict(self.world.direct("s1", "SELECT id, last FROM t1.account")), "Redis' last writers differ from the table's")
+                         dict(self.world.direct("s1", "SELECT id, last FROM t1.account")),
+                         "Redis' last writers differ from the table's")
         self.assertEqual({i: sorted(map(int, client.lrange(f"list:{i}", 0, -1))) for i in range(ACCOUNTS)},
                          {i: sorted(lists[i]) for i in range(ACCOUNTS)}, "Redis' lists differ from the journal")
 
@@ -146,5 +150,6 @@ class Storm(xatest.Case):
         db = self.connect()
         self.run_sql(db, "BEGIN", "UPDATE t1.account SET balance = balance + 1", "UPDATE t2.account SET balance = balance + 1",
                      *(f"CALL cache.{command}" for i in range(ACCOUNTS) for command in
-                       (f"HINCRBY('left:{i}', 'balance', 1)", f"HINCRBY('right:{i}', 'balance', 1)", f"DEL('last:{i}', 'list:{i}')")),
+                       (f"HINCRBY('left:{i}', 'balance', 1)", f"HINCRBY('right:{i}', 'balance', 1)",
+                        f"DEL('last:{i}', 'list:{i}')")),
                      "COMMIT")

@@ -30,7 +30,8 @@ class Tools(xatest.Case):
         self.world.settle()
 
     def run_tool(self, *argv, **more):
-        done = subprocess.run(argv, cwd=self.folder, stderr=subprocess.PIPE, check=False, timeout=SECONDS * 2 + MIB * 2 + 300, **more)
+        done = subprocess.run(argv, cwd=self.folder, stderr=subprocess.PIPE, check=False, timeout=SECONDS * 2 + MIB * 2 + 300,
+                              **more)
         self.assertEqual(done.returncode, 0, (argv[:2], (done.stdout or b"")[-1500:], done.stderr[-1500:]))
         return (done.stdout or b"").decode()
 
@@ -49,7 +50,8 @@ class Tools(xatest.Case):
     # --- sysbench ---
 
     def sysbench(self, test, command, *options):
-        return self.run_tool("sysbench", test, "--mysql-host=127.0.0.1", f"--mysql-port={self.world.proxy.port}", "--mysql-user=app",
+        return self.run_tool("sysbench", test, "--mysql-host=127.0.0.1", f"--mysql-port={self.world.proxy.port}",
+                             "--mysql-user=app",
                              f"--mysql-password={xatest.PASSWORDS['app']}", "--mysql-db=t1", "--mysql-ssl=on", "--tables=2",
                              "--table-size=2000", f"--threads={THREADS}", f"--time={SECONDS}", *options, command,
                              stdout=subprocess.PIPE)
@@ -73,13 +75,15 @@ class Tools(xatest.Case):
         """Rows of all sorts, past the proxy: MIB of them in all."""
         per_row = 4096
         self.world.server["s1"].script([
-            "CREATE TABLE t1.big (id INT PRIMARY KEY, name VARCHAR(80) CHARACTER SET utf8mb4 NOT NULL, price DECIMAL(12,3), at DATETIME(6),"
+            "CREATE TABLE t1.big (id INT PRIMARY KEY, name VARCHAR(80) CHARACTER SET utf8mb4 NOT NULL,"
+            " price DECIMAL(12,3), at DATETIME(6),"
             " bits BIT(9), body LONGBLOB, txt MEDIUMTEXT CHARACTER SET utf8mb4, e ENUM('a','b'), KEY (name)) ENGINE=InnoDB",
             "CREATE TABLE t1.seed (i INT PRIMARY KEY) ENGINE=InnoDB",
             "INSERT INTO t1.seed VALUES " + ",".join(f"({i})" for i in range(256))])
         for at in range(0, MIB):
-            self.world.direct("s1", "INSERT INTO t1.big SELECT i + %s * 256, CONCAT('na''me \\\\ \\n Ω ', i), i / 7, '2020-01-01' + INTERVAL i * 99 "
-                              "MICROSECOND, i MOD 512, IF(i MOD 9 = 0, NULL, UNHEX(REPEAT(SHA2(i + %s, 512), %s))), REPEAT('xÄ', i), 1 + i MOD 2"
+            self.world.direct("s1", "INSERT INTO t1.big SELECT i + %s * 256, CONCAT('na''me \\\\ \\n Ω ', i), i / 7, "
+                              "'2020-01-01' + INTERVAL i * 99 MICROSECOND, i MOD 512, "
+                              "IF(i MOD 9 = 0, NULL, UNHEX(REPEAT(SHA2(i + %s, 512), %s))), REPEAT('xÄ', i), 1 + i MOD 2"
                               " FROM t1.seed", at, at, per_row // 64)
         self.world.server["s1"].script([
             "USE t1",
@@ -98,11 +102,13 @@ class Tools(xatest.Case):
         before = self.proxy_peak_mib()
         dump = os.path.join(self.folder, "dump.sql")
         with open(dump, "wb") as out:
-            self.run_tool(*self.program("mariadb-dump"), "--single-transaction", "--routines", "--triggers", "--no-tablespaces", "t1", stdout=out)
+            self.run_tool(*self.program("mariadb-dump"), "--single-transaction", "--routines", "--triggers", "--no-tablespaces",
+                          "t1", stdout=out)
         with open(dump, "rb") as text:
             self.run_tool(*self.program("mariadb"), "t2", stdin=text, stdout=subprocess.PIPE)
         self.assertEqual(self.checksum("s1", "t1"), self.checksum("s2", "t2"))
-        self.assertEqual(self.world.direct("s2", "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = 't2'"), ((1,),))
+        self.assertEqual(self.world.direct("s2", "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = 't2'"),
+                         ((1,),))
         grown = self.proxy_peak_mib() - before
         print(f"# {os.path.getsize(dump) >> 20} MiB dumped and loaded, the proxy's peak grew by {grown:.1f} MiB", flush=True)
         self.assertLess(grown, MEMORY_MIB)

@@ -181,7 +181,8 @@ class Transactions(xatest.Case):
         self.sql("INSERT INTO t1.a (i) VALUES (1), (2)")
         other = self.connect()
         # The heavier one survives: the other has changed fewer rows.
-        self.run_sql(other, "BEGIN", "UPDATE t1.a SET v = 1 WHERE i = 2", "INSERT INTO t1.a (i) VALUES (11),(12),(13),(14),(15),(16)")
+        self.run_sql(other, "BEGIN", "UPDATE t1.a SET v = 1 WHERE i = 2",
+                     "INSERT INTO t1.a (i) VALUES (11),(12),(13),(14),(15),(16)")
         self.sql("BEGIN", "INSERT INTO t2.b (i) VALUES (7)", "UPDATE t1.a SET v = 2 WHERE i = 1")
         failed = []
 

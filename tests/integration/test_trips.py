@@ -90,7 +90,8 @@ class Trips(xatest.Case):
         self.assertEqual(self.trips("BEGIN", U1, "COMMIT"), {"s1": [START, ONE_PHASE]})
 
     def test_reader_beside_a_writer(self):
-        self.assertEqual(self.trips("BEGIN", R1, U2, "COMMIT"), {"s1": ["XA START + SELECT", ONE_PHASE], "s2": [START, ONE_PHASE]})
+        self.assertEqual(self.trips("BEGIN", R1, U2, "COMMIT"), {"s1": ["XA START + SELECT", ONE_PHASE],
+                                                                 "s2": [START, ONE_PHASE]})
 
     def test_reader_beside_a_writer_keeps_nobody_waiting(self):
         self.sql("BEGIN", R1, U2)
@@ -121,7 +122,8 @@ class Trips(xatest.Case):
     # --- savepoints ---
 
     def test_savepoint_before_a_server_is_touched(self):
-        self.assertEqual(self.trips("BEGIN", "SAVEPOINT a", U1, "COMMIT"), {"s1": ["XA START + SAVEPOINT `a` + UPDATE", ONE_PHASE]})
+        self.assertEqual(self.trips("BEGIN", "SAVEPOINT a", U1, "COMMIT"),
+                         {"s1": ["XA START + SAVEPOINT `a` + UPDATE", ONE_PHASE]})
 
     def test_savepoints_on_both_servers(self):
         self.sql("BEGIN", U1, U2)

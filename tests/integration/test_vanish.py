@@ -1,4 +1,5 @@
-"""A client that vanishes, in every phase of a session: what it had open is undone or finished as a whole, and nobody else waits for it."""
+"""A client that vanishes, in every phase of a session: what it had open is undone or finished as a whole, and nobody else
+waits for it."""
 import contextlib
 import os
 import signal
@@ -57,7 +58,8 @@ class Vanish(xatest.Case):
         self.db._force_close()
 
     def parts(self):
-        return (len(self.world.direct("s1", "SELECT i FROM t1.a WHERE i = 1")), len(self.world.direct("s2", "SELECT i FROM t2.b WHERE i = 1")),
+        return (len(self.world.direct("s1", "SELECT i FROM t1.a WHERE i = 1")),
+                len(self.world.direct("s2", "SELECT i FROM t2.b WHERE i = 1")),
                 int(self.redis().hget("k", "n") or 0))
 
     def expect(self, *allowed):
@@ -65,7 +67,8 @@ class Vanish(xatest.Case):
         self.assertIn(self.parts(), allowed)
 
     def running(self, name, text):
-        return bool(self.world.direct(name, "SELECT 1 FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()",
+        return bool(self.world.direct(name,
+                                      "SELECT 1 FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()",
                                       f"{text}%"))
 
     def test_idle_in_a_transaction(self):
@@ -183,7 +186,8 @@ class Vanish(xatest.Case):
         for thread in threads:
             thread.join(60)
         xatest.until(self.nothing_is_open, 10, self.what_is_open)
-        left, right = ({row[0] for row in self.world.direct(name, f"SELECT i FROM {table}")} for name, table in (("s1", "t1.a"), ("s2", "t2.b")))
+        left, right = ({row[0] for row in self.world.direct(name, f"SELECT i FROM {table}")}
+                       for name, table in (("s1", "t1.a"), ("s2", "t2.b")))
         mirror = {int(key.split(":")[1]) for key in self.redis().keys("many:*")}
         self.assertEqual((left, right), (mirror, mirror))
 

@@ -76,7 +76,8 @@ static void tell_what(const struct world *before, uint32_t step, const struct wo
 {
     static const char *const sweeps[] = {"resolver: lists", "resolver: asks the workers", "resolver: lists again",
                                          "resolver: judges"};
-    const char *text = kind_of(step) == STEP_SWEEP ? sweeps[before->server[server_of(step)].sweep] : steps_told[kind_of(step)].text;
+    const char *text =
+        kind_of(step) == STEP_SWEEP ? sweeps[before->server[server_of(step)].sweep] : steps_told[kind_of(step)].text;
     int n = snprintf(out, size, "%s%s%s", text, request_text(before, step), result_text(before, step, after));
     if (before->client != CLIENT_ANSWERED && after->client == CLIENT_ANSWERED)
         n += snprintf(out + n, size - (size_t)n, " => client: %s", xa_answer_text(after->answer));

@@ -8,7 +8,8 @@
 
 static struct comp_tx machine_of(const struct world *w)
 {
-    struct comp_tx tx = {.state = w->state, .last = w->last, .traces = w->traces, .fence = w->fence, .mode_commit = w->mode_commit};
+    struct comp_tx tx = {
+        .state = w->state, .last = w->last, .traces = w->traces, .fence = w->fence, .mode_commit = w->mode_commit};
     for (uint32_t seq = 1; seq <= MAX_SEQ; seq++)
         if (w->acked >> seq & 1)
             comp_seqs_add(&tx.acked, seq);

@@ -9,7 +9,8 @@ import threading
 import time
 
 # The first byte of a command of MySQL's protocol; those whose text tells more say so.
-COMMANDS = {1: "QUIT", 2: "USE {}", 3: "{}", 14: "PING", 22: "PREPARE {}", 23: "EXECUTE", 24: "LONG DATA", 25: "CLOSE", 26: "RESET",
+COMMANDS = {1: "QUIT", 2: "USE {}", 3: "{}", 14: "PING", 22: "PREPARE {}", 23: "EXECUTE", 24: "LONG DATA", 25: "CLOSE",
+            26: "RESET",
             31: "RESET CONNECTION"}
 
 

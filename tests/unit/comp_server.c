@@ -301,7 +301,8 @@ void server_seed(void)
         "ZADD z0 1 m0 2 m1 2.5 m2 -1 m3", "ZADD z1 10 m1", "PEXPIREAT z1 33000000000004", "ZADD z2 0 m0 0 m1 0 m2",
         "RPUSH l0 a b c a b", "RPUSH l1 v1", "PEXPIREAT l1 33000000000005", "RPUSH l2 x y z",
         "PFADD p0 a b c", "PFADD p1 c d", "GEOADD g0 13.36 38.11 m0 15.08 37.5 m1",
-        "XADD x0 1-1 f v", "XADD x0 2-1 f w", "XADD x0 3-1 f u", "XGROUP CREATE x0 gr 0", "XREADGROUP GROUP gr c0 COUNT 1 STREAMS x0 >",
+        "XADD x0 1-1 f v", "XADD x0 2-1 f w", "XADD x0 3-1 f u", "XGROUP CREATE x0 gr 0",
+        "XREADGROUP GROUP gr c0 COUNT 1 STREAMS x0 >",
         "XADD x1 5-1 a b", "SET d0 x",
         "HPEXPIREAT h0 33000000000006 FIELDS 1 f3", "VADD v0 VALUES 2 0.25 0.5 m0", /* newer servers only: errors on others */
     };

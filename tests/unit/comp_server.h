@@ -9,7 +9,8 @@
 
 #include "compensate/calls.h"
 
-/* Starts $REDIS_SERVER (default redis-server) with a fresh data directory and loads the library; exits the test when it cannot. */
+/* Starts $REDIS_SERVER (default redis-server) with a fresh data directory and loads the library; exits the test when it
+ * cannot. */
 void server_start(void);
 /* The same with an append-only file that is complete before each reply; server_again starts it anew on what is left of it. */
 void server_start_durable(void);

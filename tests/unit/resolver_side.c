@@ -92,7 +92,8 @@ static void fill_config(void)
     snprintf(data_dir, sizeof data_dir, "%s/data", folder);
     side_config = (struct config){.node = node, .data_dir = data_dir, .sweep_interval_ms = 200, .wal_segment_bytes = 1 << 20,
                                   .wal_max_bytes = 64 << 20, .backends = side_rows, .n_backends = family != NULL,
-                                  .accounts = &account, .n_accounts = family != NULL, .redis = &side_redis_row, .n_redis = redis_runs};
+                                  .accounts = &account, .n_accounts = family != NULL, .redis = &side_redis_row,
+                                  .n_redis = redis_runs};
 }
 
 static void make_table(void)

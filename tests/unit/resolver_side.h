@@ -1,5 +1,5 @@
-/* The fixture of the programs about resolver: a private server or a private Redis, a log in a folder of its own, workers that answer
- * what a test tells them to, and branches planted past everything. */
+/* The fixture of the programs about resolver: a private server or a private Redis, a log in a folder of its own, workers that
+ * answer what a test tells them to, and branches planted past everything. */
 #ifndef TESTS_UNIT_RESOLVER_SIDE_H
 #define TESTS_UNIT_RESOLVER_SIDE_H
 

@@ -92,7 +92,8 @@ static void mailbox_keeps_order_between_threads(void)
 
 static void networks_are_read_strictly(void)
 {
-    static const char *const good[] = {"0.0.0.0/0", "::/0", "10.0.0.0/8", "10.1.2.3", "10.1.2.3/32", "2001:db8::/32", "::1", "unix"};
+    static const char *const good[] = {"0.0.0.0/0", "::/0", "10.0.0.0/8", "10.1.2.3", "10.1.2.3/32", "2001:db8::/32", "::1",
+                                       "unix"};
     static const char *const bad[] = {"", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8x",
                                       "10.0.0", "2001:db8::1/32", "::/129", "host", "UNIX", "unix/8", "10.0.0.0/8/8",
                                       "1111111111111111111111111111111111111111111111111111111111111111111/8"};
@@ -105,7 +106,8 @@ static void networks_are_read_strictly(void)
 
 static void an_address_is_in_a_network_or_not(void)
 {
-    static char v4[] = "10.1.128.0/17", one[] = "192.0.2.7", v6[] = "2001:db8:0:8000::/49", local[] = "unix", all4[] = "0.0.0.0/0";
+    static char v4[] = "10.1.128.0/17", one[] = "192.0.2.7", v6[] = "2001:db8:0:8000::/49", local[] = "unix",
+                all4[] = "0.0.0.0/0";
     char *const some[] = {v4, one, v6, NULL}, *const sockets[] = {local, NULL}, *const any4[] = {all4, NULL};
     CU_ASSERT(network_list_has(some, "10.1.128.0") && network_list_has(some, "10.1.255.255"));
     CU_ASSERT_FALSE(network_list_has(some, "10.1.127.255") || network_list_has(some, "10.2.128.0"));

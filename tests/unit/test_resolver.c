@@ -274,7 +274,8 @@ static void test_unreachable_connection_forbids_conclusions(void)
     struct xa_gtrid gtrid;
     struct server *s = side_root(), *worker = side_app();
     side_sql(s, "CREATE USER 'weak'@'%%' IDENTIFIED BY 'weak-secret'");
-    side_sql(s, side_is_mariadb() ? "GRANT PROCESS ON *.* TO 'weak'@'%%'" : "GRANT PROCESS, XA_RECOVER_ADMIN ON *.* TO 'weak'@'%%'");
+    side_sql(s,
+             side_is_mariadb() ? "GRANT PROCESS ON *.* TO 'weak'@'%%'" : "GRANT PROCESS, XA_RECOVER_ADMIN ON *.* TO 'weak'@'%%'");
     side_sql(s, "GRANT ALL ON xaproxy.* TO 'weak'@'%%'");
     struct config_backend strong = side_rows[0];
     static char user[] = "weak", password[] = "weak-secret";

@@ -56,7 +56,8 @@ static const char *redis(const char *line)
 }
 
 /* A write of a transaction, as a worker sends it. */
-static enum comp_reply write_in(const char *gtrid, uint64_t epoch, uint32_t seq, const char *command, const char *key, const char *value)
+static enum comp_reply write_in(const char *gtrid, uint64_t epoch, uint32_t seq, const char *command, const char *key,
+                                const char *value)
 {
     static const struct comp_limits limits = COMP_LIMITS_DEFAULT;
     struct comp_command_use use;

@@ -539,11 +539,16 @@ static bool same_statement(const struct sql_statement *a, const struct sql_state
 /* Comments make every word be looked at; without them values are passed over. Any soup of words must come out the same. */
 static void values_that_are_passed_over_hide_nothing(void)
 {
-    static const char *const heads[] = {"INSERT INTO a.t VALUES ", "SELECT ", "SELECT 1 FROM a.t WHERE x IN (", "UPDATE t, b.u SET x=",
-                                        "WITH c AS (", "CALL p(", "DELETE FROM a.t WHERE ", "SET @a=", "CREATE TABLE a.t (i INT) SELECT "};
-    static const char *const words[] = {"1", ",", "(", ")", "'a'", "'it''s'", "'b\\'('", "NULL", "null", "-5", "1.5", "12", "f(", "x",
-                                        "FROM", "b.t", ", c.u", ";", "1e5", "0x1F", "\"s\"", "-", "@v", ":=", "AS", "SELECT", "JOIN",
-                                        "(1,2,'x')", ",(NULL,-3.5,'y')", "g.h(1)", "?", "FOR UPDATE", "`q`", ".", "nullx", "--1", "cache.GET(1)"};
+    static const char *const heads[] = {"INSERT INTO a.t VALUES ", "SELECT ", "SELECT 1 FROM a.t WHERE x IN (",
+                                        "UPDATE t, b.u SET x=",
+                                        "WITH c AS (", "CALL p(", "DELETE FROM a.t WHERE ", "SET @a=",
+                                        "CREATE TABLE a.t (i INT) SELECT "};
+    static const char *const words[] = {"1", ",", "(", ")", "'a'", "'it''s'", "'b\\'('", "NULL", "null", "-5", "1.5", "12", "f(",
+                                        "x",
+                                        "FROM", "b.t", ", c.u", ";", "1e5", "0x1F", "\"s\"", "-", "@v", ":=", "AS", "SELECT",
+                                        "JOIN",
+                                        "(1,2,'x')", ",(NULL,-3.5,'y')", "g.h(1)", "?", "FOR UPDATE", "`q`", ".", "nullx", "--1",
+                                        "cache.GET(1)"};
     for (int round = 0; round < 50000; round++) {
         struct buf close = {0}, apart = {0};
         const char *head = heads[dice(sizeof heads / sizeof *heads)];

@@ -38,9 +38,11 @@ static void functions_and_variables_are_exchanged(void)
         {"insert into t values (ROW_COUNT(), DATABASE())", "insert into t values (IF(1,8,ROW_COUNT()), IF(1,'s',DATABASE()))"},
         {"KILL QUERY CONNECTION_ID()", "KILL QUERY IF(1,7,CONNECTION_ID())"},
         {"DO schema()", "DO IF(1,'s',schema())"},
-        {"select @@autocommit, @@session.autocommit", "select IF(1,13,@@autocommit) AS `@@autocommit`, IF(1,13,@@session.autocommit) AS `@@session.autocommit`"},
+        {"select @@autocommit, @@session.autocommit",
+         "select IF(1,13,@@autocommit) AS `@@autocommit`, IF(1,13,@@session.autocommit) AS `@@session.autocommit`"},
         {"SELECT @@LOCAL.`error_count`", "SELECT IF(1,16,@@LOCAL.`error_count`) AS `@@LOCAL.``error_count```"},
-        {"update t set a = @@warning_count where b = row_count()", "update t set a = IF(1,15,@@warning_count) where b = IF(1,8,row_count())"},
+        {"update t set a = @@warning_count where b = row_count()",
+         "update t set a = IF(1,15,@@warning_count) where b = IF(1,8,row_count())"},
         {NULL, NULL}};
     check(rows);
 }
@@ -49,13 +51,15 @@ static void columns_keep_their_names(void)
 {
     static const struct exchanged rows[] = {
         {"SELECT 1 + ROW_COUNT(), a FROM t", "SELECT 1 + IF(1,8,ROW_COUNT()) AS `1 + ROW_COUNT()`, a FROM t"},
-        {"SELECT DISTINCT CONNECTION_ID() AS id, ROW_COUNT() n", "SELECT DISTINCT IF(1,7,CONNECTION_ID()) AS id, IF(1,8,ROW_COUNT()) n"},
+        {"SELECT DISTINCT CONNECTION_ID() AS id, ROW_COUNT() n",
+         "SELECT DISTINCT IF(1,7,CONNECTION_ID()) AS id, IF(1,8,ROW_COUNT()) n"},
         {"SELECT CONNECTION_ID() = x", "SELECT IF(1,7,CONNECTION_ID()) = x AS `CONNECTION_ID() = x`"},
         {"SELECT CONNECTION_ID() IS NULL", "SELECT IF(1,7,CONNECTION_ID()) IS NULL AS `CONNECTION_ID() IS NULL`"},
         {"SELECT CONCAT(DATABASE(), ',') x", "SELECT CONCAT(IF(1,'s',DATABASE()), ',') x"},
         {"SELECT IF(CONNECTION_ID(), 1, 2)", "SELECT IF(IF(1,7,CONNECTION_ID()), 1, 2) AS `IF(CONNECTION_ID(), 1, 2)`"},
         {"SELECT * FROM (SELECT CONNECTION_ID()) x", "SELECT * FROM (SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()`) x"},
-        {"SELECT (SELECT CONNECTION_ID()), 1", "SELECT (SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()`) AS `(SELECT CONNECTION_ID())`, 1"},
+        {"SELECT (SELECT CONNECTION_ID()), 1",
+         "SELECT (SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()`) AS `(SELECT CONNECTION_ID())`, 1"},
         {"SELECT CONNECTION_ID() UNION SELECT 1", "SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()` UNION SELECT 1"},
         {"SELECT CONNECTION_ID() INTO @a", "SELECT IF(1,7,CONNECTION_ID()) AS `CONNECTION_ID()` INTO @a"},
         {NULL, NULL}};
@@ -69,7 +73,8 @@ static void what_only_looks_like_it_stays(void)
         {"SELECT s.row_count(), row_count(1), found_rows()", NULL},
         {"SELECT @@global.autocommit, @@sql_mode, @autocommit", NULL},
         {"SELECT a FROM t ORDER BY CONNECTION_ID()", "SELECT a FROM t ORDER BY IF(1,7,CONNECTION_ID())"},
-        {"SELECT a FROM t GROUP BY a HAVING a = ROW_COUNT() ORDER BY 1", "SELECT a FROM t GROUP BY a HAVING a = IF(1,8,ROW_COUNT()) ORDER BY 1"},
+        {"SELECT a FROM t GROUP BY a HAVING a = ROW_COUNT() ORDER BY 1",
+         "SELECT a FROM t GROUP BY a HAVING a = IF(1,8,ROW_COUNT()) ORDER BY 1"},
         {"", NULL},
         {NULL, NULL}};
     check(rows);

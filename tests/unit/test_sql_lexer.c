@@ -161,7 +161,8 @@ static void comments_are_no_tokens_but_executable_ones_are_code(void)
     check_lexings(rows, false, false);
 }
 
-/* Second bytes that look like \\ and `; and an escaped quote whose backslash a client that thinks in latin1 has put behind a first byte. */
+/* Second bytes that look like \\ and `; and an escaped quote whose backslash a client that thinks in latin1 has put behind a
+ * first byte. */
 static void characters_that_hide_quotes_are_read_whole(void)
 {
     static const struct lexing gbk[] = {
@@ -179,7 +180,8 @@ static void characters_that_hide_quotes_are_read_whole(void)
         {"'\xb1\\'' a", "S['\xb1\\''] W[a]"}, /* half-width: one byte, and the backslash is one */
         {"'\x83\x5c\x83\x5c''' a", "S['\x83\x5c\x83\x5c'''] W[a]"},
         {NULL, NULL}};
-    static const struct lexing big5[] = {{"'\xa5\x5c' a", "S['\xa5\x5c'] W[a]"}, {"'\x81\\'' a", "S['\x81\\''] W[a]"}, {NULL, NULL}};
+    static const struct lexing big5[] = {
+        {"'\xa5\x5c' a", "S['\xa5\x5c'] W[a]"}, {"'\x81\\'' a", "S['\x81\\''] W[a]"}, {NULL, NULL}};
     static const struct lexing gb18030[] = {
         {"'\x81\x30\x81\x30' a", "S['\x81\x30\x81\x30'] W[a]"},
         {"'\x81\x30\x81\\' a", "S['\x81\x30\x81\\'] W[a]"}, /* the first is none, the second is */
@@ -343,7 +345,8 @@ static void any_bytes_come_to_an_end(void)
         text[pair % 5 + 1] = (uint8_t)pair;
         for (size_t len = 0; len <= sizeof text; len++) {
             struct sql_lexer l;
-            sql_lexer_init(&l, (struct slice){text, len}, &(struct sql_dialect){pair & 1, pair & 2, (pair >> 2) % (SQL_CHARSET_GB18030 + 1)});
+            sql_lexer_init(&l, (struct slice){text, len},
+                           &(struct sql_dialect){pair & 1, pair & 2, (pair >> 2) % (SQL_CHARSET_GB18030 + 1)});
             const uint8_t *behind = text;
             struct sql_token t;
             while ((t = sql_next(&l)).kind != SQL_END) {

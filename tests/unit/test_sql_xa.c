@@ -98,10 +98,13 @@ static void parts_have_a_limit(void)
 static void what_servers_refuse(void)
 {
     static const char *const rows[] = {
-        "XA", "XA START", "XA 'a'", "XA START a", "XA START @a", "XA START ?", "XA START N'a'", "XA START _binary'a'", "XA START 5",
+        "XA", "XA START", "XA 'a'", "XA START a", "XA START @a", "XA START ?", "XA START N'a'", "XA START _binary'a'",
+        "XA START 5",
         "XA START 'a',", "XA START 'a','b',", "XA START 'a','b',-1", "XA START 'a','b',1.5", "XA START 'a','b',1,2",
-        "XA START 'a','b',99999999999999999999", "XA START 'a','b',X''", "XA START 'a' 'b'", "XA START 'a", "XA START 'a' END", "XA END 'a' JOIN",
-        "XA END 'a' SUSPEND FOR", "XA COMMIT 'a' ONE", "XA COMMIT 'a' TWO PHASE", "XA PREPARE 'a' ONE PHASE", "XA RECOVER NOW", "XA RECOVER CONVERT",
+        "XA START 'a','b',99999999999999999999", "XA START 'a','b',X''", "XA START 'a' 'b'", "XA START 'a", "XA START 'a' END",
+        "XA END 'a' JOIN",
+        "XA END 'a' SUSPEND FOR", "XA COMMIT 'a' ONE", "XA COMMIT 'a' TWO PHASE", "XA PREPARE 'a' ONE PHASE", "XA RECOVER NOW",
+        "XA RECOVER CONVERT",
         "XA RECOVER FORMAT", "XA RECOVER FORMAT=SQL", "XA RECOVER FORMAT='x'",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

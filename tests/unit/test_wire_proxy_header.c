@@ -102,7 +102,8 @@ static void damaged_headers_are_refused(void)
     static const char *const headers[] = {
         SIGNATURE "31 11 000c c0000201 0a000001 dc04 0cea", SIGNATURE "22 11 000c c0000201 0a000001 dc04 0cea",
         SIGNATURE "21 11 000b c0000201 0a000001 dc04 0c", SIGNATURE "21 21 000c c0000201 0a000001 dc04 0cea",
-        SIGNATURE "21 11 ffff", SIGNATURE "21 55 0000", SIGNATURE "21 12 000c c0000201 0a000001 dc04 0cea", SIGNATURE "20 00 07f1", "0d0a0d0a000d0a515549540b 20 00 0000", "0d0a0d0a 01000000 00000000 00000000"};
+        SIGNATURE "21 11 ffff", SIGNATURE "21 55 0000", SIGNATURE "21 12 000c c0000201 0a000001 dc04 0cea",
+        SIGNATURE "20 00 07f1", "0d0a0d0a000d0a515549540b 20 00 0000", "0d0a0d0a 01000000 00000000 00000000"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         is_not_read(lines[i], strlen(lines[i]));
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {

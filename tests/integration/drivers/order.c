@@ -52,7 +52,8 @@ static MYSQL_BIND text_of(const char *text)
 static long run_prepared(const char *sql, MYSQL_BIND *binds)
 {
     MYSQL_STMT *statement = mysql_stmt_init(db);
-    if (mysql_stmt_prepare(statement, sql, strlen(sql)) || (binds && mysql_stmt_bind_param(statement, binds)) || mysql_stmt_execute(statement))
+    if (mysql_stmt_prepare(statement, sql, strlen(sql)) || (binds && mysql_stmt_bind_param(statement, binds)) ||
+        mysql_stmt_execute(statement))
         die(sql, mysql_stmt_error(statement));
     long value = first_of_prepared(statement);
     mysql_stmt_close(statement);
@@ -119,8 +120,8 @@ int main(int argc, char **argv)
 {
     db = mysql_init(NULL);
     be_sure_of_the_server();
-    if (!mysql_real_connect(db, getenv("DB_HOST"), getenv("DB_USER"), getenv("DB_PASSWORD"), NULL, (unsigned)atoi(getenv("DB_PORT")), NULL,
-                            CLIENT_MULTI_RESULTS))
+    if (!mysql_real_connect(db, getenv("DB_HOST"), getenv("DB_USER"), getenv("DB_PASSWORD"), NULL,
+                            (unsigned)atoi(getenv("DB_PORT")), NULL, CLIENT_MULTI_RESULTS))
         die("connect", mysql_error(db));
     if (mysql_autocommit(db, 0))
         die("autocommit", mysql_error(db));

@@ -15,7 +15,8 @@ def connect(driver):
 
 def order(db, number):
     with db.cursor() as cursor:
-        cursor.execute("INSERT INTO orders.orders (id, user, sku, pieces) VALUES (%s, %s, %s, 1)", (number, f"user{number}", f"sku{number}"))
+        cursor.execute("INSERT INTO orders.orders (id, user, sku, pieces) VALUES (%s, %s, %s, 1)",
+                       (number, f"user{number}", f"sku{number}"))
         cursor.execute("UPDATE stock.stock SET pieces = pieces - 1 WHERE sku = %s", (f"sku{number}",))
         cursor.execute("CALL cache.HINCRBY(%s, %s, %s)", (f"stock:sku{number}", "pieces", -1))
         mirrored = cursor.fetchone()[0]
