@@ -79,6 +79,7 @@ struct backend_conn {
     char client_charset[32];        /* character_set_client, likewise */
     enum backend_xa xa;
     bool dirty;                     /* holds session state: reset before another session uses it */
+    bool role_changed;              /* which no reset takes back: closed instead of lent again */
     bool broken;                    /* protocol trouble or dead: close, never pool */
     uint64_t logged_at;             /* position in the log of the record of this connection; 0 = none */
     uint64_t statement_generation;  /* of prepared statements: grows at every reset */

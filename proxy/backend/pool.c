@@ -75,6 +75,13 @@ static void reset(struct backend_pool *pool, struct backend_conn *c)
     backend_settings_send(c, true);
 }
 
+/* When its borrower has its answers it is closed. */
+static void let_leave(struct backend_pool *pool, struct backend_conn *c)
+{
+    move(c, &pool->leaving);
+    c->impl->leaving = true;
+}
+
 /* From a borrower who has parked it: its last questions go out in one write with the reset. */
 static void take(struct backend_pool *pool, struct backend_conn *c)
 {
@@ -82,14 +89,15 @@ static void take(struct backend_pool *pool, struct backend_conn *c)
     c->on_taken(c);
     forget_borrower(c);
     reset(pool, c);
+    if (c->role_changed)
+        let_leave(pool, c);
 }
 
-/* Likewise, for somebody whom it does not fit: when its borrower has its answers it is closed. */
+/* Likewise, for somebody whom it does not fit. */
 static void take_away(struct backend_pool *pool, struct backend_conn *c)
 {
     take(pool, c);
-    move(c, &pool->leaving);
-    c->impl->leaving = true;
+    let_leave(pool, c);
 }
 
 /* --- opening --- */
@@ -210,7 +218,7 @@ static void on_ready(void *arg, struct backend_conn *c)
             pool->set->on_open(pool->set->arg, c);
     }
     if (c->impl->leaving)
-        backend_conn_close(c, "another kind of connection is needed");
+        backend_conn_close(c, c->role_changed ? "its role was changed" : "another kind of connection is needed");
     else
         put_idle(pool, c);
 }
@@ -328,6 +336,7 @@ static const char *unfit(const struct backend_conn *c)
     return c->broken                         ? "broken"
            : c->xa != BACKEND_XA_NONE        ? "its transaction is not ended"
            : !backend_conn_idle(c)           ? "given back with commands under way"
+           : c->role_changed                 ? "its role was changed"
                                              : NULL;
 }
 

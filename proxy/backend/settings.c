@@ -49,7 +49,19 @@ static void on_reset(void *arg, const struct backend_outcome *outcome)
         backend_conn_died(arg, "refuses a reset: %u %s", outcome->error, outcome->message);
 }
 
-static const struct backend_sink settings_sink = {.done = on_settings}, reset_sink = {.done = on_reset};
+static const struct backend_sink settings_sink = {.done = on_settings}, reset_sink = {.done = on_reset}, schema_sink = {0};
+
+/* MySQL's reset keeps the schema and forgets its character set, by which LOAD DATA reads. Where the schema is gone nothing is lost. */
+static void enter_schema_again(struct backend_conn *c)
+{
+    struct buf payload = {0};
+    if (c->mariadb || !*c->schema)
+        return;
+    buf_u8(&payload, WIRE_COM_INIT_DB);
+    buf_text(&payload, c->schema);
+    backend_send(c, WIRE_RESPONSE_SIMPLE, buf_at(&payload), buf_len(&payload), &schema_sink, NULL);
+    buf_fini(&payload);
+}
 
 void backend_settings_send(struct backend_conn *c, bool reset)
 {
@@ -60,6 +72,7 @@ void backend_settings_send(struct backend_conn *c, bool reset)
         backend_conn_start_deadline(c);
         backend_send(c, WIRE_RESPONSE_SIMPLE, &command, 1, &reset_sink, c);
         c->statement_generation++;
+        enter_schema_again(c);
     }
     struct buf payload = {0};
     c->impl->autocommit_said = -1;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/session/session.h"
+#include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 
 static struct slice argument(struct session *s)
@@ -93,6 +93,7 @@ static void on_user_rolled_back(struct session *s)
 /* As servers do: the old session ends before the new user is asked for a proof. */
 static void change_user(struct session *s)
 {
+    readback_free(s);
     s->after_rollback = on_user_rolled_back;
     tx_rollback(s, SESSION_AFTER_CALL);
 }
@@ -105,6 +106,7 @@ static void on_reset_rolled_back(struct session *s)
 
 static void reset_connection(struct session *s)
 {
+    readback_free(s); /* nobody wants to know any more: no reading may begin while the transaction is rolled back */
     s->after_rollback = on_reset_rolled_back;
     tx_rollback(s, SESSION_AFTER_CALL);
 }

@@ -171,6 +171,8 @@ static void give_up(struct session *s)
     target_give_up(s, "a statement could not be killed");
     if (held)
         session_next(s);
+    else if (load_server_gone(s, "killed"))
+        return;
     else if (in_row)
         session_close(s, "killed in the middle of a row");
     else

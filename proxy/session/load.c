@@ -84,7 +84,11 @@ static void end(struct session *s)
     s->load.open = false;
     s->seq = s->gatherer.next_seq;
     net_conn_answer(s->net);
-    if (*s->load.lost_why)
+    if (!*s->load.lost_why)
+        return;
+    if (s->killed)
+        kill_answer(s);
+    else
         relay_on_gone(s, s->load.lost_why);
 }
 

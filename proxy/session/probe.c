@@ -32,7 +32,10 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
     }
     if (!outcome->error)
         close_probe(s);
-    s->probed(s);
+    if (s->killed) /* before anything was done for it */
+        kill_answer(s);
+    else
+        s->probed(s);
 }
 
 static const struct backend_sink sink = {.frame = on_frame, .done = on_done, .lost = target_on_lost};

@@ -111,9 +111,10 @@ static const char *name_on(const struct backend_conn *conn, const char *name)
     return NULL;
 }
 
-static void put_text(struct buf *out, const struct backend_conn *conn, const struct session_setting *it, size_t len)
+static void put_text(struct buf *out, struct backend_conn *conn, const struct session_setting *it, size_t len)
 {
     const char *name = name_on(conn, it->name), *value = name ? memchr(it->text, '=', len) : NULL;
+    conn->role_changed |= !strcmp(it->name, "role");
     buf_text(out, buf_len(out) ? ", " : "SET ");
     if (value)
         buf_printf(out, "SESSION %s%.*s", name, (int)(it->text + len - value), value);

@@ -89,10 +89,11 @@ static void say_farewell(struct session_server *server)
 {
     struct session_farewell *f = calloc(1, sizeof *f);
     const struct backend_outcome *last = backend_conn_last(server->conn);
+    const struct session_diagnostics *diag = &server->session->diag;
     CHECK(f && !server->farewell);
     f->server = server;
     server->farewell = f;
-    f->asked_warnings = last->warnings || last->error;
+    f->asked_warnings = diag->server == server - server->session->servers && diag->warnings; /* a ping may have come since */
     f->memory.warning_count = last->warnings + (last->error != 0);
     f->memory.error_count = last->error != 0;
     f->memory.row_count = last->error || last->had_rows ? -1 : (int64_t)last->affected_rows;

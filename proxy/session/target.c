@@ -178,7 +178,7 @@ static void stop_statement(struct session *s, struct session_server *server, con
 bool target_stop_waiting(struct session *s)
 {
     struct session_server *server = s->target >= 0 ? &s->servers[s->target] : NULL;
-    bool acquiring = server && server->acquiring, waits = acquiring || s->retrying;
+    bool acquiring = server && server->acquiring, waits = acquiring || s->retrying || s->awaits_memory;
     if (acquiring)
         backend_cancel(&server->request);
     if (acquiring)

@@ -220,6 +220,8 @@ static void adopt_one(struct session *s, const struct sql_set *set)
 {
     char name[SQL_NAME_SIZE + 1];
     setting_name(set, name, sizeof name);
+    if (s->target >= 0 && target_conn(s) && !strcmp(name, "role"))
+        target_conn(s)->role_changed = true;
     if (of_session(set) && is_of_the_connection(set->name)) {
         readback_pin(s, s->target, name);
     } else if (same_everywhere(s, set)) {

@@ -1,6 +1,8 @@
 """Sessions that are looked at and ended: KILL with the proxy's own ids, SHOW PROCESSLIST, limits and deadlines."""
+import contextlib
 import signal
 import threading
+import time
 
 import pymysql
 import xatest
@@ -8,6 +10,7 @@ from rawclient import Raw
 from running import Running
 
 KILLED = (1317, 1927, 2013)
+COM_RESET_CONNECTION = 0x1F
 
 
 class Users(xatest.World):
@@ -246,6 +249,30 @@ class Kill(Control):
             self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
 
 
+class Probed(Control):
+    def test_a_statement_that_is_killed_before_its_implicit_commit(self):
+        """A server is asked to read it first: that waits for a table that another one is about to change, and nothing is committed."""
+        holder, db = self.connect(), self.connect(database="t1")
+        self.run_sql(db, "BEGIN", "UPDATE t2.k SET n = 4 WHERE id = 1")
+        self.run_sql(holder, "BEGIN", "SELECT * FROM t1.k")
+        altering = threading.Thread(target=self.world.direct, args=("s1", "ALTER TABLE t1.k ADD COLUMN more INT"))
+        altering.start()
+        self.wait_for_locks(1)
+        running = Running(db, "CREATE TABLE t1.copied ENGINE=InnoDB AS SELECT id, n FROM t1.k")
+        self.wait_for_locks(2)
+        self.kill(f"QUERY {db.thread_id()}")
+        self.assertEqual(running.end(), 1317)
+        self.run_sql(db, "ROLLBACK")
+        self.run_sql(holder, "ROLLBACK")
+        altering.join()
+        self.world.direct("s1", "ALTER TABLE t1.k DROP COLUMN more")
+        self.assertEqual(self.world.direct("s2", "SELECT n FROM t2.k WHERE id = 1"), ((0,),))
+
+    def wait_for_locks(self, n):
+        asked = "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock'"
+        xatest.until(lambda: self.world.direct("s1", asked)[0][0] == n, 10, "no lock is waited for")
+
+
 class Deadline(Control):
     def test_statement_timeout(self):
         db = self.connect("hasty", "secret", database="t1")
@@ -287,6 +314,60 @@ class Full(Control):
             self.assertIn(running.end(), (1317,) if kill == "QUERY" else KILLED)
         self.run_sql(one, "ROLLBACK")
         self.run_sql(two, "ROLLBACK")
+
+
+class Alone(Control):
+    """All clients on one worker, with one connection an account."""
+    world_class = OfOne
+    world_options = {"workers": 1}
+
+    def narrow(self, n):
+        return [self.connect("narrow", "secret") for _ in range(n)]
+
+    def waits_for(self, db, what):
+        xatest.until(lambda: self.state_of(db) == what, 10, lambda: self.state_of(db))
+
+    @contextlib.contextmanager
+    def hung(self, name):
+        self.world.server[name].signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.world.server[name].signal(signal.SIGCONT)
+
+    def test_what_waits_for_the_memory_of_a_taken_connection(self):
+        """Its server hangs before it has said what it remembers."""
+        one, two, three = self.narrow(3)
+        self.run_sql(three, "BEGIN", "UPDATE t2.k SET n = 1 WHERE id = 1")
+        self.rows(one, "SELECT n FROM t1.k")
+        running = Running(one, "SELECT n FROM t2.k")
+        self.waits_for(one, "waiting for a connection to s2")
+        with self.hung("s1"):
+            taker = Running(two, "SELECT n FROM t1.k")
+            self.waits_for(two, "waiting for a connection to s1")
+            self.run_sql(three, "ROLLBACK")
+            self.waits_for(one, "running")
+            begun = time.monotonic()
+            self.kill(f"QUERY {one.thread_id()}", "nurse", "secret")
+            self.assertEqual(running.end(), 1317)
+            self.assertLess(time.monotonic() - begun, 5, "it waited for the server")
+        self.assertEqual(taker.end(), 0)
+        self.assertEqual(self.rows(one, "SELECT COUNT(*) FROM t1.k"), ((2,),))
+
+    def test_a_reset_does_not_wait_for_values_of_a_taken_connection(self):
+        """A variable that the server has computed would be read back, and nobody asks for it any more."""
+        one, two = self.narrow(2)
+        self.run_sql(one, "BEGIN", "UPDATE t2.k SET n = 1 WHERE id = 1",
+                     "SET @v = (SELECT n FROM t1.k WHERE id = 1) + CAST('7x' AS SIGNED)")
+        with self.hung("s1"):
+            with self.hung("s2"):
+                one._execute_command(COM_RESET_CONNECTION, b"")
+                xatest.until(lambda: self.state_of(one).startswith("rolling"), 10, lambda: self.state_of(one))
+                taker = Running(two, "SELECT n FROM t1.k")
+                self.waits_for(two, "waiting for a connection to s1")
+            one._read_ok_packet()
+        self.assertEqual(taker.end(), 0)
+        self.assertEqual(self.rows(one, "SELECT @v, n FROM t1.k WHERE id = 1"), ((None, 0),))
 
 
 class Look(Control):

@@ -17,7 +17,7 @@ import xatest
 
 LIMIT = 4
 OPTIONS = {"workers": 1,
-           "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 3s"}
+           "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 3s\nping_interval = 1s"}
 
 
 class Few(xatest.Case):
@@ -102,6 +102,47 @@ class Sharing(Few):
             self.value(db, f"SELECT LAST_INSERT_ID({500 + number})")
         for number, db in enumerate(clients):
             self.assertEqual(self.value(db, "SELECT LAST_INSERT_ID()"), 500 + number)
+
+    def test_a_role_is_ones_own(self):
+        """A server's reset does not take it back."""
+        self.world.direct("s1", "CREATE ROLE IF NOT EXISTS baker")
+        self.world.direct("s1", "GRANT baker TO app_s1")
+        clients = self.clients(3 * LIMIT)
+        self.run_sql(clients[0], "SET ROLE baker")
+        self.assertIn("baker", self.value(clients[0], "SELECT CURRENT_ROLE()"))
+        for _ in range(2):
+            for db in clients[1:]:
+                self.assertIn(self.value(db, "SELECT CURRENT_ROLE()"), (None, "NONE"))
+            self.assertIn("baker", self.value(clients[0], "SELECT CURRENT_ROLE()"))
+        clients[0].close()
+        for db in clients[1:]:
+            self.assertIn(self.value(db, "SELECT CURRENT_ROLE()"), (None, "NONE"))
+
+    def test_a_schemas_character_set_is_in_force(self):
+        """By it a server reads the files of LOAD DATA."""
+        self.world.direct("s1", "ALTER DATABASE t1 CHARACTER SET latin1")
+        try:
+            clients = self.clients(2 * LIMIT)
+            for db in clients:  # each connection is given to another one since
+                self.value(db, "SELECT 1")
+            for db in clients:
+                self.assertEqual(self.value(db, "SELECT @@character_set_database"), "latin1")
+        finally:
+            self.world.direct("s1", "ALTER DATABASE t1 CHARACTER SET utf8mb4")
+
+    def test_warnings_outlive_a_ping(self):
+        clients = self.clients(LIMIT + 1)
+        self.value(clients[0], "SELECT CAST('x' AS SIGNED)")
+        pinged = self.pings()
+        xatest.until(lambda: self.pings() > pinged + 2 * LIMIT, 20, "nobody pings")
+        for db in clients[1:]:
+            self.value(db, "SELECT 1")
+        self.assertEqual(self.rows(clients[0], "SHOW WARNINGS")[0][1], 1292)
+
+    def pings(self):
+        with self.world.admin() as dba, dba.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute("SHOW POOLS")
+            return sum(int(row["pinged"]) for row in cursor.fetchall() if (row["backend"], row["account"]) == ("s1", "app"))
 
     def test_schemas_are_ones_own(self):
         with_schema, without = self.clients(8), self.clients(8, database=None)

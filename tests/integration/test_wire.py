@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import threading
+import time
 
 import pymysql
 import squeezed
@@ -286,6 +287,30 @@ class Files(Wire):
         client.query(self.load("any name", table))
         self.assertEqual(client.packet(), b"\xfbany name")
         return client
+
+    def test_killed_while_the_file_comes(self):
+        """A server reads all of it before it says so, and is given up meanwhile: the client hears of it behind its file."""
+        client = self.asked(begin=True)
+        ident = self.id_of("loader")
+        with self.connect("loader", "loader-secret") as killer:
+            self.run_sql(killer, f"KILL QUERY {ident}")
+        given_up = time.monotonic() + 6.5
+        n = 0
+        while time.monotonic() < given_up:
+            n += 1
+            client.say(b"%d,slow\n" % n)
+            time.sleep(0.2)
+        client.say(b"")
+        self.assertEqual(error_code(client.packet()), 1317)
+        client.query("ROLLBACK")
+        self.assertEqual(client.packet()[:1], b"\x00")
+        self.assertTrue(client.in_step())
+        self.assertEqual(self.count(), 0)
+
+    def id_of(self, user):
+        with self.world.admin() as dba:
+            one, = (row[0] for row in self.rows(dba, "SHOW SESSIONS") if row[1] == user)
+        return one
 
     def test_compressed(self):
         for method in (squeezed.ZLIB, squeezed.ZSTD):
