@@ -100,10 +100,9 @@ class Ed25519(Identity):
         status, _, error = self.cli("both", "not-it", "--default-auth=client_ed25519")
         self.assertTrue(status and "1045" in error, error)
 
+    @xatest.only("mariadb")
     def test_account_on_the_backend(self):
         # The server itself says by which plugin the proxy's account logs in there.
-        if self.world.family != "mariadb":
-            self.skipTest("ed25519 is MariaDB's")
         self.assertEqual(self.rows(self.connect("curve"), "SELECT COUNT(*) FROM orders.orders"), ((0,),))
         plugin = self.world.direct("s1", "SELECT plugin FROM mysql.user WHERE user = 'everybody_s1'")
         self.assertEqual(plugin, (("ed25519",),))

@@ -1,5 +1,4 @@
 """What a session was set to is the same on every server it uses, however it was said."""
-import unittest
 
 import pymysql
 import rawclient
@@ -289,6 +288,7 @@ class MixedWorld(xatest.World):
         self.server["s2"] = xatest.servers.KINDS["mariadb"](self.server["s2"].directory, self.certs)
 
 
+@xatest.only("mysql")  # which needs both
 class Mixed(xatest.Case):
     """One session on servers of both families."""
 
@@ -296,8 +296,6 @@ class Mixed(xatest.Case):
 
     @classmethod
     def setUpClass(cls):
-        if xatest.FAMILY != "mysql":
-            raise unittest.SkipTest("runs with MySQL's suites")
         super().setUpClass()
         for name, schema in (("s1", "t1"), ("s2", "t2")):
             cls.world.server[name].script([f"CREATE TABLE IF NOT EXISTS {schema}.here (i INT)"])

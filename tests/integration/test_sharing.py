@@ -7,7 +7,6 @@ import contextlib
 import struct
 import threading
 import time
-import unittest
 
 import pymysql
 import pymysql.cursors
@@ -229,7 +228,7 @@ class Sharing(Few):
         self.run_sql(other, "DELETE FROM a WHERE i >= 500", "DELETE FROM t2.b")
         self.world.settle()
 
-    @unittest.skipIf(xatest.FAMILY == "mariadb", "only MySQL is so strict")
+    @xatest.only("mysql")
     def test_temporary_tables_too_late_say_what_to_do(self):
         db = self.connect(database="t1")
         self.run_sql(db, "BEGIN", "UPDATE a SET v = 9 WHERE i = 2")

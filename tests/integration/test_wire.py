@@ -688,9 +688,8 @@ class Tracking(Wire):
         else:
             self.assertEqual(client.packet()[:1], b"\x00")
 
+    @xatest.only("mysql")  # MariaDB's performance schema is off
     def test_attributes_of_the_client_and_ours(self):
-        if self.family == "mariadb":
-            raise xatest.unittest.SkipTest("its performance schema is off")
         # the first of this user: its connection is opened for it
         db = self.connect("native", program_name="a program with a name")
         self.rows(db, "SELECT COUNT(*) FROM t1.tracked")
@@ -736,9 +735,8 @@ class Clients(Wire):
     def test_mariadb_client(self):
         self.check(["mariadb", "--no-defaults"], f"--ssl-ca={self.world.certs}/ca.crt", "--compress")
 
+    @xatest.only("mysql")  # whose rootfs has it
     def test_mysql_client(self):
-        if not os.path.exists(servers.ROOTFS):
-            raise xatest.unittest.SkipTest("no rootfs of MySQL")
         argv = [*servers.MySQL(self.world.directory + "/none", self.world.certs).rootfs_argv("/usr/bin/mysql"), "--no-defaults",
                 f"--character-sets-dir={servers.ROOTFS}/usr/share/mysql/charsets", f"--ssl-ca={self.world.certs}/ca.crt",
                 "--ssl-mode=VERIFY_CA"]

@@ -404,6 +404,11 @@ def outcome_unknown(error):
     return error.args[0] in CONNECTION_LOST or "unknown" in str(error.args[-1]).lower()
 
 
+def only(family):
+    """A test, or a class of them, that is about this family only: it stands in no list of the other's, so nothing is skipped."""
+    return lambda test: test if FAMILY == family else None
+
+
 class Case(unittest.TestCase):
     """A test case over one World that all tests of the module share: the first makes it."""
 
