@@ -27,6 +27,7 @@ struct backend {
     unsigned index;
     _Atomic int safety;             /* enum backend_safety */
     _Atomic bool mariadb;
+    _Atomic uint64_t lacks;         /* of WIRE_CAPS_EXTENDED: what it did not offer to a worker, although its version says so */
     _Atomic bool reachable;         /* at the last look */
     _Atomic bool rollback_on_timeout;
     _Atomic bool ansi_quotes, no_backslash_escapes; /* of its global sql_mode: how a new session reads statements there */

@@ -230,7 +230,7 @@ static struct backend_conn *conn_new(struct net_loop *loop, struct backend *back
 }
 
 struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *backend,
-                                       const struct config_account *account, struct net_tls *tls, uint32_t client_caps,
+                                       const struct config_account *account, struct net_tls *tls, uint64_t client_caps,
                                        const struct backend_conn_events *events, void *arg)
 {
     struct backend_conn *c = conn_new(loop, backend, account);

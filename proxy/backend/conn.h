@@ -63,7 +63,7 @@ struct backend_conn {
     struct backend *backend;
     const struct config_account *account;
     struct net_conn *net;           /* NULL once the connection is dead */
-    uint32_t caps;                  /* negotiated */
+    uint64_t caps;                  /* negotiated */
     uint64_t connection_id;         /* the server's */
     int64_t server_start_s;         /* of the server that it was opened to (backend.h); 0 = not known */
     char version[64];               /* the server's */

@@ -43,7 +43,7 @@ struct backend_conn_impl {
     struct net_loop *loop;
     struct net_tls *tls;       /* borrowed from the pool; NULL = none configured */
     int autocommit_said;       /* in the session tracking of our settings; -1 = not */
-    uint32_t client_caps;      /* the client's part of the capabilities: a key of the pool */
+    uint64_t client_caps;      /* the client's part of the capabilities: a key of the pool */
     const struct backend_conn_events *events;
     void *events_arg;
     struct backend_login *login; /* until log-in is done */
@@ -80,7 +80,7 @@ struct backend_conn_impl {
 void backend_conn_say(struct backend_conn *c, struct slice attributes);
 /* conn.c: starts opening; the answer comes as `ready` or `failed`, never from inside. */
 struct backend_conn *backend_conn_open(struct net_loop *loop, struct backend *backend,
-                                       const struct config_account *account, struct net_tls *tls, uint32_t client_caps,
+                                       const struct config_account *account, struct net_tls *tls, uint64_t client_caps,
                                        const struct backend_conn_events *events, void *arg);
 /* Dead from now on: at the end of the turn sinks and owner hear of it or, where it never was ready, who waits for it
  * (1105). */

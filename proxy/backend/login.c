@@ -158,6 +158,22 @@ static void refused(struct backend_conn *c, struct slice payload)
         backend_conn_died(c, "log-in refused (%u); the proxy's log says more", err.code);
 }
 
+/* Answers are passed on as the client was promised them: with extended capabilities there is no less. LONG_PASSWORD says that there
+ * are none to MariaDB, which itself does not offer the bit. */
+static bool take_caps(struct backend_conn *c, uint64_t offered)
+{
+    uint64_t extended = c->impl->client_caps & WIRE_CAPS_EXTENDED;
+    c->backend->lacks = WIRE_CAPS_EXTENDED & ~offered;
+    if (extended & ~offered) {
+        backend_conn_died(c, "server no longer offers the extended capabilities that the client has: connect again");
+        return false;
+    }
+    c->caps = (CAPS_WANTED | c->impl->client_caps) & offered;
+    if (!extended)
+        c->caps |= WIRE_CAP_LONG_PASSWORD;
+    return true;
+}
+
 static bool take_greeting(struct backend_conn *c, struct slice payload)
 {
     struct wire_greeting g;
@@ -175,8 +191,8 @@ static bool take_greeting(struct backend_conn *c, struct slice payload)
     memcpy(l->scramble, g.scramble, sizeof g.scramble);
     c->connection_id = g.connection_id;
     c->mariadb = g.mariadb;
-    /* LONG_PASSWORD says "no extended capabilities" to MariaDB, which itself does not offer the bit. */
-    c->caps = ((CAPS_WANTED | c->impl->client_caps) & g.caps) | WIRE_CAP_LONG_PASSWORD;
+    if (!take_caps(c, g.caps))
+        return false;
     l->plugin = wire_plugin_of(text_slice(g.plugin));
     if (l->plugin == WIRE_PLUGIN_UNKNOWN || l->plugin == WIRE_PLUGIN_ED25519)
         l->plugin = WIRE_PLUGIN_NATIVE; /* the server will ask for what the account has, with a nonce where it takes one */

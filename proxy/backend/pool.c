@@ -104,7 +104,7 @@ static void take_away(struct backend_pool *pool, struct backend_conn *c)
 
 static const struct backend_conn_events events;
 
-void backend_pool_open_one(struct backend_pool *pool, uint32_t key, struct slice attributes)
+void backend_pool_open_one(struct backend_pool *pool, uint64_t key, struct slice attributes)
 {
     struct backend_pools *set = pool->set;
     struct backend_conn *c =

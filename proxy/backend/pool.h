@@ -12,9 +12,10 @@ struct backend_pools *backend_pools_new(struct net_loop *loop, const struct conf
  * forgotten. */
 void backend_pools_free(struct backend_pools *p);
 
-/* The client's capabilities that a backend session must share, since they change what statements mean or may answer. Clients have
- * MULTI_RESULTS nearly always, LOCAL_FILES counts only where its user may. */
-#define BACKEND_CLIENT_CAPS (WIRE_CAP_FOUND_ROWS | WIRE_CAP_IGNORE_SPACE | WIRE_CAP_LOCAL_FILES | WIRE_CAP_MULTI_RESULTS)
+/* The client's capabilities that a backend session must share, since they change what statements mean or may answer, or the bytes that
+ * are passed on undecoded. Clients have MULTI_RESULTS nearly always, LOCAL_FILES counts only where its user may. */
+#define BACKEND_CLIENT_CAPS                                                                                              \
+    (WIRE_CAP_FOUND_ROWS | WIRE_CAP_IGNORE_SPACE | WIRE_CAP_LOCAL_FILES | WIRE_CAP_MULTI_RESULTS | WIRE_CAPS_EXTENDED)
 
 /* Embedded in the borrower, zeroed before use; on_ready or on_failed comes once (maybe from inside backend_acquire),
  * unless cancelled before. */
@@ -22,7 +23,7 @@ struct backend_request {
     struct list link;
     const struct config_account *account;
     unsigned backend;
-    uint32_t client_caps;           /* the client's; only BACKEND_CLIENT_CAPS of it count */
+    uint64_t client_caps;           /* the client's; only BACKEND_CLIENT_CAPS of it count */
     struct slice attributes; /* what the client said of itself, for a connection that is opened for it; they stay the asker's */
     bool bare;                      /* without a default schema, which nothing takes off a connection again */
     int64_t deadline_ms; /* on net_loop_now_ms's clock; 0 = the backend's queue_timeout_ms from now */

@@ -22,7 +22,7 @@ struct backend_pool {
     int64_t deadline_ms;         /* what the timer stands for; 0 = stopped */
     int64_t quiet_until_ms;      /* no further line about those who wait */
     bool kept;                   /* somebody has asked: rounds of upkeep are made */
-    uint32_t warm_key;           /* what that was */
+    uint64_t warm_key;           /* what that was */
     struct net_deferred serving;
     struct {
 #define X(name) uint64_t name;
@@ -53,7 +53,7 @@ void backend_pool_park(struct backend_pool *pool, struct backend_conn *c);
 void backend_pool_take_back(struct backend_pool *pool, struct backend_conn *c);
 void backend_pool_serve_later(struct backend_pool *pool);
 bool backend_pool_may_open(const struct backend_pool *pool);
-void backend_pool_open_one(struct backend_pool *pool, uint32_t key, struct slice attributes);
+void backend_pool_open_one(struct backend_pool *pool, uint64_t key, struct slice attributes);
 
 static inline struct backend_conn *pool_conn_at(struct list *link) { return CONTAINER_OF(link, struct backend_conn, link); }
 static inline struct backend_request *pool_request_at(struct list *link)
@@ -61,7 +61,7 @@ static inline struct backend_request *pool_request_at(struct list *link)
     return CONTAINER_OF(link, struct backend_request, link);
 }
 static inline int64_t pool_now(const struct backend_pool *pool) { return net_loop_now_ms(pool->set->loop); }
-static inline uint32_t pool_key_of(const struct backend_request *r) { return r->client_caps & BACKEND_CLIENT_CAPS; }
+static inline uint64_t pool_key_of(const struct backend_request *r) { return r->client_caps & BACKEND_CLIENT_CAPS; }
 
 /* pools.c: adds what this pool has. */
 void backend_pool_count(const struct backend_pool *pool, struct backend_pool_stats *out);
@@ -76,6 +76,6 @@ void backend_queue_refuse_all(struct backend_pool *pool, const struct backend_er
 /* upkeep.c */
 void backend_upkeep_init(struct backend_pool *pool);
 void backend_upkeep_fini(struct backend_pool *pool);
-void backend_upkeep_wanted(struct backend_pool *pool, uint32_t key); /* somebody asks for a connection */
+void backend_upkeep_wanted(struct backend_pool *pool, uint64_t key); /* somebody asks for a connection */
 
 #endif

@@ -89,7 +89,7 @@ static void on_round(void *arg)
         net_timer_start(&pool->upkeep, pause_ms(pool));
 }
 
-void backend_upkeep_wanted(struct backend_pool *pool, uint32_t key)
+void backend_upkeep_wanted(struct backend_pool *pool, uint64_t key)
 {
     if (pool->kept)
         return;

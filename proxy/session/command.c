@@ -140,7 +140,7 @@ static void set_option(struct session *s)
     if (option == 0)
         s->caps |= WIRE_CAP_MULTI_STATEMENTS;
     else
-        s->caps &= ~(uint32_t)WIRE_CAP_MULTI_STATEMENTS;
+        s->caps &= ~(uint64_t)WIRE_CAP_MULTI_STATEMENTS;
     struct wire_ok ok = {.status = session_status(s)};
     size_t at = wire_packet_begin(&s->net->out);
     wire_end_write(&s->net->out, s->caps, &ok);
@@ -202,6 +202,14 @@ static void run_admin(struct session *s, uint8_t command)
     }
 }
 
+static void bulk_execute(struct session *s)
+{
+    if (s->caps & WIRE_CAP_BULK)
+        prepared_execute(s);
+    else
+        refuse_command(s, WIRE_COM_STMT_BULK_EXECUTE);
+}
+
 static void run_client(struct session *s, uint8_t command)
 {
     switch (command) {
@@ -225,6 +233,9 @@ static void run_client(struct session *s, uint8_t command)
         break;
     case WIRE_COM_STMT_EXECUTE:
         prepared_execute(s);
+        break;
+    case WIRE_COM_STMT_BULK_EXECUTE:
+        bulk_execute(s);
         break;
     case WIRE_COM_STMT_SEND_LONG_DATA:
         prepared_long_data(s);

@@ -45,13 +45,31 @@ static void execute_own(struct session *s, struct session_statement *ps, const s
 
 /* --- EXECUTE ---------------------------------------------------------------------------------------------------------------- */
 
-static bool take_types(struct session_statement *ps, const struct wire_execute *e)
+static bool is_bulk(const struct session *s)
 {
-    if (e->types_sent) {
+    return *buf_at(&s->command) == WIRE_COM_STMT_BULK_EXECUTE;
+}
+
+static struct slice command_of(const struct session *s)
+{
+    return (struct slice){buf_at(&s->command), buf_len(&s->command)};
+}
+
+static bool take_types(struct session_statement *ps, bool sent, struct slice types)
+{
+    if (sent) {
         buf_clear(&ps->types);
-        buf_append(&ps->types, e->types.at, e->types.len);
+        buf_append(&ps->types, types.at, types.len);
     }
     return buf_len(&ps->types) == 2 * (size_t)ps->n_params;
+}
+
+static bool take_execute(struct session *s, struct session_statement *ps, struct wire_execute *e)
+{
+    struct wire_bulk b;
+    if (is_bulk(s))
+        return wire_bulk_read(command_of(s), ps->n_params, &b) && take_types(ps, b.types_sent, b.types);
+    return wire_execute_read(command_of(s), ps->n_params, e) && (!ps->n_params || take_types(ps, e->types_sent, e->types));
 }
 
 void prepared_execute(struct session *s)
@@ -63,8 +81,7 @@ void prepared_execute(struct session *s)
         prepared_no_such(s, id, "mysqld_stmt_execute");
         return;
     }
-    if (!wire_execute_read((struct slice){buf_at(&s->command), buf_len(&s->command)}, ps->n_params, &e) ||
-        (ps->n_params && !take_types(ps, &e))) {
+    if (!take_execute(s, ps, &e)) {
         long_data_forget(s, ps);
         answer_arguments(s);
         return;
@@ -73,6 +90,11 @@ void prepared_execute(struct session *s)
         return;
     s->binary = true;
     *s->statement = ps->parsed;
+    if (ps->backend < 0 && is_bulk(s)) {
+        session_answer_error(s, 1295, "HY000", "This command is not supported in the prepared statement protocol yet: in bulk, "
+                                               "that is; execute it for each row");
+        return;
+    }
     if (ps->backend < 0) {
         execute_own(s, ps, &e);
         return;
@@ -103,42 +125,95 @@ static void put_id(struct buf *payload, uint32_t id)
         at[i] = (uint8_t)(id >> (8 * i));
 }
 
-static void send_execute(struct session *s)
+/* The command with the server's id, and with the types where that does not have them yet. */
+static void put_execute(struct session *s, struct session_statement *ps, struct buf *payload)
 {
-    struct session_statement *ps = s->executing;
-    struct slice command = {buf_at(&s->command), buf_len(&s->command)};
-    struct wire_execute e;
-    struct buf payload = {0};
-    CHECK(wire_execute_read(command, ps->n_params, &e));
-    if (ps->n_params && !e.types_sent && !ps->types_there) {
-        wire_execute_write(&payload, &e, ps->backend_id, (struct slice){buf_at(&ps->types), buf_len(&ps->types)});
-    } else {
-        buf_append(&payload, command.at, command.len);
-        put_id(&payload, ps->backend_id);
-    }
+    struct slice types = {buf_at(&ps->types), buf_len(&ps->types)};
+    struct wire_execute e = {0};
+    struct wire_bulk b = {0};
+    bool bulk = is_bulk(s);
+    CHECK(bulk ? wire_bulk_read(command_of(s), ps->n_params, &b) : wire_execute_read(command_of(s), ps->n_params, &e));
+    bool complete = !ps->n_params || ps->types_there || e.types_sent || b.types_sent;
+    if (complete)
+        buf_append(payload, buf_at(&s->command), buf_len(&s->command));
+    else if (bulk)
+        wire_bulk_write(payload, &b, ps->backend_id, types);
+    else
+        wire_execute_write(payload, &e, ps->backend_id, types);
+    put_id(payload, ps->backend_id);
     ps->types_there = true;
     ps->cursor_used |= e.flags;
     s->cursor_asked = e.flags;
+}
+
+static void send_execute(struct session *s)
+{
+    struct session_statement *ps = s->executing;
+    struct buf payload = {0};
+    put_execute(s, ps, &payload);
     prepared_used(s, ps);
     bool first = s->target_in_tx && s->servers[s->target].branch < 0;
     target_begin(s);
     long_data_send(ps);
-    relay_send(s, e.flags ? WIRE_RESPONSE_CURSOR : WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_executed);
+    relay_send(s, s->cursor_asked ? WIRE_RESPONSE_CURSOR : WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_executed);
     relay_sent(s, first);
     buf_fini(&payload);
 }
 
 /* --- prepared again ------------------------------------------------------------------------------------------------- */
 
-/* The answer on another connection: only its id is of interest, where it is the same statement still. */
+/* Its server will not repeat in EXECUTE what it says in PREPARE, but that is not what the client heard: a table may have changed. */
+static void keep_definition(struct session_statement *ps, struct slice part, uint32_t offset, uint32_t frame_len)
+{
+    if (ps->params_left) {
+        ps->params_left -= offset + part.len == frame_len;
+        return;
+    }
+    if (!offset) {
+        buf_u24le(&ps->columns, frame_len);
+        buf_u8(&ps->columns, 0);
+    }
+    buf_append(&ps->columns, part.at, part.len);
+}
+
+bool prepared_tells_columns(struct session *s, const struct wire_count *count)
+{
+    struct session_statement *ps = s->executing;
+    if (!ps || !buf_len(&ps->columns))
+        return false;
+    if (!count->follows) {
+        size_t at = wire_packet_begin(&s->net->out);
+        wire_count_write(&s->net->out, s->caps, &(struct wire_count){count->n, true});
+        wire_packet_end(&s->net->out, at, &s->seq);
+        for (struct cursor c = cursor_make(buf_at(&ps->columns), buf_len(&ps->columns)); cursor_left(&c);) {
+            uint32_t len = cursor_u24le(&c);
+            cursor_skip(&c, 1);
+            wire_packet_write(&s->net->out, &s->seq, cursor_bytes(&c, len).at, len);
+        }
+    }
+    buf_fini(&ps->columns);
+    return !count->follows;
+}
+
+void prepared_executed(struct session *s, struct session_statement *ps)
+{
+    long_data_forget(s, ps); /* it was for this EXECUTE */
+    if (buf_len(&ps->columns)) /* not told: the next one prepares it anew */
+        prepared_leave(s, ps);
+    buf_fini(&ps->columns);
+}
+
+/* The answer on another connection: of interest are its id, where it is the same statement still, and its columns. */
 static void on_again_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
 {
     struct session *s = arg;
     struct wire_prepare_ok ok;
-    (void)offset;
-    (void)frame_len;
+    if (kind == WIRE_PACKET_COLUMN && s->executing && (s->caps & WIRE_CAP_CACHE_METADATA))
+        keep_definition(s->executing, part, offset, frame_len);
     if (kind == WIRE_PACKET_PREPARE_OK && s->executing && wire_prepare_ok_read(part, &ok)) {
         prepared_arrived(s, s->executing, ok.statement_id);
+        buf_clear(&s->executing->columns);
+        s->executing->params_left = ok.n_params;
         if (ok.n_params != s->executing->n_params) /* by another sql_mode */
             prepared_leave(s, s->executing);
     }

@@ -9,8 +9,7 @@
 #include "proxy/session/login_impl.h"
 #include "proxy/wire/proxy_header.h"
 
-/* What we can do. What changes the bytes that pass undecoded is not offered: optional metadata, query attributes, MariaDB's
- * extended and cached metadata, bulk execution and progress. */
+/* What we can do. What changes the bytes that pass undecoded is not offered: optional metadata, query attributes. */
 #define OFFERED                                                                                                              \
     (WIRE_CAP_FOUND_ROWS | WIRE_CAP_LONG_FLAG | WIRE_CAP_CONNECT_WITH_DB | WIRE_CAP_ODBC | WIRE_CAP_IGNORE_SPACE |             \
      WIRE_CAP_PROTOCOL_41 | WIRE_CAP_INTERACTIVE | WIRE_CAP_IGNORE_SIGPIPE | WIRE_CAP_TRANSACTIONS | WIRE_CAP_RESERVED |       \
@@ -29,7 +28,22 @@ static bool files_wanted(const struct config *c)
     return false;
 }
 
-static uint32_t offered(const struct session *s)
+/* What all servers can, as far as is known: answers of any of them are passed on as they come. */
+static uint64_t extended_offered(const struct world *world)
+{
+    uint64_t all = world->backends.n ? WIRE_CAPS_EXTENDED : 0;
+    for (size_t i = 0; i < world->backends.n; i++) {
+        struct backend *b = &world->backends.at[i];
+        struct backend_texts texts;
+        backend_texts(b, &texts);
+        all &= b->mariadb ? ~(uint64_t)b->lacks : 0;
+        if (!strncmp(texts.version, "10.5.", 5))
+            all &= ~WIRE_CAP_CACHE_METADATA;
+    }
+    return all;
+}
+
+static uint64_t offered(const struct session *s)
 {
     return OFFERED | (s->world->listener_tls[s->listener] ? WIRE_CAP_SSL : 0) |
            (session_listener(s)->compression ? LOGIN_COMPRESSED : 0) |
@@ -65,8 +79,9 @@ void login_begin(struct session *s, bool counted)
                               .charset = WIRE_CHARSET_UTF8MB4,
                               .status = WIRE_STATUS_AUTOCOMMIT}; /* OK after the log-in says what is true, as with servers */
     server_version(s, g.version, sizeof g.version);
-    if (!strstr(g.version, "MariaDB")) /* whose servers leave it out, by which its clients know them */
-        g.caps |= WIRE_CAP_LONG_PASSWORD;
+    /* MariaDB's servers leave LONG_PASSWORD out, by which its clients know them */
+    g.caps |= strstr(g.version, "MariaDB") ? extended_offered(s->world) : (uint64_t)WIRE_CAP_LONG_PASSWORD;
+    l->offered = g.caps;
     memcpy(g.scramble, l->scramble, sizeof g.scramble);
     memcpy(s->scramble, l->scramble, sizeof s->scramble);
     snprintf(g.plugin, sizeof g.plugin, "%s", wire_plugin_name(WIRE_PLUGIN_SHA2));
@@ -139,7 +154,7 @@ static void take_answer(struct session *s, struct slice payload)
         login_refuse(s, 3159, "HY000", "Connections using insecure transport are prohibited: connect with TLS", "no TLS");
         return;
     }
-    s->caps = in.caps & offered(s);
+    s->caps = in.caps & l->offered;
     l->zstd_level = in.zstd_level;
     if ((s->caps & LOGIN_COMPRESSED) == WIRE_CAP_ZSTD && (in.zstd_level < 1 || in.zstd_level > NET_COMPRESSION_LEVEL_MAX)) {
         login_refuse(s, 1043, "08S01", "Bad handshake: zstd knows levels 1 to 22", "bad zstd level");

@@ -15,6 +15,7 @@ enum login_step {
 };
 
 struct session_login {
+    uint64_t offered; /* in the greeting */
     bool counted; /* among the callers of its address; until then a PROXY header may come */
     enum login_step step;
     uint8_t scramble[WIRE_NONCE]; /* the greeting's WIRE_SCRAMBLE bytes, or ed25519's nonce */

@@ -31,6 +31,7 @@ static void free_statement(struct session *s, struct session_statement *ps)
     s->prepared_bytes -= ps->len;
     s->prepared_count--;
     buf_fini(&ps->types);
+    buf_fini(&ps->columns);
     free(ps->text);
     free(ps);
 }
@@ -176,7 +177,7 @@ void prepared_command_over(struct session *s)
         free_statement(s, s->preparing);
     s->preparing = NULL;
     if (s->executing)
-        long_data_forget(s, s->executing); /* it was for this EXECUTE, however that went */
+        prepared_executed(s, s->executing);
     text_command_over(s);
 }
 

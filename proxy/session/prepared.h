@@ -26,6 +26,9 @@ struct session_statement {
     bool cursor_used;            /* it ran with one there */
     bool cursor_open;            /* an EXECUTE left a cursor with rows to fetch */
     unsigned n_params, n_columns;
+    struct buf columns;          /* of a PREPARE on another connection, to be told to the client by this EXECUTE: packets whose numbers
+                                  * are to be put in */
+    unsigned params_left;        /* definitions of its parameters that come before them */
     struct buf types;            /* 2 bytes a parameter, of the last EXECUTE that sent them */
     struct prepared_long *long_data; /* by parameter; NULL: none since the last EXECUTE */
     size_t long_bytes;
@@ -49,6 +52,7 @@ bool prepared_refuses_more(struct session *s); /* the client has too many: answe
 bool prepared_has_bytes(const struct session *s, size_t more); /* within the limit of a client */
 
 /* --- execute.c --- */
+void prepared_executed(struct session *s, struct session_statement *ps); /* the command is over, however that went */
 /* The command under way, with the server's id in the place of ours, to where the statement's cursor is. */
 void prepared_relay(struct session *s, struct session_statement *ps, enum wire_response_kind kind,
                     void (*on_done)(struct session *s, const struct backend_outcome *outcome));

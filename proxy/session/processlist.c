@@ -93,6 +93,7 @@ static const char *command_text(const struct session *s)
         const char *text;
     } names[] = {{WIRE_COM_INIT_DB, "Init DB"},         {WIRE_COM_PING, "Ping"},
                  {WIRE_COM_STMT_PREPARE, "Prepare"},    {WIRE_COM_STMT_EXECUTE, "Execute"},
+                 {WIRE_COM_STMT_BULK_EXECUTE, "Bulk_execute"},
                  {WIRE_COM_STMT_FETCH, "Fetch"},        {WIRE_COM_STMT_RESET, "Reset stmt"},
                  {WIRE_COM_CHANGE_USER, "Change user"}, {WIRE_COM_RESET_CONNECTION, "Reset connection"}};
     if (s->phase == SESSION_LOGIN)

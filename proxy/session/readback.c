@@ -186,7 +186,7 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
     struct session_reading *r = arg;
     bool last = offset + part.len == frame_len;
     if (kind == WIRE_PACKET_COLUMN && !offset && last && !r->type)
-        r->type = wire_column_type(part);
+        r->type = wire_column_type(part, r->session->caps);
     if (kind != WIRE_PACKET_ROW || frame_len > (size_t)r->session->world->config->max_packet) /* that one stays where it is */
         return;
     buf_append(&r->row, part.at, part.len);

@@ -44,7 +44,7 @@ static uint16_t status_for_client(const struct session *s, uint16_t server_statu
     return (uint16_t)((server_status & passed) | session_status(s));
 }
 
-static uint32_t caps_of_target(struct session *s)
+static uint64_t caps_of_target(struct session *s)
 {
     return target_conn(s)->caps;
 }
@@ -159,6 +159,16 @@ static void relay_column(struct session *s, struct slice part, uint32_t offset, 
         s->relay.columns_open = true;
 }
 
+static void relay_count(struct session *s, struct slice part, uint32_t frame_len)
+{
+    struct wire_count count;
+    if (!wire_count_read(part, caps_of_target(s), &count))
+        return;
+    if (!prepared_tells_columns(s, &count))
+        relay_raw(s, part, 0, frame_len);
+    s->relay.columns_open |= !count.follows;
+}
+
 /* --- from the server ------------------------------------------------------------------------------------------------ */
 
 static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
@@ -183,6 +193,9 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
         break;
     case WIRE_PACKET_INFILE:
         load_begin(s, part);
+        break;
+    case WIRE_PACKET_COUNT:
+        relay_count(s, part, frame_len);
         break;
     case WIRE_PACKET_COLUMN:
         relay_column(s, part, offset, frame_len);

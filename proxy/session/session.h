@@ -160,7 +160,7 @@ struct session {
     struct session_login *login; /* only while logging in */
     unsigned failed_changes;         /* of the user, that were let pass */
     uint8_t scramble[WIRE_SCRAMBLE]; /* of the greeting, for a change of user */
-    uint32_t caps;
+    uint64_t caps;
     uint16_t charset;
     char schema[SQL_NAME_SIZE];
     struct net_timer timer; /* belongs to the phase */
@@ -515,6 +515,8 @@ uint32_t prepared_answered(struct session *s, const struct wire_prepare_ok *ok);
 /* Instead of a text: EXECUTE of s->executing on the target, which is prepared there first where it is not. */
 void prepared_send(struct session *s, void (*on_done)(struct session *s, const struct backend_outcome *outcome));
 int prepared_backend(const struct session *s);
+/* relay.c: the column count of a result. True where it was written in another way, with definitions that the client lacks. */
+bool prepared_tells_columns(struct session *s, const struct wire_count *count);
 
 /* --- text_prepared.c --- */
 void text_run(struct session *s); /* s->statement is PREPARE, EXECUTE, DEALLOCATE */

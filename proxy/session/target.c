@@ -124,7 +124,7 @@ static void acquire(struct session *s)
     }
     server->request.account = account;
     server->request.backend = (unsigned)s->target;
-    server->request.client_caps = s->caps & ~(load_allowed(s) ? 0u : WIRE_CAP_LOCAL_FILES);
+    server->request.client_caps = s->caps & ~(load_allowed(s) ? 0 : (uint64_t)WIRE_CAP_LOCAL_FILES);
     server->request.attributes = (struct slice){buf_at(&s->attributes), buf_len(&s->attributes)};
     server->request.bare = !*s->schema;
     server->request.deadline_ms = 0;

@@ -30,6 +30,12 @@ static void version_take(struct wire_greeting *g, struct slice version)
     g->mariadb = prefixed || strstr(g->version, "MariaDB");
 }
 
+/* With LONG_PASSWORD nobody looks for extended ones. */
+static bool caps_are_sound(uint64_t caps)
+{
+    return !(caps & WIRE_CAPS_FORBIDDEN) && !(caps >> 32 && (caps & WIRE_CAP_LONG_PASSWORD));
+}
+
 static void scramble_tail_take(struct wire_greeting *g, struct slice tail)
 {
     if (tail.len >= WIRE_SCRAMBLE - SCRAMBLE_HEAD)
@@ -58,7 +64,7 @@ bool wire_greeting_read(struct slice payload, struct wire_greeting *out)
     cursor_skip(&c, 6);
     uint32_t extended = cursor_u32le(&c);
     if (!(out->caps & WIRE_CAP_LONG_PASSWORD)) {
-        out->mariadb_caps = extended;
+        out->caps |= (uint64_t)extended << 32;
         out->mariadb = true;
     }
     /* At least 13 bytes, whatever data_len says; the last of them is a NUL. */
@@ -73,7 +79,7 @@ bool wire_greeting_read(struct slice payload, struct wire_greeting *out)
 void wire_greeting_write(struct buf *payload, const struct wire_greeting *g)
 {
     uint32_t needed = WIRE_CAP_PROTOCOL_41 | WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_PLUGIN_AUTH;
-    CHECK((g->caps & needed) == needed && !(g->caps & WIRE_CAPS_FORBIDDEN));
+    CHECK((g->caps & needed) == needed && caps_are_sound(g->caps));
     buf_u8(payload, 10);
     buf_append(payload, g->version, strlen(g->version) + 1);
     buf_u32le(payload, g->connection_id);
@@ -84,7 +90,8 @@ void wire_greeting_write(struct buf *payload, const struct wire_greeting *g)
     buf_u16le(payload, g->status);
     buf_u16le(payload, (uint16_t)(g->caps >> 16));
     buf_u8(payload, PLUGIN_DATA_SIZE);
-    buf_zeros(payload, 10);
+    buf_zeros(payload, 6);
+    buf_u32le(payload, (uint32_t)(g->caps >> 32));
     buf_append(payload, g->scramble + SCRAMBLE_HEAD, WIRE_SCRAMBLE - SCRAMBLE_HEAD);
     buf_u8(payload, 0);
     buf_append(payload, g->plugin, strlen(g->plugin) + 1);
@@ -100,12 +107,12 @@ bool wire_login_is_tls_request(struct slice payload)
 }
 
 /* Connection attributes are read over, not used: their length must fit all the same. */
-static struct slice attributes_read(struct cursor *c, uint32_t caps)
+static struct slice attributes_read(struct cursor *c, uint64_t caps)
 {
     return caps & WIRE_CAP_CONNECT_ATTRS ? wire_lenenc_str(c, NULL) : (struct slice){NULL, 0};
 }
 
-static struct slice proof_read(struct cursor *c, uint32_t caps)
+static struct slice proof_read(struct cursor *c, uint64_t caps)
 {
     if (caps & WIRE_CAP_PLUGIN_AUTH_LENENC)
         return wire_lenenc_str(c, NULL);
@@ -123,7 +130,10 @@ bool wire_login_read(struct slice payload, struct wire_login *out)
     out->caps = cursor_u32le(&c);
     out->max_packet = cursor_u32le(&c);
     out->charset = cursor_u8(&c);
-    cursor_skip(&c, 23); /* MariaDB's clients put extended capabilities here; none was offered */
+    cursor_skip(&c, 19);
+    uint32_t extended = cursor_u32le(&c);
+    if (!(out->caps & WIRE_CAP_LONG_PASSWORD))
+        out->caps |= (uint64_t)extended << 32;
     out->user = cursor_until_nul(&c);
     out->auth = proof_read(&c, out->caps);
     if (out->caps & WIRE_CAP_CONNECT_WITH_DB)
@@ -143,7 +153,7 @@ static void nul_text_write(struct buf *payload, struct slice text)
     buf_u8(payload, 0);
 }
 
-static void proof_write(struct buf *payload, uint32_t caps, struct slice auth)
+static void proof_write(struct buf *payload, uint64_t caps, struct slice auth)
 {
     if (caps & WIRE_CAP_PLUGIN_AUTH_LENENC) {
         wire_lenenc_str_write(payload, auth.at, auth.len);
@@ -154,13 +164,14 @@ static void proof_write(struct buf *payload, uint32_t caps, struct slice auth)
     buf_append(payload, auth.at, auth.len);
 }
 
-static void login_head_write(struct buf *payload, uint32_t caps, uint32_t max_packet, uint8_t charset)
+static void login_head_write(struct buf *payload, uint64_t caps, uint32_t max_packet, uint8_t charset)
 {
-    CHECK((caps & WIRE_CAP_PROTOCOL_41) && !(caps & WIRE_CAPS_FORBIDDEN));
-    buf_u32le(payload, caps);
+    CHECK((caps & WIRE_CAP_PROTOCOL_41) && caps_are_sound(caps));
+    buf_u32le(payload, (uint32_t)caps);
     buf_u32le(payload, max_packet);
     buf_u8(payload, charset);
-    buf_zeros(payload, 23);
+    buf_zeros(payload, 19);
+    buf_u32le(payload, (uint32_t)(caps >> 32));
 }
 
 void wire_login_write(struct buf *payload, const struct wire_login *l)
@@ -179,7 +190,7 @@ void wire_login_write(struct buf *payload, const struct wire_login *l)
         buf_u8(payload, l->zstd_level);
 }
 
-void wire_tls_request_write(struct buf *payload, uint32_t caps, uint32_t max_packet, uint8_t charset)
+void wire_tls_request_write(struct buf *payload, uint64_t caps, uint32_t max_packet, uint8_t charset)
 {
     CHECK(caps & WIRE_CAP_SSL);
     login_head_write(payload, caps, max_packet, charset);
@@ -227,7 +238,7 @@ void wire_auth_more_write(struct buf *payload, const void *data, size_t n)
     buf_append(payload, data, n);
 }
 
-bool wire_change_user_read(struct slice payload, uint32_t caps, struct wire_login *out)
+bool wire_change_user_read(struct slice payload, uint64_t caps, struct wire_login *out)
 {
     *out = (struct wire_login){.caps = caps};
     if (!payload.len)

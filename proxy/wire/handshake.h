@@ -16,8 +16,7 @@ struct wire_greeting {
     char version[64];         /* as the server says it, with MariaDB's 5.5.5- prefix taken off when read */
     uint32_t connection_id;
     uint8_t scramble[WIRE_SCRAMBLE];
-    uint32_t caps;
-    uint32_t mariadb_caps;    /* 0 on MySQL */
+    uint64_t caps;
     uint8_t charset;
     uint16_t status;
     char plugin[64];
@@ -27,12 +26,12 @@ struct wire_greeting {
  * before). */
 bool wire_greeting_read(struct slice payload, struct wire_greeting *out);
 /* caps must not hold any of WIRE_CAPS_FORBIDDEN and must hold PROTOCOL_41, SECURE_CONNECTION and PLUGIN_AUTH.
- * mariadb_caps and mariadb are not written: extended metadata would pass our column watcher unseen. */
+ * Extended ones go without LONG_PASSWORD only. mariadb is not written. */
 void wire_greeting_write(struct buf *payload, const struct wire_greeting *g);
 
 /* The client's answer. Slices point into the payload. */
 struct wire_login {
-    uint32_t caps;
+    uint64_t caps;
     uint32_t max_packet;
     uint16_t charset; /* one byte at log-in, two in COM_CHANGE_USER */
     struct slice user, auth, schema, plugin, attributes;
@@ -45,7 +44,7 @@ bool wire_login_read(struct slice payload, struct wire_login *out);
 /* Which parts are written is decided by l->caps; auth at most 255 bytes unless PLUGIN_AUTH_LENENC; user, schema and
  * plugin without NUL. */
 void wire_login_write(struct buf *payload, const struct wire_login *l);
-void wire_tls_request_write(struct buf *payload, uint32_t caps, uint32_t max_packet, uint8_t charset);
+void wire_tls_request_write(struct buf *payload, uint64_t caps, uint32_t max_packet, uint8_t charset);
 
 /* 0xFE: use this plugin with this scramble. */
 struct wire_auth_switch {
@@ -59,6 +58,6 @@ bool wire_auth_more_read(struct slice payload, struct slice *data);
 void wire_auth_more_write(struct buf *payload, const void *data, size_t n);
 
 /* COM_CHANGE_USER, command byte included; caps = the connection's. */
-bool wire_change_user_read(struct slice payload, uint32_t caps, struct wire_login *out);
+bool wire_change_user_read(struct slice payload, uint64_t caps, struct wire_login *out);
 
 #endif

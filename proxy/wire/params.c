@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "proxy/wire/packet.h"
 
+#define BULK_TYPES_SENT 128 /* a flag */
 #define MADE_MAX 48 /* bytes: more than the longest text made here, a time of "-103079215335:59:59.999999" */
 
 static size_t bitmap_size(unsigned n)
@@ -55,6 +56,33 @@ void wire_execute_write(struct buf *payload, const struct wire_execute *e, uint3
     buf_u8(payload, 1);
     buf_append(payload, types.at, types.len);
     buf_append(payload, e->values.at, e->values.len);
+}
+
+bool wire_bulk_read(struct slice payload, unsigned n, struct wire_bulk *out)
+{
+    *out = (struct wire_bulk){0};
+    if (!payload.len)
+        return false;
+    struct cursor c = cursor_make(payload.at, payload.len);
+    uint8_t command = cursor_u8(&c);
+    out->statement_id = cursor_u32le(&c);
+    out->flags = cursor_u16le(&c);
+    out->types_sent = out->flags & BULK_TYPES_SENT;
+    if (out->types_sent)
+        out->types = cursor_bytes(&c, 2 * (size_t)n);
+    out->rows = cursor_rest(&c);
+    return !c.bad && command == WIRE_COM_STMT_BULK_EXECUTE;
+}
+
+void wire_bulk_write(struct buf *payload, const struct wire_bulk *b, uint32_t statement_id, struct slice types)
+{
+    if (b->types_sent)
+        types = b->types;
+    buf_u8(payload, WIRE_COM_STMT_BULK_EXECUTE);
+    buf_u32le(payload, statement_id);
+    buf_u16le(payload, b->flags | BULK_TYPES_SENT);
+    buf_append(payload, types.at, types.len);
+    buf_append(payload, b->rows.at, b->rows.len);
 }
 
 bool wire_long_data_read(struct slice payload, struct wire_long_data *out)

@@ -27,6 +27,16 @@ bool wire_execute_read(struct slice payload, unsigned n, struct wire_execute *ou
  * those of `e` itself where types_sent. */
 void wire_execute_write(struct buf *payload, const struct wire_execute *e, uint32_t statement_id, struct slice types);
 
+/* MariaDB's COM_STMT_BULK_EXECUTE, likewise: the rows are not looked into. */
+struct wire_bulk {
+    uint32_t statement_id;
+    uint16_t flags;
+    bool types_sent;        /* one of the flags says so */
+    struct slice types, rows;
+};
+bool wire_bulk_read(struct slice payload, unsigned n, struct wire_bulk *out);
+void wire_bulk_write(struct buf *payload, const struct wire_bulk *b, uint32_t statement_id, struct slice types);
+
 /* COM_STMT_SEND_LONG_DATA, command byte included. */
 struct wire_long_data {
     uint32_t statement_id;

@@ -2,6 +2,8 @@
 #ifndef PROXY_WIRE_PROTOCOL_H
 #define PROXY_WIRE_PROTOCOL_H
 
+#include <stdint.h>
+
 enum {
     WIRE_CAP_LONG_PASSWORD = 1u << 0, /* clear = MariaDB, whose extended capabilities follow */
     WIRE_CAP_FOUND_ROWS = 1u << 1,
@@ -30,9 +32,15 @@ enum {
     WIRE_CAP_DEPRECATE_EOF = 1u << 24,
     WIRE_CAP_ZSTD = 1u << 26,
 };
+/* MariaDB's extended ones, which travel in a place of their own, and only where LONG_PASSWORD is clear. */
+#define WIRE_CAP_PROGRESS (UINT64_C(1) << 32)          /* reports of progress ahead of an answer */
+#define WIRE_CAP_BULK (UINT64_C(1) << 34)              /* COM_STMT_BULK_EXECUTE */
+#define WIRE_CAP_EXTENDED_METADATA (UINT64_C(1) << 35) /* column definitions have one string more */
+#define WIRE_CAP_CACHE_METADATA (UINT64_C(1) << 36)    /* a column count says whether definitions follow */
+#define WIRE_CAPS_EXTENDED (WIRE_CAP_PROGRESS | WIRE_CAP_BULK | WIRE_CAP_EXTENDED_METADATA | WIRE_CAP_CACHE_METADATA)
 /* What changes the layout of packets in ways that this folder does not speak, and so must never be offered nor asked
- * for: optional metadata (25), query attributes (27), several factors (28), later bits (29 .. 31). */
-#define WIRE_CAPS_FORBIDDEN 0xFA000000u
+ * for: optional metadata (25), query attributes (27), several factors (28), later bits (29 .. 31), other extended ones. */
+#define WIRE_CAPS_FORBIDDEN (UINT64_C(0xFFFFFFFFFA000000) & ~WIRE_CAPS_EXTENDED)
 
 enum wire_command {
     WIRE_COM_QUIT = 0x01, WIRE_COM_INIT_DB = 0x02, WIRE_COM_QUERY = 0x03, WIRE_COM_FIELD_LIST = 0x04,
@@ -42,6 +50,7 @@ enum wire_command {
     WIRE_COM_STMT_PREPARE = 0x16, WIRE_COM_STMT_EXECUTE = 0x17, WIRE_COM_STMT_SEND_LONG_DATA = 0x18,
     WIRE_COM_STMT_CLOSE = 0x19, WIRE_COM_STMT_RESET = 0x1a, WIRE_COM_SET_OPTION = 0x1b, WIRE_COM_STMT_FETCH = 0x1c,
     WIRE_COM_RESET_CONNECTION = 0x1f,
+    WIRE_COM_STMT_BULK_EXECUTE = 0xfa, /* MariaDB only */
 };
 
 enum {

@@ -16,7 +16,7 @@ static struct slice info_read(struct cursor *c)
     return cursor_done(&encoded) ? info : cursor_rest(c);
 }
 
-bool wire_ok_read(struct slice payload, uint32_t caps, struct wire_ok *out)
+bool wire_ok_read(struct slice payload, uint64_t caps, struct wire_ok *out)
 {
     *out = (struct wire_ok){0};
     if (!payload.len)
@@ -37,7 +37,7 @@ bool wire_ok_read(struct slice payload, uint32_t caps, struct wire_ok *out)
     return !c.bad && (header == 0x00 || header == 0xFE);
 }
 
-void wire_ok_write(struct buf *payload, uint32_t caps, uint8_t header, const struct wire_ok *ok)
+void wire_ok_write(struct buf *payload, uint64_t caps, uint8_t header, const struct wire_ok *ok)
 {
     bool session = (caps & WIRE_CAP_SESSION_TRACK) && ok->session.len;
     uint16_t status = (uint16_t)(ok->status & ~WIRE_STATUS_SESSION_CHANGED);
@@ -52,7 +52,7 @@ void wire_ok_write(struct buf *payload, uint32_t caps, uint8_t header, const str
         wire_lenenc_str_write(payload, ok->session.at, ok->session.len);
 }
 
-bool wire_end_read(struct slice payload, uint32_t caps, struct wire_ok *out)
+bool wire_end_read(struct slice payload, uint64_t caps, struct wire_ok *out)
 {
     if (!payload.len || payload.at[0] != 0xFE || (caps & WIRE_CAP_DEPRECATE_EOF))
         return wire_ok_read(payload, caps, out);
@@ -60,7 +60,7 @@ bool wire_end_read(struct slice payload, uint32_t caps, struct wire_ok *out)
     return wire_eof_read(payload, &out->warnings, &out->status);
 }
 
-void wire_end_write(struct buf *payload, uint32_t caps, const struct wire_ok *ok)
+void wire_end_write(struct buf *payload, uint64_t caps, const struct wire_ok *ok)
 {
     if (caps & WIRE_CAP_DEPRECATE_EOF)
         wire_ok_write(payload, caps, 0xFE, ok);
@@ -138,7 +138,7 @@ bool wire_tracked_read(struct slice session, struct wire_tracked *out)
     return true;
 }
 
-bool wire_err_read(struct slice payload, uint32_t caps, struct wire_err *out)
+bool wire_err_read(struct slice payload, uint64_t caps, struct wire_err *out)
 {
     *out = (struct wire_err){.sqlstate = "HY000"};
     if (!payload.len)
@@ -157,7 +157,7 @@ bool wire_err_read(struct slice payload, uint32_t caps, struct wire_err *out)
     return !c.bad && header == 0xFF;
 }
 
-void wire_err_write(struct buf *payload, uint32_t caps, uint16_t code, const char *sqlstate, const char *message,
+void wire_err_write(struct buf *payload, uint64_t caps, uint16_t code, const char *sqlstate, const char *message,
                     size_t len)
 {
     CHECK(strlen(sqlstate) == 5);

@@ -19,13 +19,13 @@ struct wire_ok {
 /* Payload with header 0x00 or 0xFE (DEPRECATE_EOF). caps = of the connection it came from or goes to: towards a
  * receiver without SESSION_TRACK the session block and its status bit are left out; towards one with it the bit follows
  * the block. */
-bool wire_ok_read(struct slice payload, uint32_t caps, struct wire_ok *out);
-void wire_ok_write(struct buf *payload, uint32_t caps, uint8_t header, const struct wire_ok *ok);
+bool wire_ok_read(struct slice payload, uint64_t caps, struct wire_ok *out);
+void wire_ok_write(struct buf *payload, uint64_t caps, uint8_t header, const struct wire_ok *ok);
 /* Whatever ends rows or answers simply, an OK or an EOF as caps and length say; an EOF leaves all but status and
  * warnings zero. */
-bool wire_end_read(struct slice payload, uint32_t caps, struct wire_ok *out);
+bool wire_end_read(struct slice payload, uint64_t caps, struct wire_ok *out);
 /* The packet that ends a result set's rows: an EOF, or with DEPRECATE_EOF an OK with header 0xFE. */
-void wire_end_write(struct buf *payload, uint32_t caps, const struct wire_ok *ok);
+void wire_end_write(struct buf *payload, uint64_t caps, const struct wire_ok *ok);
 
 /* What a session-state block says; absent parts stay empty. To be gathered over a whole response: MariaDB attaches it
  * to the first packet that fits, not to the last. Unknown types are skipped. Slices are lenenc contents. */
@@ -48,8 +48,8 @@ struct wire_err {
     char sqlstate[6];     /* "HY000" where the server sent none, as some do before log-in: give PROTOCOL_41 there too */
     struct slice message;
 };
-bool wire_err_read(struct slice payload, uint32_t caps, struct wire_err *out);
-void wire_err_write(struct buf *payload, uint32_t caps, uint16_t code, const char *sqlstate, const char *message,
+bool wire_err_read(struct slice payload, uint64_t caps, struct wire_err *out);
+void wire_err_write(struct buf *payload, uint64_t caps, uint16_t code, const char *sqlstate, const char *message,
                     size_t len);
 
 bool wire_eof_read(struct slice payload, uint16_t *warnings, uint16_t *status);
@@ -63,6 +63,14 @@ struct wire_prepare_ok {
 bool wire_prepare_ok_read(struct slice payload, struct wire_prepare_ok *out);
 void wire_prepare_ok_write(struct buf *payload, const struct wire_prepare_ok *p);
 
+/* The column count of a result set: follows = the definitions come behind it, which is always so without CACHE_METADATA. */
+struct wire_count {
+    uint32_t n; /* 1 .. 65535 */
+    bool follows;
+};
+bool wire_count_read(struct slice payload, uint64_t caps, struct wire_count *out);
+void wire_count_write(struct buf *payload, uint64_t caps, const struct wire_count *count);
+
 /* A column definition of our own result sets (Redis replies, admin). Catalog "def", no schema or table. */
 struct wire_column {
     const char *name;
@@ -72,9 +80,9 @@ struct wire_column {
     uint16_t flags;
     uint8_t decimals;
 };
-void wire_column_write(struct buf *payload, const struct wire_column *column);
+void wire_column_write(struct buf *payload, uint64_t caps, const struct wire_column *column);
 /* The type of a server's column (enum wire_type); NULL's type where the definition is malformed. */
-uint8_t wire_column_type(struct slice payload);
+uint8_t wire_column_type(struct slice payload, uint64_t caps);
 /* One row of our own result sets. Values come as text whatever the protocol; at == NULL is NULL. wire_row_binary turns
  * the text of a LONGLONG, LONG or DOUBLE column into its bytes (a text that is no number is our bug); all other types
  * travel as strings and must be declared so (VAR_STRING, STRING, BLOB, JSON, NEWDECIMAL). */

@@ -39,6 +39,7 @@ bool wire_response_of(struct slice command, enum wire_response_kind *kind)
         *kind = WIRE_RESPONSE_NONE;
         return true;
     case WIRE_COM_QUERY:
+    case WIRE_COM_STMT_BULK_EXECUTE:
         *kind = WIRE_RESPONSE_QUERY;
         return true;
     case WIRE_COM_STMT_EXECUTE: /* command, statement id, then flags that are the kind of cursor */
@@ -71,7 +72,7 @@ bool wire_response_of(struct slice command, enum wire_response_kind *kind)
     }
 }
 
-void wire_response_begin(struct wire_response *r, enum wire_response_kind kind, uint32_t caps)
+void wire_response_begin(struct wire_response *r, enum wire_response_kind kind, uint64_t caps)
 {
     *r = (struct wire_response){.kind = kind, .caps = caps, .state = first_states[kind]};
     r->done = kind == WIRE_RESPONSE_NONE;
@@ -114,9 +115,17 @@ static void finish(struct wire_response *r)
     r->done = true;
 }
 
+/* It looks like an error of a code that there is not. */
+static bool is_progress(const struct wire_response *r, struct slice payload)
+{
+    return (r->caps & WIRE_CAP_PROGRESS) && payload.len > 3 && payload.at[1] == 0xFF && payload.at[2] == 0xFF;
+}
+
 static enum wire_packet_kind on_err(struct wire_response *r, struct slice payload)
 {
     struct wire_err err;
+    if (is_progress(r, payload))
+        return WIRE_PACKET_PROGRESS;
     if (!wire_err_read(payload, r->caps, &err))
         return WIRE_PACKET_BAD;
     finish(r);
@@ -140,12 +149,11 @@ static enum wire_packet_kind on_end(struct wire_response *r, struct slice payloa
 
 static enum wire_packet_kind on_count(struct wire_response *r, struct slice payload)
 {
-    struct cursor c = cursor_make(payload.at, payload.len);
-    uint64_t n = wire_lenenc(&c, NULL);
-    if (!cursor_done(&c) || n < 1 || n > 65535)
+    struct wire_count count;
+    if (!wire_count_read(payload, r->caps, &count))
         return WIRE_PACKET_BAD;
-    r->columns_left = (uint32_t)n;
-    r->state = STATE_COLUMNS;
+    r->columns_left = count.n;
+    r->state = count.follows ? STATE_COLUMNS : deprecate_eof(r) ? STATE_ROWS : STATE_COLUMNS_EOF;
     return WIRE_PACKET_COUNT;
 }
 

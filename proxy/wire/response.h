@@ -10,7 +10,7 @@
 
 enum wire_response_kind {
     WIRE_RESPONSE_NONE,       /* COM_QUIT, COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA: nothing comes */
-    WIRE_RESPONSE_QUERY,      /* COM_QUERY, COM_STMT_EXECUTE: OK, ERR, result sets, LOCAL INFILE */
+    WIRE_RESPONSE_QUERY,      /* COM_QUERY, COM_STMT_EXECUTE, BULK_EXECUTE: OK, ERR, result sets, LOCAL INFILE */
     WIRE_RESPONSE_CURSOR,     /* COM_STMT_EXECUTE asking for a cursor: rows may stay behind for COM_STMT_FETCH */
     WIRE_RESPONSE_PREPARE,    /* COM_STMT_PREPARE */
     WIRE_RESPONSE_FIELDS,     /* COM_FIELD_LIST: columns then EOF/OK */
@@ -31,12 +31,13 @@ enum wire_packet_kind {
     WIRE_PACKET_PREPARE_OK,
     WIRE_PACKET_TEXT,         /* statistics */
     WIRE_PACKET_INFILE,       /* the server asks for a file: it gets that, then the answer goes on; else nonsense */
+    WIRE_PACKET_PROGRESS,     /* how far the server is: with PROGRESS, anywhere in an answer */
     WIRE_PACKET_BAD,          /* not a MySQL answer */
 };
 
 struct wire_response {
     enum wire_response_kind kind;
-    uint32_t caps;
+    uint64_t caps;
     int state; /* of response.c */
     uint32_t columns_left, params_left;
     uint16_t status; /* of the last OK or EOF */
@@ -49,7 +50,7 @@ struct wire_response {
 bool wire_response_of(struct slice command, enum wire_response_kind *kind);
 
 /* kind NONE is done at once. */
-void wire_response_begin(struct wire_response *r, enum wire_response_kind kind, uint32_t caps);
+void wire_response_begin(struct wire_response *r, enum wire_response_kind kind, uint64_t caps);
 /* Two steps for each frame: when the header and one byte of the payload are there (or len is 0), ask
  * wire_response_need_whole; where it says so wait for the whole payload; then call wire_response_frame once with what
  * is there, at least one byte of a frame that is not empty. `len` = the frame's payload length. Sets r->done; after

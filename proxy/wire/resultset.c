@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "proxy/wire/packet.h"
 
-static void eof_packet(struct buf *out, uint8_t *seq, uint32_t caps, uint16_t status)
+static void eof_packet(struct buf *out, uint8_t *seq, uint64_t caps, uint16_t status)
 {
     if (caps & WIRE_CAP_DEPRECATE_EOF)
         return;
@@ -17,10 +17,10 @@ static void eof_packet(struct buf *out, uint8_t *seq, uint32_t caps, uint16_t st
     wire_packet_end(out, begin, seq);
 }
 
-static void column_packet(struct buf *out, uint8_t *seq, const struct wire_column *column)
+static void column_packet(struct buf *out, uint8_t *seq, uint64_t caps, const struct wire_column *column)
 {
     size_t begin = wire_packet_begin(out);
-    wire_column_write(out, column);
+    wire_column_write(out, caps, column);
     wire_packet_end(out, begin, seq);
 }
 
@@ -28,10 +28,10 @@ void wire_resultset_begin(const struct wire_resultset *rs, uint16_t status)
 {
     CHECK(rs->n_columns >= 1 && rs->n_columns <= 65535);
     size_t begin = wire_packet_begin(rs->out);
-    wire_lenenc_write(rs->out, rs->n_columns);
+    wire_count_write(rs->out, rs->caps, &(struct wire_count){rs->n_columns, true});
     wire_packet_end(rs->out, begin, rs->seq);
     for (unsigned i = 0; i < rs->n_columns; i++)
-        column_packet(rs->out, rs->seq, &rs->columns[i]);
+        column_packet(rs->out, rs->seq, rs->caps, &rs->columns[i]);
     eof_packet(rs->out, rs->seq, rs->caps, status);
 }
 
@@ -52,7 +52,7 @@ void wire_resultset_end(const struct wire_resultset *rs, uint16_t status, uint16
     wire_packet_end(rs->out, begin, rs->seq);
 }
 
-void wire_prepare_write(struct buf *out, uint8_t *seq, uint32_t caps, const struct wire_prepare_ok *prepared,
+void wire_prepare_write(struct buf *out, uint8_t *seq, uint64_t caps, const struct wire_prepare_ok *prepared,
                         const struct wire_column *columns, uint16_t status)
 {
     static const struct wire_column param = {.name = "?", .type = WIRE_TYPE_VAR_STRING, .charset = WIRE_CHARSET_BINARY,
@@ -61,23 +61,23 @@ void wire_prepare_write(struct buf *out, uint8_t *seq, uint32_t caps, const stru
     wire_prepare_ok_write(out, prepared);
     wire_packet_end(out, begin, seq);
     for (unsigned i = 0; i < prepared->n_params; i++)
-        column_packet(out, seq, &param);
+        column_packet(out, seq, caps, &param);
     if (prepared->n_params)
         eof_packet(out, seq, caps, status);
     for (unsigned i = 0; i < prepared->n_columns; i++)
-        column_packet(out, seq, &columns[i]);
+        column_packet(out, seq, caps, &columns[i]);
     if (prepared->n_columns)
         eof_packet(out, seq, caps, status);
 }
 
-void wire_ok_packet(struct buf *out, uint8_t *seq, uint32_t caps, const struct wire_ok *ok)
+void wire_ok_packet(struct buf *out, uint8_t *seq, uint64_t caps, const struct wire_ok *ok)
 {
     size_t begin = wire_packet_begin(out);
     wire_ok_write(out, caps, 0x00, ok);
     wire_packet_end(out, begin, seq);
 }
 
-void wire_err_packet(struct buf *out, uint8_t *seq, uint32_t caps, uint16_t code, const char *sqlstate,
+void wire_err_packet(struct buf *out, uint8_t *seq, uint64_t caps, uint16_t code, const char *sqlstate,
                      const char *fmt, ...)
 {
     char message[512]; /* as long as servers' own get */

@@ -9,7 +9,7 @@
 struct wire_resultset {
     struct buf *out;
     uint8_t *seq;                      /* next sequence number, moved on */
-    uint32_t caps;                     /* the client's */
+    uint64_t caps;                     /* the client's */
     bool binary;                       /* answer to COM_STMT_EXECUTE */
     const struct wire_column *columns;
     unsigned n_columns;                /* 1 .. 65535 */
@@ -21,12 +21,12 @@ void wire_resultset_row(const struct wire_resultset *rs, const struct slice *val
 void wire_resultset_end(const struct wire_resultset *rs, uint16_t status, uint16_t warnings);
 
 /* The whole answer to a COM_STMT_PREPARE of ours: the ids, n_params definitions called "?", n_columns definitions. */
-void wire_prepare_write(struct buf *out, uint8_t *seq, uint32_t caps, const struct wire_prepare_ok *prepared,
+void wire_prepare_write(struct buf *out, uint8_t *seq, uint64_t caps, const struct wire_prepare_ok *prepared,
                         const struct wire_column *columns, uint16_t status);
 
 /* A whole OK or ERR as one packet. */
-void wire_ok_packet(struct buf *out, uint8_t *seq, uint32_t caps, const struct wire_ok *ok);
-void wire_err_packet(struct buf *out, uint8_t *seq, uint32_t caps, uint16_t code, const char *sqlstate,
+void wire_ok_packet(struct buf *out, uint8_t *seq, uint64_t caps, const struct wire_ok *ok);
+void wire_err_packet(struct buf *out, uint8_t *seq, uint64_t caps, uint16_t code, const char *sqlstate,
                      const char *fmt, ...)
     PRINTF_LIKE(6, 7);
 

@@ -1,5 +1,5 @@
-/* Column definitions and rows of our own result sets; of servers' only the type of a column, since their rows are relayed
- * undecoded. Leaves packets and their order to resultset.c. */
+/* Column counts and definitions, rows of our own result sets; of servers' only the type of a column, since their rows are
+ * relayed undecoded. Leaves packets and their order to resultset.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,22 @@ static void text_write(struct buf *payload, const char *text)
     wire_lenenc_str_write(payload, text, strlen(text));
 }
 
-void wire_column_write(struct buf *payload, const struct wire_column *column)
+bool wire_count_read(struct slice payload, uint64_t caps, struct wire_count *out)
+{
+    struct cursor c = cursor_make(payload.at, payload.len);
+    uint64_t n = wire_lenenc(&c, NULL);
+    *out = (struct wire_count){(uint32_t)n, !(caps & WIRE_CAP_CACHE_METADATA) || cursor_u8(&c)};
+    return cursor_done(&c) && n >= 1 && n <= 65535;
+}
+
+void wire_count_write(struct buf *payload, uint64_t caps, const struct wire_count *count)
+{
+    wire_lenenc_write(payload, count->n);
+    if (caps & WIRE_CAP_CACHE_METADATA)
+        buf_u8(payload, count->follows);
+}
+
+void wire_column_write(struct buf *payload, uint64_t caps, const struct wire_column *column)
 {
     text_write(payload, "def");
     text_write(payload, ""); /* schema */
@@ -21,6 +36,8 @@ void wire_column_write(struct buf *payload, const struct wire_column *column)
     text_write(payload, "");
     text_write(payload, column->name);
     text_write(payload, "");
+    if (caps & WIRE_CAP_EXTENDED_METADATA)
+        text_write(payload, "");
     buf_u8(payload, 0x0c); /* bytes of what follows */
     buf_u16le(payload, column->charset);
     buf_u32le(payload, column->length);
@@ -30,10 +47,11 @@ void wire_column_write(struct buf *payload, const struct wire_column *column)
     buf_zeros(payload, 2);
 }
 
-uint8_t wire_column_type(struct slice payload)
+uint8_t wire_column_type(struct slice payload, uint64_t caps)
 {
     struct cursor c = cursor_make(payload.at, payload.len);
-    for (int i = 0; i < 6; i++) /* catalog, schema, table and column, both twice */
+    int texts = caps & WIRE_CAP_EXTENDED_METADATA ? 7 : 6; /* catalog, schema, table and column, both twice */
+    for (int i = 0; i < texts; i++)
         wire_lenenc_str(&c, NULL);
     cursor_skip(&c, 1 + 2 + 4); /* length of the rest, charset, length */
     uint8_t type = cursor_u8(&c);

@@ -32,7 +32,7 @@ static int commands, ends;
 
 static void say_honest_part(struct buf *out)
 {
-    const uint32_t caps = WIRE_CAP_PROTOCOL_41 | WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_PLUGIN_AUTH |
+    const uint64_t caps = WIRE_CAP_PROTOCOL_41 | WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_PLUGIN_AUTH |
                           WIRE_CAP_SESSION_TRACK | WIRE_CAP_DEPRECATE_EOF | WIRE_CAP_LONG_PASSWORD;
     const struct wire_ok ok = {.status = WIRE_STATUS_AUTOCOMMIT};
     struct wire_greeting g = {.connection_id = 7, .caps = caps, .charset = 45, .version = "8.4.0-liar",

@@ -62,7 +62,7 @@ void session_answer_rows_end(struct session *s, struct wire_resultset *rs)
 /* --- what a client makes of it --- */
 
 /* One response: frames in sequence, none left over, none missing, as a client's side of the codec reads it. */
-static void read_as_client(uint32_t caps)
+static void read_as_client(uint64_t caps)
 {
     struct cursor c = cursor_make(buf_at(&answer), buf_len(&answer));
     struct wire_response response;

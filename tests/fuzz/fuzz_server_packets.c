@@ -15,7 +15,7 @@ static bool same(struct slice a, struct slice b)
 }
 
 /* What was understood of an end must survive being written for a receiver of the same capabilities. */
-static void end_again(struct slice payload, uint32_t caps)
+static void end_again(struct slice payload, uint64_t caps)
 {
     struct wire_ok ok, back;
     struct wire_tracked tracked;
@@ -34,7 +34,7 @@ static void end_again(struct slice payload, uint32_t caps)
     buf_fini(&b);
 }
 
-static void err_again(struct slice payload, uint32_t caps)
+static void err_again(struct slice payload, uint64_t caps)
 {
     struct wire_err err, back;
     struct buf b = {0};
@@ -47,7 +47,7 @@ static void err_again(struct slice payload, uint32_t caps)
     buf_fini(&b);
 }
 
-static void understand(enum wire_packet_kind kind, struct slice payload, uint32_t caps)
+static void understand(enum wire_packet_kind kind, struct slice payload, uint64_t caps)
 {
     struct wire_prepare_ok prepared;
     if (kind == WIRE_PACKET_OK || kind == WIRE_PACKET_ROWS_END)
@@ -76,8 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct cursor c = cursor_make(data, size);
     enum wire_response_kind kind = (enum wire_response_kind)(cursor_u8(&c) % (WIRE_RESPONSE_SIMPLE + 1));
     uint8_t bits = cursor_u8(&c);
-    uint32_t caps = (bits & 1 ? WIRE_CAP_PROTOCOL_41 : 0) | (bits & 2 ? WIRE_CAP_SESSION_TRACK : 0) |
-                    (bits & 4 ? WIRE_CAP_DEPRECATE_EOF : 0);
+    uint64_t caps = (bits & 1 ? WIRE_CAP_PROTOCOL_41 : 0) | (bits & 2 ? WIRE_CAP_SESSION_TRACK : 0) |
+                    (bits & 4 ? WIRE_CAP_DEPRECATE_EOF : 0) | (bits & 8 ? WIRE_CAPS_EXTENDED : 0);
     struct wire_response eager, lazy;
     wire_response_begin(&eager, kind, caps);
     lazy = eager;

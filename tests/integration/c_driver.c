@@ -297,12 +297,40 @@ static void cursor(void)
     query("SELECT 1");
 }
 
+/* Three rows a command on two servers, in transactions that end one way and the other. t1.bulk and t2.bulk are there. */
+static void bulk(void)
+{
+#ifdef MARIADB_PACKAGE_VERSION
+    static const char *const ends[] = {"ROLLBACK", "COMMIT"};
+    long long ids[] = {0, 1, 2};
+    char text[3][3] = {"r0", "r1", "r2"}, *texts[] = {text[0], text[1], text[2]};
+    unsigned long lengths[] = {2, 2, 2};
+    unsigned rows = 3;
+    MYSQL_BIND in[2] = {{.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = ids},
+                        {.buffer_type = MYSQL_TYPE_STRING, .buffer = texts, .length = lengths}};
+    MYSQL_STMT *inserts[] = {prepare("INSERT INTO t1.bulk VALUES (?, ?)"), prepare("INSERT INTO t2.bulk VALUES (?, ?)")};
+    for (int end = 0; end < 2; end++) {
+        query("BEGIN");
+        for (int i = 0; i < 2; i++) {
+            EXPECT(!mysql_stmt_attr_set(inserts[i], STMT_ATTR_ARRAY_SIZE, &rows), "array size");
+            execute(inserts[i], in);
+            EXPECT(mysql_stmt_affected_rows(inserts[i]) == rows, "%llu", (unsigned long long)mysql_stmt_affected_rows(inserts[i]));
+        }
+        query(ends[end]);
+    }
+    mysql_stmt_close(inserts[0]);
+    mysql_stmt_close(inserts[1]);
+#else
+    exit(77);
+#endif
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } scenarios[] = {{"types", types},   {"two_servers", two_servers}, {"long_data", long_data},       {"errors", errors},
                  {"many", many},     {"procedure", procedure},     {"redis_binary", redis_binary}, {"columns", columns},
-                 {"cursor", cursor}};
+                 {"cursor", cursor}, {"bulk", bulk}};
 
 static void connect_through_tls(char **argv)
 {

@@ -36,6 +36,7 @@ class Answer:
 
     def __init__(self):
         self.columns, self.rows, self.status, self.affected, self.metadata_eofs = [], [], 0, 0, 0
+        self.follows = True  # the definitions came
 
     def values(self):
         """Rows of BIGINT and string columns decoded."""
@@ -60,11 +61,14 @@ class Answer:
 class Client(rawclient.Raw):
     """Logged in through TLS; deprecate_eof tells which of the two ways of ending rows it speaks."""
 
-    def __init__(self, world, schema="", deprecate_eof=True, user="app"):
+    def __init__(self, world, schema="", deprecate_eof=True, user="app", extended=0):
         super().__init__(world.proxy.port, world.certs)
         self.caps = rawclient.USUAL | rawclient.SSL
         if not deprecate_eof:
             self.caps &= ~rawclient.DEPRECATE_EOF
+        if extended:
+            self.caps = self.caps & ~rawclient.LONG_PASSWORD | extended
+        self.known = []  # columns of the result that was defined last
         answer = self.login(user, caps=self.caps)
         if answer[:1] != b"\x00":
             raise Error(answer)
@@ -96,9 +100,11 @@ class Client(rawclient.Raw):
     def definition(self):
         """A column definition; its type."""
         payload, at = self.checked(), 0
-        for _ in range(6):
+        for _ in range(7 if self.caps & rawclient.EXTENDED_METADATA else 6):
             n, at = lenenc(payload, at)
+            self.last_text = payload[at:at + n]
             at += n
+        assert payload[at] == 0x0C, payload
         return payload[at + 1 + 2 + 4]
 
     # --- statements ---
@@ -113,7 +119,7 @@ class Client(rawclient.Raw):
             self.definition()
         if n_params and eof:
             self.checked()
-        columns = [self.definition() for _ in range(n_columns)]
+        columns = self.known = [self.definition() for _ in range(n_columns)]
         if n_columns and eof:
             self.checked()
         return statement, n_params, columns
@@ -138,6 +144,20 @@ class Client(rawclient.Raw):
             body += bytes(nulls) + (b"\x01" + kinds if types else b"\x00") + data
         self.command(body)
 
+    def bulk(self, statement, rows, types=(), flags=None):
+        """BULK_EXECUTE of rows whose values are integers (BIGINT), bytes, None, or Ellipsis for DEFAULT."""
+        body = b"\xfa" + struct.pack("<IH", statement, (128 if types else 0) if flags is None else flags)
+        body += b"".join(bytes([kind, 0]) for kind in types)
+        for value in (value for row in rows for value in row):
+            if value is None or value is ...:
+                body += b"\x01" if value is None else b"\x02"
+            elif isinstance(value, int):
+                body += b"\x00" + struct.pack("<q", value)
+            else:
+                body += b"\x00" + lenenc_bytes(value)
+        self.command(body)
+        return self.read_answer()
+
     def read_answer(self, cursor=0):
         first, answer = self.checked(), Answer()
         if first[0] == 0:
@@ -145,8 +165,10 @@ class Client(rawclient.Raw):
             _, at = lenenc(first, at)
             answer.status = struct.unpack_from("<H", first, at)[0]
             return answer
-        n, _ = lenenc(first, 0)
-        answer.columns = [self.definition() for _ in range(n)]
+        n, at = lenenc(first, 0)
+        answer.follows = first[at:] != b"\x00"
+        assert len(first) - at == bool(self.caps & rawclient.CACHE_METADATA), first
+        answer.columns = self.known = [self.definition() for _ in range(n)] if answer.follows else self.known
         if not self.caps & rawclient.DEPRECATE_EOF:
             answer.status = self.status_of_end(self.checked())
             answer.metadata_eofs += 1

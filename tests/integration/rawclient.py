@@ -15,6 +15,9 @@ MULTI_STATEMENTS, MULTI_RESULTS, PLUGIN_AUTH, ATTRIBUTES, LENENC, DEPRECATE_EOF 
 USUAL = (LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE | MULTI_STATEMENTS | MULTI_RESULTS | PLUGIN_AUTH
          | DEPRECATE_EOF)
 UTF8MB4 = 45
+# MariaDB's extended ones, where LONG_PASSWORD is clear
+PROGRESS, BULK, EXTENDED_METADATA, CACHE_METADATA = 1 << 32, 1 << 34, 1 << 35, 1 << 36
+EXTENDED = PROGRESS | BULK | EXTENDED_METADATA | CACHE_METADATA
 
 
 class Gone(Exception):
@@ -41,7 +44,7 @@ def frames(seq, payload):
 
 
 def login_head(caps=USUAL, charset=UTF8MB4):
-    return struct.pack("<IIB23x", caps, 1 << 24, charset)
+    return struct.pack("<IIB19xI", caps & 0xFFFFFFFF, 1 << 24, charset, caps >> 32)
 
 
 def login_packet(user, proof=b"", caps=USUAL, charset=UTF8MB4, plugin=b"caching_sha2_password", more=b""):

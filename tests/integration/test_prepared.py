@@ -135,7 +135,7 @@ class Prepared(xatest.Case):
         c.command(b"\x19\x01")
         self.assertEqual(c.execute(one, 1).values(), [(1,)])
 
-    def test_bulk_execute_is_not_offered(self):
+    def test_bulk_execute_is_for_those_who_agreed_on_it(self):
         c = self.client()
         c.prepare("SELECT ?")
         c.command(b"\xfa\x01\x00\x00\x00\x80\x00")

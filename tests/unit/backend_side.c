@@ -255,7 +255,7 @@ static void request_failed(struct backend_request *r, uint16_t code, const char 
     look();
 }
 
-static void ask(struct side_request *q, unsigned account, uint32_t caps, int64_t deadline_ms, bool bare)
+static void ask(struct side_request *q, unsigned account, uint64_t caps, int64_t deadline_ms, bool bare)
 {
     unsigned backend = 0;
     while (strcmp(backend_rows[backend].name, account_rows[account].backend) != 0)
@@ -270,7 +270,7 @@ static void ask(struct side_request *q, unsigned account, uint32_t caps, int64_t
     backend_acquire(side_pools, &q->r);
 }
 
-void side_ask(struct side_request *q, unsigned account, uint32_t caps, int64_t deadline_ms)
+void side_ask(struct side_request *q, unsigned account, uint64_t caps, int64_t deadline_ms)
 {
     ask(q, account, caps, deadline_ms, false);
 }

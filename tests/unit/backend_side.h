@@ -59,7 +59,7 @@ struct side_request {
     bool answered;
     int order;                   /* how many were answered before */
 };
-void side_ask(struct side_request *q, unsigned account, uint32_t caps, int64_t deadline_ms);
+void side_ask(struct side_request *q, unsigned account, uint64_t caps, int64_t deadline_ms);
 void side_ask_bare(struct side_request *q, unsigned account); /* for one without a default schema */
 struct backend_conn *side_get(unsigned account); /* NULL and a failed test when refused */
 /* Gone while lent, as the owner hears it. */

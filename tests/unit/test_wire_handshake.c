@@ -33,14 +33,14 @@ static void greetings_of_both_families_are_read(void)
     CU_ASSERT(wire_greeting_read(p, &g));
     CU_ASSERT_STRING_EQUAL(g.version, "10.11.19-MariaDB-0+deb12u1");
     CU_ASSERT_STRING_EQUAL(g.plugin, "mysql_native_password");
-    CU_ASSERT(g.mariadb && g.caps == 0x81fff7fe && g.mariadb_caps == 0x1d && g.connection_id == 5 && g.charset == 8);
+    CU_ASSERT(g.mariadb && g.caps == 0x1d81fff7fe && g.connection_id == 5 && g.charset == 8);
     CU_ASSERT(!memcmp(g.scramble, "@VoOx2+#lx6B+P/:rT.(", WIRE_SCRAMBLE) && g.status == WIRE_STATUS_AUTOCOMMIT);
     slice_free(p);
     p = from_hex(MYSQL_GREETING);
     CU_ASSERT(wire_greeting_read(p, &g));
     CU_ASSERT_STRING_EQUAL(g.version, "9.7.4-2");
     CU_ASSERT_STRING_EQUAL(g.plugin, "caching_sha2_password");
-    CU_ASSERT(!g.mariadb && g.caps == 0xdfffffff && !g.mariadb_caps && g.connection_id == 11 && g.charset == 255);
+    CU_ASSERT(!g.mariadb && g.caps == 0xdfffffff && g.connection_id == 11 && g.charset == 255);
     CU_ASSERT(!memcmp(g.scramble + 8, "A\x17KFN#*`EAa\x10", 12));
     slice_free(p);
 }
@@ -58,7 +58,7 @@ static void newer_mariadb_is_known_without_the_prefix(void)
     wire_greeting_write(&b, &g);
     CU_ASSERT(wire_greeting_read((struct slice){buf_at(&b), buf_len(&b)}, &back) && !back.mariadb);
     buf_clear(&b);
-    g.caps &= ~(uint32_t)WIRE_CAP_LONG_PASSWORD;
+    g.caps &= ~(uint64_t)WIRE_CAP_LONG_PASSWORD;
     wire_greeting_write(&b, &g);
     CU_ASSERT(wire_greeting_read((struct slice){buf_at(&b), buf_len(&b)}, &back) && back.mariadb);
     buf_fini(&b);
@@ -75,6 +75,25 @@ static void our_greeting_stands_as_servers_write_it(void)
     CU_ASSERT(buf_is_hex(&b, "0a 382e302e33352d786100 04030201 6162636465666768 00 0fa2 2d 0200 8f01"
                              "15 00000000000000000000"
                              "696a6b6c6d6e6f7071727374 00 63616368696e675f736861325f70617373776f726400"));
+    buf_clear(&b);
+    g.caps = (g.caps & ~(uint64_t)WIRE_CAP_LONG_PASSWORD) | WIRE_CAP_BULK | WIRE_CAP_CACHE_METADATA;
+    wire_greeting_write(&b, &g);
+    CU_ASSERT(buf_is_hex(&b, "0a 382e302e33352d786100 04030201 6162636465666768 00 0ea2 2d 0200 8f01"
+                             "15 000000000000 14000000"
+                             "696a6b6c6d6e6f7071727374 00 63616368696e675f736861325f70617373776f726400"));
+    buf_fini(&b);
+}
+
+/* What stands in their place means nothing where LONG_PASSWORD is set. */
+static void extended_capabilities_need_a_clear_bit(void)
+{
+    struct wire_login l = {.caps = WIRE_CAP_PROTOCOL_41 | WIRE_CAP_SECURE_CONNECTION | WIRE_CAP_BULK, .user = text_slice("u"),
+                           .auth = text_slice("12345678901234567890")}, back;
+    struct buf b = {0};
+    wire_login_write(&b, &l);
+    CU_ASSERT(wire_login_read((struct slice){buf_at(&b), buf_len(&b)}, &back) && back.caps == l.caps);
+    buf_at(&b)[0] |= WIRE_CAP_LONG_PASSWORD;
+    CU_ASSERT(wire_login_read((struct slice){buf_at(&b), buf_len(&b)}, &back) && !(back.caps >> 32));
     buf_fini(&b);
 }
 
@@ -94,7 +113,7 @@ static void long_names_of_servers_are_cut(void)
     buf_fini(&b);
 }
 
-static void check_app_login(const char *hex, uint32_t caps, uint16_t charset, bool attributes)
+static void check_app_login(const char *hex, uint64_t caps, uint16_t charset, bool attributes)
 {
     struct wire_login l;
     struct slice p = from_hex(hex);
@@ -116,13 +135,13 @@ static void logins_of_both_families_are_read(void)
 
 static void every_set_of_capabilities_comes_back(void)
 {
-    static const uint32_t optional[] = {WIRE_CAP_CONNECT_WITH_DB, WIRE_CAP_PLUGIN_AUTH, WIRE_CAP_CONNECT_ATTRS,
-                                        WIRE_CAP_PLUGIN_AUTH_LENENC, WIRE_CAP_SSL};
-    for (unsigned set = 0; set < 32; set++) {
+    static const uint64_t optional[] = {WIRE_CAP_CONNECT_WITH_DB, WIRE_CAP_PLUGIN_AUTH, WIRE_CAP_CONNECT_ATTRS,
+                                        WIRE_CAP_PLUGIN_AUTH_LENENC, WIRE_CAP_SSL, WIRE_CAPS_EXTENDED};
+    for (unsigned set = 0; set < 64; set++) {
         struct wire_login l = {.caps = WIRE_CAP_PROTOCOL_41 | WIRE_CAP_SECURE_CONNECTION,
                                .max_packet = 1u << 24, .charset = 45, .user = text_slice("u"),
                                .auth = text_slice("12345678901234567890")}, back;
-        for (unsigned i = 0; i < 5; i++)
+        for (unsigned i = 0; i < 6; i++)
             if (set >> i & 1)
                 l.caps |= optional[i];
         l.schema = l.caps & WIRE_CAP_CONNECT_WITH_DB ? text_slice("db") : (struct slice){NULL, 0};
@@ -268,6 +287,7 @@ int main(void)
         {"greetings of both families are read", greetings_of_both_families_are_read},
         {"newer MariaDB is known without the prefix", newer_mariadb_is_known_without_the_prefix},
         {"our greeting stands as servers write it", our_greeting_stands_as_servers_write_it},
+        {"extended capabilities need a clear bit", extended_capabilities_need_a_clear_bit},
         {"long names of servers are cut", long_names_of_servers_are_cut},
         {"log-ins of both families are read", logins_of_both_families_are_read},
         {"every set of capabilities comes back", every_set_of_capabilities_comes_back},

@@ -153,6 +153,29 @@ static void commands_are_taken_apart(void)
     slice_free(p);
 }
 
+static void bulks_are_taken_apart_and_put_together(void)
+{
+    struct wire_bulk b;
+    struct buf out = {0};
+    struct slice types = from_hex("0800 fd00"), p = from_hex("fa 07000000 8000 0800 0600 01 01"), short_one = from_hex("fa 07000000 0000 01 01");
+    CU_ASSERT(wire_bulk_read(p, 2, &b) && b.statement_id == 7 && b.types_sent && b.types.len == 4 && b.rows.len == 2);
+    wire_bulk_write(&out, &b, 9, types);
+    CU_ASSERT(buf_is_hex(&out, "fa 09000000 8000 0800 0600 01 01"));
+    for (size_t n = 0; n < 11; n++) {
+        struct slice cut = slice_copy(p.at, n);
+        CU_ASSERT_FALSE(wire_bulk_read(cut, 2, &b));
+        slice_free(cut);
+    }
+    CU_ASSERT(wire_bulk_read(short_one, 2, &b) && !b.types_sent && b.rows.len == 2);
+    buf_clear(&out);
+    wire_bulk_write(&out, &b, 0x01020304, types);
+    CU_ASSERT(buf_is_hex(&out, "fa 04030201 8000 0800 fd00 01 01"));
+    slice_free(types);
+    slice_free(p);
+    slice_free(short_one);
+    buf_fini(&out);
+}
+
 static void types_of_before_are_remembered(void)
 {
     struct wire_execute e;
@@ -254,6 +277,7 @@ int main(void)
         {"impossible dates and times are refused", impossible_dates_and_times_are_refused},
         {"values that do not fit their types are refused", values_that_do_not_fit_their_types_are_refused},
         {"commands are taken apart", commands_are_taken_apart},
+        {"bulks are taken apart and put together", bulks_are_taken_apart_and_put_together},
         {"types of before are remembered", types_of_before_are_remembered},
         {"long data takes the value's place", long_data_takes_the_values_place},
         {"rewriting always sends the types", rewriting_always_sends_the_types},

@@ -14,7 +14,7 @@
 static const char letters[] = {
     [WIRE_PACKET_COUNT] = 'n', [WIRE_PACKET_COLUMN] = 'c', [WIRE_PACKET_COLUMNS_EOF] = 'e', [WIRE_PACKET_ROW] = 'r',
     [WIRE_PACKET_CONTINUED] = '+', [WIRE_PACKET_OK] = 'O', [WIRE_PACKET_ROWS_END] = 'E', [WIRE_PACKET_ERR] = 'X',
-    [WIRE_PACKET_PREPARE_OK] = 'P', [WIRE_PACKET_TEXT] = 'T', [WIRE_PACKET_INFILE] = 'F', [WIRE_PACKET_BAD] = '!',
+    [WIRE_PACKET_PREPARE_OK] = 'P', [WIRE_PACKET_TEXT] = 'T', [WIRE_PACKET_INFILE] = 'F', [WIRE_PACKET_PROGRESS] = '%', [WIRE_PACKET_BAD] = '!',
 };
 
 static char feed(struct wire_response *r, struct slice payload)
@@ -25,7 +25,7 @@ static char feed(struct wire_response *r, struct slice payload)
 }
 
 /* The kinds seen, a '.' where the watcher says done. */
-static const char *watch(enum wire_response_kind kind, uint32_t caps, const char *capture)
+static const char *watch(enum wire_response_kind kind, uint64_t caps, const char *capture)
 {
     static char seen[64];
     size_t n = 0;
@@ -202,7 +202,7 @@ struct script {
     struct frame frames[FRAMES_MAX];
     unsigned n;
     enum wire_response_kind kind;
-    uint32_t caps;
+    uint64_t caps;
 };
 
 static uint32_t dice_state;
@@ -409,6 +409,26 @@ static bool watched_as_generated(const struct script *s)
     return true;
 }
 
+static void metadata_may_be_left_out(void)
+{
+    const uint64_t cached = MODERN | WIRE_CAP_CACHE_METADATA;
+    WATCH(QUERY, cached, "0101/" COLUMN_X "/0131/fe000002000000", "ncrE.");
+    WATCH(QUERY, cached, "0100/0131/fe000002000000", "nrE.");
+    WATCH(QUERY, cached, "0100/fe000002000000", "nE.");
+    WATCH(QUERY, cached, "01", "!");
+    WATCH(QUERY, MODERN, "0100", "!");
+    WATCH(QUERY, PLAIN | WIRE_CAP_CACHE_METADATA, "0100/fe00000200/0131/fe00000200", "nerE.");
+}
+
+static void progress_is_no_error(void)
+{
+    const uint64_t with = MODERN | WIRE_CAP_PROGRESS;
+    WATCH(QUERY, with, "ffffff0101026400000461627364/ffffff0101026400000461627364/00000002000000", "%%O.");
+    WATCH(QUERY, with, "01/" COLUMN_X "/ffffff0101026400000461627364/0131/fe000002000000", "nc%rE.");
+    WATCH(QUERY, with, "ff1e04233432533232556e6b", "X.");
+    WATCH(QUERY, MODERN, "ffffff0101026400000461627364", "X.");
+}
+
 static void generated_answers_are_seen_as_they_were_made(void)
 {
     static struct script s;
@@ -434,6 +454,8 @@ int main(void)
         {"what is no answer is bad", what_is_no_answer_is_bad},
         {"an answer goes on behind its file", an_answer_goes_on_behind_its_file},
         {"commands tell the shape of their answer", commands_tell_the_shape_of_their_answer},
+        {"metadata may be left out", metadata_may_be_left_out},
+        {"progress is no error", progress_is_no_error},
         {"generated answers are seen as they were made", generated_answers_are_seen_as_they_were_made},
         {NULL, NULL},
     };

@@ -16,7 +16,7 @@ static const struct wire_column columns[] = {
     {.name = "d", .type = WIRE_TYPE_DOUBLE, .charset = WIRE_CHARSET_BINARY, .length = 22, .decimals = 31},
 };
 
-static void write_set(struct buf *out, uint8_t *seq, uint32_t caps, bool binary, uint16_t status)
+static void write_set(struct buf *out, uint8_t *seq, uint64_t caps, bool binary, uint16_t status)
 {
     struct wire_resultset rs = {.out = out, .seq = seq, .caps = caps, .binary = binary,
                                 .columns = columns, .n_columns = 3};
@@ -55,6 +55,18 @@ static void binary_rows_and_ok(void)
     buf_fini(&b);
 }
 
+static void extended_metadata_is_empty_and_follows(void)
+{
+    struct buf b = {0};
+    uint8_t seq = 1;
+    const struct wire_resultset rs = {.out = &b, .seq = &seq, .caps = MODERN | WIRE_CAPS_EXTENDED, .columns = columns, .n_columns = 1};
+    wire_resultset_begin(&rs, WIRE_STATUS_AUTOCOMMIT);
+    CU_ASSERT(buf_is_hex(&b, "02000001 01 01" "18000002 03646566 00 00 00 016e 00 00 0c 3f00 14000000 08 8000 00 0000"));
+    struct slice definition = {buf_at(&b) + 10, 24};
+    CU_ASSERT_EQUAL(wire_column_type(definition, rs.caps), WIRE_TYPE_LONGLONG);
+    buf_fini(&b);
+}
+
 static void unsigned_and_null_bits_in_wide_rows(void)
 {
     struct wire_column wide[9];
@@ -77,7 +89,7 @@ static void unsigned_and_null_bits_in_wide_rows(void)
 }
 
 /* Kinds as the watcher sees them, over the frames of `wire`. */
-static bool watcher_accepts(const struct buf *wire, enum wire_response_kind kind, uint32_t caps, unsigned frames)
+static bool watcher_accepts(const struct buf *wire, enum wire_response_kind kind, uint64_t caps, unsigned frames)
 {
     struct wire_response r;
     struct cursor c = cursor_make(buf_at(wire), buf_len(wire));
@@ -96,7 +108,7 @@ static void the_watcher_understands_all_variants(void)
     for (int i = 0; i < 4; i++) {
         struct buf b = {0};
         uint8_t seq = 1;
-        uint32_t caps = i & 1 ? MODERN : PLAIN;
+        uint64_t caps = i & 1 ? MODERN : PLAIN;
         write_set(&b, &seq, caps, i & 2, WIRE_STATUS_MORE_RESULTS);
         write_set(&b, &seq, caps, i & 2, WIRE_STATUS_MORE_RESULTS);
         wire_ok_packet(&b, &seq, caps, &(struct wire_ok){.status = WIRE_STATUS_AUTOCOMMIT});
@@ -110,7 +122,7 @@ static void prepare_answers_in_all_variants(void)
     struct buf b = {0};
     for (unsigned i = 0; i < 8; i++) {
         struct wire_prepare_ok p = {.statement_id = 5, .n_params = i & 1 ? 2 : 0, .n_columns = i & 2 ? 3 : 0};
-        uint32_t caps = i & 4 ? MODERN : PLAIN;
+        uint64_t caps = i & 4 ? MODERN : PLAIN;
         uint8_t seq = 1;
         wire_prepare_write(&b, &seq, caps, &p, columns, WIRE_STATUS_AUTOCOMMIT);
         CU_ASSERT(watcher_accepts(&b, WIRE_RESPONSE_PREPARE, caps, seq - 1u));
@@ -144,6 +156,7 @@ int main(void)
     static const struct unit_test tests[] = {
         {"text rows and EOF", text_rows_and_eof},
         {"binary rows and OK", binary_rows_and_ok},
+        {"extended metadata is empty and follows", extended_metadata_is_empty_and_follows},
         {"unsigned and NULL bits in wide rows", unsigned_and_null_bits_in_wide_rows},
         {"the watcher understands all variants", the_watcher_understands_all_variants},
         {"PREPARE answers in all variants", prepare_answers_in_all_variants},
