@@ -158,8 +158,8 @@ static void refused(struct backend_conn *c, struct slice payload)
         backend_conn_died(c, "log-in refused (%u); the proxy's log says more", err.code);
 }
 
-/* Answers are passed on as the client was promised them: with extended capabilities there is no less. LONG_PASSWORD says that there
- * are none to MariaDB, which itself does not offer the bit. */
+/* Answers are passed on as the client was promised them: with extended capabilities there is no less. LONG_PASSWORD says that
+ * there are none to MariaDB, which itself does not offer the bit. */
 static bool take_caps(struct backend_conn *c, uint64_t offered)
 {
     uint64_t extended = c->impl->client_caps & WIRE_CAPS_EXTENDED;

@@ -12,8 +12,8 @@ struct backend_pools *backend_pools_new(struct net_loop *loop, const struct conf
  * forgotten. */
 void backend_pools_free(struct backend_pools *p);
 
-/* The client's capabilities that a backend session must share, since they change what statements mean or may answer, or the bytes that
- * are passed on undecoded. Clients have MULTI_RESULTS nearly always, LOCAL_FILES counts only where its user may. */
+/* The client's capabilities that a backend session must share, since they change what statements mean or may answer, or the
+ * bytes that are passed on undecoded. Clients have MULTI_RESULTS nearly always, LOCAL_FILES counts only where its user may. */
 #define BACKEND_CLIENT_CAPS                                                                                              \
     (WIRE_CAP_FOUND_ROWS | WIRE_CAP_IGNORE_SPACE | WIRE_CAP_LOCAL_FILES | WIRE_CAP_MULTI_RESULTS | WIRE_CAPS_EXTENDED)
 

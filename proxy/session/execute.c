@@ -162,7 +162,7 @@ static void send_execute(struct session *s)
 
 /* --- prepared again ------------------------------------------------------------------------------------------------- */
 
-/* Its server will not repeat in EXECUTE what it says in PREPARE, but that is not what the client heard: a table may have changed. */
+/* Its server will not repeat in EXECUTE what it says in PREPARE, but the client heard another: a table may have changed. */
 static void keep_definition(struct session_statement *ps, struct slice part, uint32_t offset, uint32_t frame_len)
 {
     if (ps->params_left) {

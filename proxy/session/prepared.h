@@ -26,8 +26,8 @@ struct session_statement {
     bool cursor_used;            /* it ran with one there */
     bool cursor_open;            /* an EXECUTE left a cursor with rows to fetch */
     unsigned n_params, n_columns;
-    struct buf columns;          /* of a PREPARE on another connection, to be told to the client by this EXECUTE: packets whose numbers
-                                  * are to be put in */
+    struct buf columns;          /* of a PREPARE on another connection, to be told to the client by this EXECUTE: packets
+                                  * whose numbers are to be put in */
     unsigned params_left;        /* definitions of its parameters that come before them */
     struct buf types;            /* 2 bytes a parameter, of the last EXECUTE that sent them */
     struct prepared_long *long_data; /* by parameter; NULL: none since the last EXECUTE */

@@ -314,7 +314,7 @@ static void bulk(void)
         for (int i = 0; i < 2; i++) {
             EXPECT(!mysql_stmt_attr_set(inserts[i], STMT_ATTR_ARRAY_SIZE, &rows), "array size");
             execute(inserts[i], in);
-            EXPECT(mysql_stmt_affected_rows(inserts[i]) == rows, "%llu", (unsigned long long)mysql_stmt_affected_rows(inserts[i]));
+            EXPECT(mysql_stmt_affected_rows(inserts[i]) == rows, "%s", mysql_stmt_error(inserts[i]));
         }
         query(ends[end]);
     }

@@ -1,4 +1,4 @@
-"""MariaDB's extended capabilities: many rows in one EXECUTE, metadata that is not told twice, definitions with one string more."""
+"""MariaDB's extended capabilities: many rows in one EXECUTE, metadata that is told once, definitions with one string more."""
 import os
 import random
 import subprocess
@@ -114,7 +114,8 @@ class Bulk(Extended):
 
     def test_what_the_proxy_does_itself(self):
         c = self.client()
-        for text, types, row in (("SET @a = ?", (LONGLONG,), (1,)), ("COMMIT", (), ()), ("CALL cache.GET(?)", (VAR_STRING,), (b"k",))):
+        for text, types, row in (("SET @a = ?", (LONGLONG,), (1,)), ("COMMIT", (), ()),
+                                 ("CALL cache.GET(?)", (VAR_STRING,), (b"k",))):
             statement, _, _ = c.prepare(text)
             self.fails(1295, c.bulk, statement, [row], types)
         self.fails(1295, c.bulk, c.prepare("SELECT ?")[0], [(1,)], (LONGLONG,))  # the server's own word
@@ -130,7 +131,8 @@ class Bulk(Extended):
             c.packet()
             self.assertTrue(c.in_step(), length)
         for _ in range(150):
-            c.command(whole[:5] + chance.randbytes(2) + bytes([chance.getrandbits(8), 0] * 2) + chance.randbytes(chance.choice([0, 1, 9, 40])))
+            c.command(whole[:5] + chance.randbytes(2) + bytes([chance.getrandbits(8), 0] * 2)
+                      + chance.randbytes(chance.choice([0, 1, 9, 40])))
             c.packet()
             self.assertTrue(c.in_step())
 

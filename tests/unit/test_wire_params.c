@@ -157,7 +157,8 @@ static void bulks_are_taken_apart_and_put_together(void)
 {
     struct wire_bulk b;
     struct buf out = {0};
-    struct slice types = from_hex("0800 fd00"), p = from_hex("fa 07000000 8000 0800 0600 01 01"), short_one = from_hex("fa 07000000 0000 01 01");
+    struct slice types = from_hex("0800 fd00"), p = from_hex("fa 07000000 8000 0800 0600 01 01");
+    struct slice short_one = from_hex("fa 07000000 0000 01 01");
     CU_ASSERT(wire_bulk_read(p, 2, &b) && b.statement_id == 7 && b.types_sent && b.types.len == 4 && b.rows.len == 2);
     wire_bulk_write(&out, &b, 9, types);
     CU_ASSERT(buf_is_hex(&out, "fa 09000000 8000 0800 0600 01 01"));

@@ -14,7 +14,8 @@
 static const char letters[] = {
     [WIRE_PACKET_COUNT] = 'n', [WIRE_PACKET_COLUMN] = 'c', [WIRE_PACKET_COLUMNS_EOF] = 'e', [WIRE_PACKET_ROW] = 'r',
     [WIRE_PACKET_CONTINUED] = '+', [WIRE_PACKET_OK] = 'O', [WIRE_PACKET_ROWS_END] = 'E', [WIRE_PACKET_ERR] = 'X',
-    [WIRE_PACKET_PREPARE_OK] = 'P', [WIRE_PACKET_TEXT] = 'T', [WIRE_PACKET_INFILE] = 'F', [WIRE_PACKET_PROGRESS] = '%', [WIRE_PACKET_BAD] = '!',
+    [WIRE_PACKET_PREPARE_OK] = 'P', [WIRE_PACKET_TEXT] = 'T', [WIRE_PACKET_INFILE] = 'F',
+    [WIRE_PACKET_PROGRESS] = '%', [WIRE_PACKET_BAD] = '!',
 };
 
 static char feed(struct wire_response *r, struct slice payload)

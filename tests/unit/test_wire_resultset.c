@@ -59,7 +59,8 @@ static void extended_metadata_is_empty_and_follows(void)
 {
     struct buf b = {0};
     uint8_t seq = 1;
-    const struct wire_resultset rs = {.out = &b, .seq = &seq, .caps = MODERN | WIRE_CAPS_EXTENDED, .columns = columns, .n_columns = 1};
+    const struct wire_resultset rs = {.out = &b, .seq = &seq, .caps = MODERN | WIRE_CAPS_EXTENDED,
+                                      .columns = columns, .n_columns = 1};
     wire_resultset_begin(&rs, WIRE_STATUS_AUTOCOMMIT);
     CU_ASSERT(buf_is_hex(&b, "02000001 01 01" "18000002 03646566 00 00 00 016e 00 00 0c 3f00 14000000 08 8000 00 0000"));
     struct slice definition = {buf_at(&b) + 10, 24};
