@@ -123,17 +123,24 @@ class Drivers(xatest.Case):
         with open(program("package.json"), "rb") as f:
             name = "node-" + hashlib.sha256(f.read()).hexdigest()[:12]
         folder = os.path.join(os.environ.get("XAPROXY_TEST_CACHE", self.world.directory), name)
-        if not os.path.exists(os.path.join(folder, "made")):
-            shutil.rmtree(folder, ignore_errors=True)
-            os.makedirs(folder)
-            shutil.copy(program("package.json"), folder)
-            subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=dev",
-                            "--loglevel=error"],
-                           cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=300)
-            with open(os.path.join(folder, "made"), "w", encoding="ascii"):
-                pass
-        shutil.copy(program("order.mjs"), folder)
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        with open(folder + ".lock", "w", encoding="ascii") as lock:  # the suite of the other family may be at it
+            servers.fcntl.flock(lock, servers.fcntl.LOCK_EX)
+            if not os.path.exists(os.path.join(folder, "made")):
+                self.install(folder)
+            shutil.copy(program("order.mjs"), folder)
         return folder
+
+    @staticmethod
+    def install(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        shutil.copy(program("package.json"), folder)
+        subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=dev",
+                        "--loglevel=error"],
+                       cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=300)
+        with open(os.path.join(folder, "made"), "w", encoding="ascii"):
+            pass
 
     def test_node_mysql2(self):
         self.node("mysql2")
