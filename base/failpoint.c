@@ -26,8 +26,6 @@ static struct {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-const char *failpoint_name(enum failpoint point) { return names[point]; }
-
 static int arm_one(char *spec)
 {
     char *save = NULL;

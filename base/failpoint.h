@@ -17,7 +17,6 @@ enum failpoint_act { FAILPOINT_NOTHING, FAILPOINT_ERROR, FAILPOINT_CLOSE };
 /* Arms a point from "name:nth:action" (several separated by commas); -1 when the text makes no sense. */
 int failpoint_arm(const char *spec);
 enum failpoint_act failpoint_hit(enum failpoint point);
-const char *failpoint_name(enum failpoint point);
 #define FAILPOINT(name) failpoint_hit(FAILPOINT_##name)
 #else
 #define FAILPOINT(name) FAILPOINT_NOTHING

@@ -215,7 +215,6 @@ static struct backend_conn *conn_new(struct net_loop *loop, struct backend *back
     list_init(&c->link);
     c->backend = backend;
     c->account = account;
-    c->opened_ms = net_loop_now_ms(loop);
     c->impl = in;
     in->conn = c;
     in->loop = loop;
@@ -335,11 +334,6 @@ bool backend_conn_in_trans(const struct backend_conn *c)
 const struct backend_outcome *backend_conn_last(const struct backend_conn *c)
 {
     return &c->impl->outcome;
-}
-
-unsigned backend_conn_queued(const struct backend_conn *c)
-{
-    return c->impl->n_commands;
 }
 
 void backend_pause(struct backend_conn *c)

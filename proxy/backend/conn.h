@@ -69,7 +69,6 @@ struct backend_conn {
     char version[64];               /* the server's */
     bool touched; /* in the transaction or branch that is open there a table was read or written */
     bool mariadb;
-    int64_t opened_ms;
     /* Tracked state of the server-side session. Whoever sends what changes it, writes it here. Set by us after log-in
      * and after each reset: autocommit as the server says, charset utf8mb4_general_ci; the schema outlives a reset. */
     bool autocommit;
@@ -114,7 +113,6 @@ bool backend_file_full(const struct backend_conn *c);
 bool backend_conn_idle(const struct backend_conn *c); /* nothing under way */
 bool backend_conn_in_trans(const struct backend_conn *c); /* as the server said last */
 const struct backend_outcome *backend_conn_last(const struct backend_conn *c); /* of the last command that was answered */
-unsigned backend_conn_queued(const struct backend_conn *c); /* commands under way */
 
 /* Stops and resumes handing on what comes from the server: the client's slowness becomes the server's. No frame comes
  * while paused, and none from inside backend_resume. Calls do not nest; a connection that goes back to the pool is

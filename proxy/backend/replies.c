@@ -80,7 +80,7 @@ static bool note_trackers(struct backend_conn *c, struct slice session)
     }
     for (unsigned i = 0; i + 1 < tracked.n_variables; i += 2)
         note_variable(c, tracked.variables[i], tracked.variables[i + 1]);
-    o->state_changed |= tracked.state_changed;
+    o->state_changed |= tracked.state_changed || tracked.variables_lost; /* which of them is not known */
     return true;
 }
 

@@ -72,8 +72,6 @@ int net_conn_flush_now(struct net_conn *c);
  * them. A read limit ends here. */
 void net_conn_tls_server(struct net_conn *c, struct net_tls *tls);
 void net_conn_tls_client(struct net_conn *c, struct net_tls *tls, const char *host);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384" into `out`, "" where there is no TLS. Returns `out`. */
-const char *net_conn_tls_text(const struct net_conn *c, char *out, size_t out_size);
 
 /* From now on bytes go in compressed packets, both ways, within TLS where there is TLS; `in` and `out` stay what the
  * owner sees and says. What is in `out` now still goes as it is. Once a connection; level as in net_compression_new. */
@@ -84,7 +82,6 @@ void net_conn_answer(struct net_conn *c);
 /* tls_peer.c: the certificate that the peer showed; it counts where `ca` of our side made it verified and while it has not
  * expired. subject, issuer: as net_conn_certificate_is compares them, "/C=SE/O=Shop/CN=app" (a slash within a part is \/), NULL =
  * any. identity: the whole of the common name, or of a DNS, e-mail or URI name of the subject. */
-bool net_conn_has_certificate(const struct net_conn *c);
 bool net_conn_certificate_is(const struct net_conn *c, const char *subject, const char *issuer);
 bool net_conn_certificate_names(const struct net_conn *c, const char *identity);
 

@@ -71,13 +71,6 @@ void net_conn_step_handshake(struct net_conn_impl *i)
     }
 }
 
-const char *net_conn_tls_text(const struct net_conn *c, char *out, size_t out_size)
-{
-    CHECK(out_size);
-    *out = '\0';
-    return c->tls ? net_tls_stream_text(c->impl->stream, out, out_size) : out;
-}
-
 /* What was said before goes first; what came already belongs to the packets. */
 void net_conn_compress(struct net_conn *c, enum net_compression_method method, int level)
 {

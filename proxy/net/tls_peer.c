@@ -17,11 +17,6 @@ static const X509 *certificate(const struct net_conn *c)
     return cert;
 }
 
-bool net_conn_has_certificate(const struct net_conn *c)
-{
-    return certificate(c);
-}
-
 /* /C=SE/O=Shop/CN=app, as MySQL and MariaDB write names; a slash within a part is \/, so that no part can pose as two. */
 static void name_write(const X509_NAME *name, struct buf *out)
 {

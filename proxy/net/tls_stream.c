@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,10 +265,4 @@ void net_tls_stream_shutdown(struct net_tls_stream *s)
     ERR_clear_error();
     SSL_shutdown(s->ssl);
     ERR_clear_error();
-}
-
-const char *net_tls_stream_text(const struct net_tls_stream *s, char *out, size_t out_size)
-{
-    snprintf(out, out_size, "%s %s", SSL_get_version(s->ssl), SSL_get_cipher_name(s->ssl));
-    return out;
 }

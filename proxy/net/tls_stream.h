@@ -27,6 +27,5 @@ bool net_tls_stream_has_pending(const struct net_tls_stream *s);
 void net_tls_stream_allow(struct net_tls_stream *s, size_t bytes);
 /* Says goodbye (close_notify), without waiting for an answer. */
 void net_tls_stream_shutdown(struct net_tls_stream *s);
-const char *net_tls_stream_text(const struct net_tls_stream *s, char *out, size_t out_size);
 
 #endif

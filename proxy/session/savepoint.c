@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proxy/session/tx.h"
+#include "proxy/sql/quote.h"
 
 /* --- the list ------------------------------------------------------------------------------------------------------------ */
 
@@ -58,13 +59,7 @@ static void remember_savepoint(struct session *s, const char *name)
 static void put_command(struct buf *out, const char *verb, const char *name)
 {
     buf_text(out, verb);
-    buf_u8(out, '`');
-    for (; *name; name++) {
-        if (*name == '`')
-            buf_u8(out, '`');
-        buf_u8(out, (uint8_t)*name);
-    }
-    buf_u8(out, '`');
+    sql_quote_name(out, name);
 }
 
 void tx_send_savepoints(struct session *s, struct session_tx *tx)

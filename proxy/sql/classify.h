@@ -73,7 +73,6 @@ struct sql_statement {
     bool full;              /* SHOW FULL PROCESSLIST */
     unsigned leaves;        /* enum sql_leaves */
     bool asks_session;      /* system variables, or what information.h knows, are named */
-    bool select_for_update; /* FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE */
 };
 
 struct sql_context {

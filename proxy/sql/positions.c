@@ -60,7 +60,6 @@ static void see_delete(struct sql_survey *v)
 static void see_locking(struct sql_survey *v)
 {
     v->seen |= SQL_SEEN_LOCKING;
-    v->out->select_for_update = true;
     expect(v, SQL_NOWHERE);
 }
 

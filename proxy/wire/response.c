@@ -30,48 +30,6 @@ static const enum state first_states[] = {
     [WIRE_RESPONSE_SIMPLE] = STATE_SIMPLE,
 };
 
-bool wire_response_of(struct slice command, enum wire_response_kind *kind)
-{
-    switch (command.len ? command.at[0] : 0) {
-    case WIRE_COM_QUIT:
-    case WIRE_COM_STMT_CLOSE:
-    case WIRE_COM_STMT_SEND_LONG_DATA:
-        *kind = WIRE_RESPONSE_NONE;
-        return true;
-    case WIRE_COM_QUERY:
-    case WIRE_COM_STMT_BULK_EXECUTE:
-        *kind = WIRE_RESPONSE_QUERY;
-        return true;
-    case WIRE_COM_STMT_EXECUTE: /* command, statement id, then flags that are the kind of cursor */
-        *kind = command.len > 5 && command.at[5] ? WIRE_RESPONSE_CURSOR : WIRE_RESPONSE_QUERY;
-        return true;
-    case WIRE_COM_STMT_PREPARE:
-        *kind = WIRE_RESPONSE_PREPARE;
-        return true;
-    case WIRE_COM_STMT_FETCH:
-        *kind = WIRE_RESPONSE_FETCH;
-        return true;
-    case WIRE_COM_FIELD_LIST:
-        *kind = WIRE_RESPONSE_FIELDS;
-        return true;
-    case WIRE_COM_STATISTICS:
-        *kind = WIRE_RESPONSE_STATISTICS;
-        return true;
-    case WIRE_COM_INIT_DB:
-    case WIRE_COM_REFRESH:
-    case WIRE_COM_DEBUG:
-    case WIRE_COM_PROCESS_KILL:
-    case WIRE_COM_PING:
-    case WIRE_COM_STMT_RESET:
-    case WIRE_COM_SET_OPTION:
-    case WIRE_COM_RESET_CONNECTION:
-        *kind = WIRE_RESPONSE_SIMPLE;
-        return true;
-    default:
-        return false;
-    }
-}
-
 void wire_response_begin(struct wire_response *r, enum wire_response_kind kind, uint64_t caps)
 {
     *r = (struct wire_response){.kind = kind, .caps = caps, .state = first_states[kind]};

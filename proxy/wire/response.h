@@ -46,9 +46,6 @@ struct wire_response {
     bool done;       /* the whole response is in */
 };
 
-/* What shape the answer to a client's command (payload) has. false: no command that this proxy knows. */
-bool wire_response_of(struct slice command, enum wire_response_kind *kind);
-
 /* kind NONE is done at once. */
 void wire_response_begin(struct wire_response *r, enum wire_response_kind kind, uint64_t caps);
 /* Two steps for each frame: when the header and one byte of the payload are there (or len is 0), ask

@@ -7,7 +7,6 @@
 #include "proxy/wire/handshake.h"
 #include "proxy/wire/packet.h"
 #include "proxy/wire/params.h"
-#include "proxy/wire/response.h"
 
 #define LIMIT 100000
 
@@ -56,11 +55,8 @@ static void execute(struct slice payload, unsigned n)
 
 static void command(struct slice payload, unsigned n)
 {
-    enum wire_response_kind kind;
     struct wire_long_data data;
     struct wire_login login;
-    if (wire_response_of(payload, &kind))
-        CHECK(payload.len && kind <= WIRE_RESPONSE_SIMPLE);
     execute(payload, n);
     if (wire_long_data_read(payload, &data))
         CHECK(data.data.len == payload.len - 7);

@@ -77,15 +77,12 @@ static void secure_pair(void)
 static void a_good_certificate_is_taken_by_name_and_by_address(void)
 {
     static const char *const hosts[] = {"localhost", "127.0.0.1", "::1", NULL};
-    char text[80];
     for (int n = 0; n < 4; n++) {
         fresh_loop();
         start_tls_pair(context(true, "server", NULL, false), context(false, NULL, "ca.crt", true), hosts[n]);
         CU_ASSERT_FALSE(left.c->tls);
-        CU_ASSERT_STRING_EQUAL(net_conn_tls_text(left.c, text, sizeof text), "");
         run_until(both_secured);
         CU_ASSERT_TRUE(left.c->tls && right.c->tls);
-        CU_ASSERT_PTR_EQUAL(strstr(net_conn_tls_text(left.c, text, sizeof text), "TLSv1.3 TLS_"), text);
         drop_loop();
     }
 }

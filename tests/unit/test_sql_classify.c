@@ -408,9 +408,6 @@ static void modifiers_of_transactions(void)
     CU_ASSERT_TRUE(!s.read_only && s.read_write && !s.consistent_snapshot);
     s = one("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY");
     CU_ASSERT_TRUE(s.read_only && !s.read_write);
-    CU_ASSERT_TRUE(one("SELECT 1 FROM t FOR UPDATE").select_for_update);
-    CU_ASSERT_TRUE(one("SELECT 1 FROM t LOCK IN SHARE MODE").select_for_update);
-    CU_ASSERT_FALSE(one("SELECT SUBSTRING(a FROM 1 FOR 2) FROM t").select_for_update);
 }
 
 static void names_of_savepoints_and_schemas(void)
