@@ -51,7 +51,8 @@ static void on_reset(void *arg, const struct backend_outcome *outcome)
 
 static const struct backend_sink settings_sink = {.done = on_settings}, reset_sink = {.done = on_reset}, schema_sink = {0};
 
-/* MySQL's reset keeps the schema and forgets its character set, by which LOAD DATA reads. Where the schema is gone nothing is lost. */
+/* MySQL's reset keeps the schema and forgets its character set, by which LOAD DATA reads. Where the schema is gone nothing is
+ * lost. */
 static void enter_schema_again(struct backend_conn *c)
 {
     struct buf payload = {0};

@@ -251,7 +251,8 @@ class Kill(Control):
 
 class Probed(Control):
     def test_a_statement_that_is_killed_before_its_implicit_commit(self):
-        """A server is asked to read it first: that waits for a table that another one is about to change, and nothing is committed."""
+        """A server is asked to read it first: that waits for a table that another one is about to change,
+        and nothing is committed."""
         holder, db = self.connect(), self.connect(database="t1")
         self.run_sql(db, "BEGIN", "UPDATE t2.k SET n = 4 WHERE id = 1")
         self.run_sql(holder, "BEGIN", "SELECT * FROM t1.k")
