@@ -1,7 +1,8 @@
 """One server and a proxy before it that lets everything through to it: the stage for test suites that others wrote for a server.
 
-Each suite runs directly and through the proxy, with the same accounts; what it says is compared by its own file. `Door` is a way
-in: a port, and whether TLS is begun there for programs that cannot do so themselves.
+Each suite runs directly and through the proxy, with the same accounts; its own file knows how one of its tests is run. `Door` is a
+way in: a port, and whether TLS is begun there for programs that cannot do so themselves. `Foreign` compares: what fails through
+the proxy is tried directly, too, and NAME.exceptions lists what fails there as well and what cannot pass by its nature.
 """
 import atexit
 import contextlib
@@ -11,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import unittest
 
 import pymysql
 import xatest
@@ -67,7 +69,7 @@ class Stage:
                     f"tls_ca = {self.certs}/ca.crt", f"resolver_user = {servers.RESOLVER[0]}",
                     f"resolver_password = {servers.RESOLVER[1]}")
         for user, password in self.users.items():
-            yield f"[user {user}]"
+            yield from (f"[user {user}]", "local_infile = on")
             if password:
                 digest = hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
                 yield f"native_verifier = *{digest}"  # of the plugin that works without TLS, too
@@ -119,3 +121,61 @@ class Stage:
             for statement in statements:
                 with contextlib.suppress(pymysql.err.MySQLError):  # read-only variables that change by themselves
                     cursor.execute(statement)
+
+
+def exceptions(name):
+    """{(test, where): reason} where `where` is direct or proxy."""
+    found = {}
+    with open(os.path.join(xatest.HERE, f"{name}.exceptions"), encoding="utf-8") as f:
+        for line in f:
+            if line.strip() and not line.startswith("#"):
+                test, where, reason = line.strip().split(None, 2)
+                found[test, where] = reason
+    return found
+
+
+class Foreign:
+    """Made into a class a door by a_class, with a method a test of the suite."""
+
+    suite = None  # its exceptions' name
+    door = None
+    options = {}  # of Stage
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stage = Stage(**cls.options).start()
+        cls.addClassCleanup(cls.stage.wipe)
+        cls.prepare()
+
+    @classmethod
+    def prepare(cls):
+        """What the suite needs on the stage."""
+
+    def run_through(self, door, name):
+        """None where it passed, else the end of what it said."""
+        raise NotImplementedError
+
+    def show(self, name):
+        known = exceptions(self.suite)
+        said = self.run_through(self.stage.door(self.door), name)
+        self.stage.clean(thoroughly=said is not None)
+        if said is None:
+            return
+        self.assertTrue(self.stage.proxy.alive(), f"the proxy ended:\n{self.stage.proxy.log_tail()}")
+        if (name, "proxy") in known:
+            return
+        fails_directly = self.run_through(self.stage.door("direct"), name) is not None
+        self.stage.clean(thoroughly=fails_directly)
+        if fails_directly:
+            self.assertIn((name, "direct"), known, f"fails on the server itself too, unlike what was known:\n{said}")
+        else:
+            self.fail(said)
+
+
+def a_test(name):
+    return lambda self: self.show(name)
+
+
+def a_class(base, title, names, door):
+    tests = {f"test_{name.removeprefix('test_')}": a_test(name) for name in names}
+    return type(title, (base, unittest.TestCase), {**tests, "door": door, "__module__": base.__module__})

@@ -10,7 +10,6 @@ import subprocess
 import unittest
 
 import stage
-import xatest
 
 PROGRAM = "mariadb-client-test"
 OPTIONS = ["--general-log", "--log-output=FILE,TABLE", "--max-allowed-packet=32000000", "--proxy-protocol-networks=*",
@@ -27,28 +26,18 @@ def names():
     return told.partition(":")[2].split()
 
 
-def exceptions():
-    """{(name, where): reason} where `where` is direct or proxy."""
-    found = {}
-    with open(os.path.join(xatest.HERE, "capi.exceptions"), encoding="utf-8") as f:
-        for line in f:
-            if line.strip() and not line.startswith("#"):
-                name, where, reason = line.strip().split(None, 2)
-                found[name, where] = reason
-    return found
-
-
-class Capi:
-    """Made into a class a door, with a method a test of the program."""
-
-    door = None
+class Capi(stage.Foreign):
+    suite = "capi"
+    options = {"server_options": OPTIONS, "users": USERS}
 
     @classmethod
     def setUpClass(cls):
         if not shutil.which(PROGRAM):
             raise unittest.SkipTest("mariadb-client-test is not installed: apt-get install mariadb-test")
-        cls.stage = stage.Stage(server_options=OPTIONS, users=USERS).start()
-        cls.addClassCleanup(cls.stage.wipe)
+        super().setUpClass()
+
+    @classmethod
+    def prepare(cls):
         cls.vardir = os.path.join(cls.stage.directory, "var")
         for folder in ("tmp", "log"):
             os.makedirs(os.path.join(cls.vardir, folder))
@@ -66,32 +55,7 @@ class Capi:
             return f"not over in {LIMIT_S} s"
         return None if done.returncode == 0 else f"status {done.returncode}: {(done.stdout + done.stderr)[-600:]}"
 
-    def show(self, name):
-        known = exceptions()
-        said = self.run_through(self.stage.door(self.door), name)
-        self.stage.clean(thoroughly=said is not None)
-        if said is None:
-            return
-        self.assertTrue(self.stage.proxy.alive(), f"the proxy ended:\n{self.stage.proxy.log_tail()}")
-        if (name, "proxy") in known:
-            return
-        fails_directly = self.run_through(self.stage.door("direct"), name) is not None
-        self.stage.clean(thoroughly=fails_directly)
-        if fails_directly:
-            self.assertIn((name, "direct"), known, f"fails on the server itself too, unlike what was known:\n{said}")
-        else:
-            self.fail(said)
 
-
-def a_test(name):
-    return lambda self: self.show(name)
-
-
-def a_class(title, door):
-    there = names() if shutil.which(PROGRAM) else ["program"]  # which is skipped
-    tests = {f"test_{name.removeprefix('test_')}": a_test(name) for name in there}
-    return type(title, (Capi, unittest.TestCase), {**tests, "door": door})
-
-
-Plain = a_class("Plain", "proxy")
-Tls = a_class("Tls", "proxy-tls")
+THERE = names() if shutil.which(PROGRAM) else ["program"]  # which is skipped
+Plain = stage.a_class(Capi, "Plain", THERE, "proxy")
+Tls = stage.a_class(Capi, "Tls", THERE, "proxy-tls")
