@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 
@@ -79,6 +80,7 @@ static void forget_everything(struct session *s)
     target_release_all(s);
     for (size_t i = 0; i < s->world->backends.n; i++)
         sharing_forget(&s->servers[i]);
+    diagnostics_reset(s);
     s->lost_holds = 0;
     prepared_free_all(s);
     variables_reset(s);
@@ -98,8 +100,13 @@ static void change_user(struct session *s)
     tx_rollback(s, SESSION_AFTER_CALL);
 }
 
+/* MySQL forgets what the log-in said of character sets, MariaDB does not. */
 static void on_reset_rolled_back(struct session *s)
 {
+    if (!s->world->backends.at[statement_home(s)].mariadb) {
+        s->charset = WIRE_CHARSET_UTF8MB4;
+        s->charset_of_server = true;
+    }
     forget_everything(s);
     session_answer_ok(s);
 }

@@ -13,6 +13,11 @@
 
 /* --- what happened ---------------------------------------------------------------------------------------------------------- */
 
+void diagnostics_reset(struct session *s)
+{
+    s->diag = (struct session_diagnostics){.server = -1, .insert_server = -1};
+}
+
 /* MariaDB forgets warnings only for a statement that uses tables or has its own, which BEGIN and COMMIT are not. */
 void diagnostics_own(struct session *s, uint16_t code, bool is_error, const char *text, int64_t row_count)
 {
@@ -37,7 +42,8 @@ void diagnostics_server(struct session *s, const struct backend_outcome *outcome
         s->diag.errors = outcome->error != 0;
     }
     s->diag.asked_counts = false;
-    if (outcome->last_insert_id && !outcome->error) {
+    /* in rows no server tells it */
+    if ((outcome->last_insert_id || s->statement->gives_insert_id) && !outcome->error) {
         s->diag.insert_server = s->target;
         s->diag.insert_known = false;
     }

@@ -5,6 +5,7 @@
 
 #include "proxy/session/session.h"
 
+void diagnostics_reset(struct session *s); /* of a new session, and after a reset */
 /* A statement was answered here. code 0: neither error nor warning. */
 void diagnostics_own(struct session *s, uint16_t code, bool is_error, const char *text, int64_t row_count);
 /* The target has answered one. */

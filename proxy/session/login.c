@@ -133,6 +133,7 @@ void login_on_timeout(struct session *s)
 bool login_take_charset(struct session *s, uint16_t charset)
 {
     s->charset = charset ? charset : WIRE_CHARSET_UTF8MB4;
+    s->charset_of_server = false;
     if (!sql_charset_is_wide(s->charset))
         return true;
     login_refuse(s, 1231, "42000",

@@ -15,6 +15,7 @@ struct session_reading {
     struct session *session;
     char name[SQL_NAME_SIZE + 1];
     uint8_t type;    /* of its column */
+    uint16_t flags;
     struct buf row;  /* as it comes */
     struct buf text; /* "SET ..." without the SET, once it is known */
     size_t plain_len;
@@ -107,6 +108,10 @@ static void put_string(struct session_reading *r, struct slice hex, struct slice
 
 static void put_number(struct session_reading *r, struct slice value)
 {
+    if (r->type == WIRE_TYPE_LONGLONG && r->flags & WIRE_COLUMN_UNSIGNED && *r->name == '@') { /* 0 - 1 is an error with it */
+        buf_printf(&r->text, "CAST(%.*s AS UNSIGNED)", (int)value.len, (const char *)value.at);
+        return;
+    }
     buf_append(&r->text, value.at, value.len);
     if (r->type == WIRE_TYPE_DOUBLE && !memchr(value.at, 'e', value.len))
         buf_text(&r->text, "e0"); /* else it would be a decimal */
@@ -124,8 +129,9 @@ static bool is_number(uint8_t type)
 static void take_row(struct session_reading *r, struct slice row)
 {
     struct cursor c = cursor_make(row.at, row.len);
-    bool null;
-    struct slice value = wire_lenenc_str(&c, &null), hex = wire_lenenc_str(&c, NULL), collation = wire_lenenc_str(&c, NULL);
+    bool null, no_hex, no_collation;
+    struct slice value = wire_lenenc_str(&c, &null), hex = wire_lenenc_str(&c, &no_hex);
+    struct slice collation = wire_lenenc_str(&c, &no_collation);
     if (c.bad || (!null && !is_number(r->type) && !hex.at)) /* HEX() of much is NULL with a warning */
         return;
     put_name(&r->text, r->name);
@@ -186,7 +192,7 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
     struct session_reading *r = arg;
     bool last = offset + part.len == frame_len;
     if (kind == WIRE_PACKET_COLUMN && !offset && last && !r->type)
-        r->type = wire_column_type(part, r->session->caps);
+        r->type = wire_column_type(part, r->session->caps, &r->flags);
     if (kind != WIRE_PACKET_ROW || frame_len > (size_t)r->session->world->config->max_packet) /* that one stays where it is */
         return;
     buf_append(&r->row, part.at, part.len);

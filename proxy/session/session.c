@@ -1,5 +1,6 @@
 /* A session's life: made at accept, one command at a time, freed when nothing of it is open any more. Leaves each phase's work to
  * its own file. */
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/settings.h"
 
 #include <stdlib.h>
@@ -310,7 +311,8 @@ struct session *session_new(struct worker *w, int fd, unsigned listener, const c
     s->listener = listener;
     s->statement = (struct sql_statement *)(uintptr_t)&no_statement;
     s->autocommit = true;
-    s->target = s->last_server = s->diag.server = s->diag.insert_server = -1;
+    s->target = s->last_server = -1;
+    diagnostics_reset(s);
     snprintf(s->peer, sizeof s->peer, "%s", peer);
     list_init(&s->closing.link);
     list_init(&s->next.link);

@@ -162,6 +162,7 @@ struct session {
     uint8_t scramble[WIRE_SCRAMBLE]; /* of the greeting, for a change of user */
     uint64_t caps;
     uint16_t charset;
+    bool charset_of_server; /* after a COM_RESET_CONNECTION of MySQL's: its global ones instead */
     char schema[SQL_NAME_SIZE];
     struct net_timer timer; /* belongs to the phase */
     struct net_deferred closing, next;

@@ -258,6 +258,8 @@ static void setup_query(struct session *s, struct backend_conn *conn, struct buf
     buf_clear(text);
 }
 
+#define CHARSET_OF_SERVER UINT16_MAX /* no collation's number */
+
 static bool schema_differs(const struct session *s, const struct backend_conn *conn)
 {
     if (!*s->schema || !strcmp(s->schema, conn->schema))
@@ -274,6 +276,11 @@ static uint16_t charset_known_to(const struct backend_conn *conn, uint16_t chars
     if (charset < 1024)
         return charset;
     return charset < 2048 ? (uint16_t)(charset - 1024) : charset < 2048 + 256 ? WIRE_CHARSET_UTF8MB3 : WIRE_CHARSET_UTF8MB4;
+}
+
+static uint16_t wanted_charset(const struct session *s, const struct backend_conn *conn)
+{
+    return s->charset_of_server && !conn->mariadb ? CHARSET_OF_SERVER : s->charset;
 }
 
 static bool same_mode(const struct session *s, const struct backend_conn *conn)
@@ -329,6 +336,14 @@ static void send_one_charset(struct session *s, struct backend_conn *conn, uint1
 /* A newer server may know more of the other family's than we think: it is asked for the very one, once. */
 static void send_charset(struct session *s, struct backend_conn *conn)
 {
+    if (wanted_charset(s, conn) == CHARSET_OF_SERVER) {
+        struct buf text = {0};
+        buf_text(&text, "SET character_set_client=@@global.character_set_client,"
+                        "character_set_results=@@global.character_set_results,collation_connection=@@global.collation_connection");
+        setup_query(s, conn, &text);
+        buf_fini(&text);
+        return;
+    }
     uint16_t known = charset_known_to(conn, s->charset);
     send_one_charset(s, conn, known, &charset_sink);
     if (known != s->charset && !s->servers[s->target].collation_refused)
@@ -342,9 +357,9 @@ static bool set_up(struct session *s)
     struct backend_conn *conn = server->conn;
     struct buf text = {0};
     s->setup_failed = false;
-    if (conn->charset != s->charset && !settings_name_charset(s))
+    if (conn->charset != wanted_charset(s, conn) && !settings_name_charset(s))
         send_charset(s, conn);
-    conn->charset = s->charset;
+    conn->charset = wanted_charset(s, conn);
     if (schema_differs(s, conn)) {
         buf_u8(&text, WIRE_COM_INIT_DB);
         buf_text(&text, s->schema);

@@ -72,6 +72,7 @@ struct sql_statement {
     uint64_t kill_id;       /* 0: not a plain number (KILL USER, an expression) */
     bool full;              /* SHOW FULL PROCESSLIST */
     unsigned leaves;        /* enum sql_leaves */
+    bool gives_insert_id;   /* LAST_INSERT_ID(n) */
     bool asks_session;      /* system variables, or what information.h knows, are named */
 };
 

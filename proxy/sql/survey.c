@@ -184,12 +184,24 @@ static bool begins_block(struct sql_survey *v)
     return t->kind == SQL_WORD && t->text.at[0] == '$';
 }
 
+/* LAST_INSERT_ID( is ahead of more than its ). */
+static bool gives_insert_id(const struct sql_survey *v)
+{
+    struct sql_tokens in = *v->in;
+    if (!sql_is_word(&v->token, "LAST_INSERT_ID"))
+        return false;
+    sql_take(&in);
+    return !sql_is_punct(&in.ahead, ')');
+}
+
 static void see_word(struct sql_survey *v)
 {
     struct sql_level *level = sql_level(v);
     bool call = sql_is_punct(&v->in->ahead, '(') && sql_callable(v->token.text) != SQL_CALLABLE_NONE;
-    if (call && sql_is_information(v->token.text))
+    if (call && sql_is_information(v->token.text)) {
         v->out->asks_session = true;
+        v->out->gives_insert_id |= gives_insert_id(v);
+    }
     if (v->routine && begins_block(v))
         v->out->compound = true;
     if (level->cte == SQL_CTE_NAME || sql_is_punct(&v->in->ahead, '.')) {

@@ -81,8 +81,8 @@ struct wire_column {
     uint8_t decimals;
 };
 void wire_column_write(struct buf *payload, uint64_t caps, const struct wire_column *column);
-/* The type of a server's column (enum wire_type); NULL's type where the definition is malformed. */
-uint8_t wire_column_type(struct slice payload, uint64_t caps);
+/* The type of a server's column (enum wire_type), and its flags; NULL's type where the definition is malformed. */
+uint8_t wire_column_type(struct slice payload, uint64_t caps, uint16_t *flags);
 /* One row of our own result sets. Values come as text whatever the protocol; at == NULL is NULL. wire_row_binary turns
  * the text of a LONGLONG, LONG or DOUBLE column into its bytes (a text that is no number is our bug); all other types
  * travel as strings and must be declared so (VAR_STRING, STRING, BLOB, JSON, NEWDECIMAL). */

@@ -47,7 +47,7 @@ void wire_column_write(struct buf *payload, uint64_t caps, const struct wire_col
     buf_zeros(payload, 2);
 }
 
-uint8_t wire_column_type(struct slice payload, uint64_t caps)
+uint8_t wire_column_type(struct slice payload, uint64_t caps, uint16_t *flags)
 {
     struct cursor c = cursor_make(payload.at, payload.len);
     int texts = caps & WIRE_CAP_EXTENDED_METADATA ? 7 : 6; /* catalog, schema, table and column, both twice */
@@ -55,6 +55,7 @@ uint8_t wire_column_type(struct slice payload, uint64_t caps)
         wire_lenenc_str(&c, NULL);
     cursor_skip(&c, 1 + 2 + 4); /* length of the rest, charset, length */
     uint8_t type = cursor_u8(&c);
+    *flags = cursor_u16le(&c);
     return c.bad ? WIRE_TYPE_NULL : type;
 }
 

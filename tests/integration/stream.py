@@ -32,8 +32,9 @@ def read_grammar(family):
 
 
 # Ways to say something that a run can do without, beside whole episodes and "information".
-SWITCHES = {"assignment": r":=|INTO @|^CALL outs|@u1, @u2\)", "prepared set": r"^SET .*\?|'SET @u1|EXECUTE u",
-            "sequence": r"LASTVAL"}
+SWITCHES = {"diagnostics": r"^SHOW (WARNINGS|ERRORS|COUNT)|^GET DIAG|@@(warning|error)_count", "row count": r"ROW_COUNT",
+            "read only": r"READ ONLY", "prepared set": r"^SET .*\?|'SET @u1|EXECUTE u", "sequence": r"LASTVAL"}
+RESET = ("reset_connection",)
 
 
 class Episode(list):
@@ -85,7 +86,7 @@ class Stream:
         # A routine that failed or changed the session on its way leaves what cannot be told: the connection is kept
         # until a reset.
         if any(isinstance(command[-1], str) and "CALL" in command[-1] for command in episode):
-            return Episode([*episode, ("reset_connection",)], holds=True)
+            return Episode([*episode, RESET], holds=True)
         return episode
 
     # --- the grammar ---
@@ -136,8 +137,7 @@ class Stream:
         return Episode(self.queries("setting", 3) + self.queries("probe", 3))
 
     def pinned(self):
-        return Episode([*self.queries("pinning"), *self.commands(1, 3), *self.queries("information"), ("reset_connection",)],
-                       holds=True)
+        return Episode([*self.queries("pinning"), *self.commands(1, 3), *self.queries("information"), RESET], holds=True)
 
     def multi(self):
         texts = [self.statement() for _ in range(self.random.randint(2, 5))]
@@ -154,7 +154,11 @@ class Stream:
                         *self.queries("information")], holds=True)
 
     def without_autocommit(self):
-        return Episode([*self.queries("autocommit off"), *self.mixed(1, 10, "within", 0.3), *self.queries("autocommit on"),
+        """No questions about the session: for them the proxy begins the transaction, as for a table."""
+        usual, self.without = self.without, self.without | {"information"}
+        body = self.mixed(1, 10, "within", 0.3)
+        self.without = usual
+        return Episode([*self.queries("autocommit off"), *body, *self.queries("autocommit on"),
                         query("SELECT @@autocommit"), query("COMMIT")], holds=True)
 
     def ddl(self):
@@ -293,7 +297,7 @@ class Stream:
     # --- the session as a whole ---
 
     def reset_connection(self):
-        return Episode([query("SET @u1 = 'gone after reset', sql_mode = 'ANSI'"), ("reset_connection",),
+        return Episode([query("SET @u1 = 'gone after reset', sql_mode = 'ANSI'"), RESET,
                         query("SELECT @u1, @@sql_mode, DATABASE(), LAST_INSERT_ID()"), *self.queries("probe", 2)])
 
     def change_user(self):
