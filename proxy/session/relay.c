@@ -79,12 +79,20 @@ static void relay_rows_end(struct session *s, struct slice payload)
     if (!wire_end_read(payload, caps_of_target(s), &ok))
         return;
     uint16_t status = status_for_client(s, ok.status);
-    bool cursor_only = s->relay.columns_open && (ok.status & WIRE_STATUS_CURSOR) && !(ok.status & WIRE_STATUS_LAST_ROW);
+    /* only of an EXECUTE that asked for one: a routine's own cursors set the status too */
+    bool cursor_only = s->executing && s->cursor_asked && s->relay.columns_open && (ok.status & WIRE_STATUS_CURSOR) &&
+                       !(ok.status & WIRE_STATUS_LAST_ROW);
     if (cursor_only && !(s->caps & WIRE_CAP_DEPRECATE_EOF))
         s->relay.columns_open = false; /* the one EOF behind the columns says that a cursor is there */
     columns_end(s, status, ok.warnings);
     tracking_note(s, ok.session);
     put_end(s, status, ok.warnings);
+}
+
+/* MySQL's ER_XA_TEMP_TABLE; MariaDB says with this number that a sequence is unknown. */
+static bool is_temp_table(struct session *s, const struct wire_err *err)
+{
+    return err->code == 4091 && !target_conn(s)->mariadb;
 }
 
 /* What a server says of a branch means little to who has said BEGIN. */
@@ -95,8 +103,6 @@ static const char *remedy(const struct session *s, const struct wire_err *err)
     if (err->code == 1399 && memmem(err->message.at, err->message.len, "ACTIVE", 6))
         return ": within a transaction of this proxy nothing may begin or commit one by itself; call it before BEGIN or after "
                "COMMIT";
-    if (err->code == 4091)
-        return ": use temporary tables before BEGIN or after COMMIT";
     return "";
 }
 
@@ -109,7 +115,7 @@ static void relay_err(struct session *s, struct slice payload)
     columns_break(s);
     if (err.code == 1317 && s->killed)
         session_put_error(s, err.code, err.sqlstate, "Query execution was interrupted");
-    else if (err.code == 4091) /* of MySQL (ER_XA_TEMP_TABLE) */
+    else if (is_temp_table(s, &err))
         session_put_error(s, err.code, err.sqlstate,
                           "XA: temporary tables cannot be used in this transaction: make them before it begins, and grant "
                           "SESSION_VARIABLES_ADMIN to the account on the server, or use them outside of transactions");

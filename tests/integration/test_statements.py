@@ -226,6 +226,21 @@ class Statements(xatest.Case):
             self.run_sql(db, "LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE here")
         self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
 
+    def test_empty_results_of_a_procedure_with_a_cursor_of_its_own(self):
+        """Its status says CURSOR in the middle of answers that have none of the protocol's."""
+        self.world.server["s1"].script([
+            "DROP PROCEDURE IF EXISTS t1.cursing",
+            "CREATE PROCEDURE t1.cursing() BEGIN DECLARE done INT DEFAULT 0; DECLARE v VARCHAR(9);"
+            " DECLARE c CURSOR FOR SELECT 'a' UNION SELECT 'b'; DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = 1; OPEN c;"
+            " l: LOOP FETCH c INTO v; IF done THEN LEAVE l; END IF; SELECT v FROM (SELECT 1) x WHERE v = 'z'; SELECT v; END LOOP; END"])
+        with self.connect().cursor() as cursor:
+            cursor.execute("CALL t1.cursing()")
+            results = [cursor.fetchall()]
+            while cursor.nextset():
+                results.append(cursor.fetchall())
+        self.assertEqual(results, [(), (("a",),), (), (("b",),), ()])
+
+
 class Prepared(xatest.Case):
     """Through a C program with libmysqlclient."""
 
