@@ -5,6 +5,8 @@
 #include "proxy/sql/classify.h"
 #include "proxy/sql/route.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static bool is_resource(void *arg, const char *name)
 {
     (void)arg;
