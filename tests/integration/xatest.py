@@ -76,7 +76,7 @@ class Proxy(servers.Process):
     def __init__(self, directory, config):
         super().__init__(directory)
         self.config = config
-        self.port = servers.remembered_port(self.directory)
+        self.port = servers.remembered_port(self.directory, 2)
         self.admin_port = self.port + 1
         self.life_begins = 0  # where in the log file the present life begins
 

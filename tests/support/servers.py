@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import pymysql
@@ -29,16 +30,34 @@ class Skip(Exception):
     """This machine cannot have such a server; the text says why."""
 
 
-def free_port():
-    """A TCP port below the ephemeral range: no outgoing connection can sit on it while its server is down."""
+TAKEN = []  # locks on our ports, open as long as this process lives
+
+
+def claim(port):
+    """Makes it ours among all test processes of this machine, also while nobody listens there."""
+    folder = os.path.join(tempfile.gettempdir(), f"xaproxy-test-ports-{os.getuid()}")
+    os.makedirs(folder, exist_ok=True)
+    lock = open(os.path.join(folder, str(port)), "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    TAKEN.append(lock)
+    with contextlib.closing(socket.socket()) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_port(count=1):
+    """The first of so many TCP ports below the ephemeral range: no outgoing connection can sit on one while its server is down."""
     while True:
         port = random.randrange(15000, 32000)
-        with contextlib.closing(socket.socket()) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        if all(claim(port + i) for i in range(count)):
+            return port
 
 
 def process_state(pid):
@@ -147,13 +166,13 @@ class Process:
                 time.sleep(0.02)
 
 
-def remembered_port(directory):
-    """The port of this folder, chosen once, so that a restarted server is found where it was."""
+def remembered_port(directory, count=1):
+    """The port of this folder (the first of so many), chosen once, so that a restarted server is found where it was."""
     path = os.path.join(directory, "port")
     with contextlib.suppress(FileNotFoundError, ValueError):
         with open(path, encoding="ascii") as f:
             return int(f.read())
-    port = free_port()
+    port = free_port(count)
     with open(path, "w", encoding="ascii") as f:
         f.write(str(port))
     return port
