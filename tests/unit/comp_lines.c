@@ -10,7 +10,7 @@ const char *const comp_lines[] = {
     "APPEND $s $v", "APPEND $k abc", "BITFIELD $s SET u8 $n 77 INCRBY i5 $n 1", "BITFIELD $s GET u8 0", "BITOP AND $s s1 s4",
     "BITOP NOT $k s0", "COPY $k $k", "COPY $k $k REPLACE", "DECR $s", "DECRBY $s $i", "DEL $k", "DEL $k $k $k",
     "DELIFEQ $s hello",
-    "EXPIRE $k $t", "EXPIRE $k -1", "EXPIRE $k 100000 GT", "EXPIRE $k 60", "EXPIREAT $k 34000000000", "EXPIREAT $k 1",
+    "EXPIRE $k $t", "EXPIRE $k -1", "EXPIRE $k 100000 GT", "EXPIRE $k 6000", "EXPIREAT $k 34000000000", "EXPIREAT $k 1",
     "GEOADD $g 1$n.5 2.25 $f", "GEOADD $g NX CH 1.5 2.5 m0 3 4 $f", "GEORADIUS g0 15 37 200 km STORE $k",
     "GEORADIUSBYMEMBER g0 m0 200 km STOREDIST $z", "GEOSEARCHSTORE $z g0 FROMMEMBER m0 BYRADIUS 200 km", "GETDEL $s",
     "GETEX $s EX $t", "GETEX $s PERSIST", "GETEX $s", "GETSET $s $v", "HDEL $h $f", "HDEL $h f0 f1 f2 f3",
@@ -25,8 +25,8 @@ const char *const comp_lines[] = {
     "LREM $l $i a", "LREM $l 0 $f", "LREM $l -1 b", "LSET $l $i $v", "LTRIM $l $i $i", "LTRIM $l 1 -2", "LTRIM $l 5 1",
     "MSET $s $v $k $v $s $v", "MSET s9 1 s9 2", "MSETEX 2 $s $v $s $v EX $t", "MSETNX $s $v s8 $v", "MSETNX n1 1 n2 2",
     "PERSIST $k",
-    "PEXPIRE $k 90000000", "PEXPIRE $k 50000", "PEXPIREAT $k $T", "PFADD $p $f", "PFADD $s $f", "PFMERGE $p p0 p1",
-    "PSETEX $s 90000 $v",
+    "PEXPIRE $k 90000000", "PEXPIRE $k 5000000", "PEXPIREAT $k $T", "PFADD $p $f", "PFADD $s $f", "PFMERGE $p p0 p1",
+    "PSETEX $s 9000000 $v",
     "RENAME $k $k", "RENAMENX $k $k", "RENAMENX $k fresh", "RESTORE $k 0 bad", "RPOP $l", "RPOP $l 2", "RPOPLPUSH $l $l",
     "RPUSH $l $v $v",
     "RPUSHX $l $v", "SADD $e $f", "SADD $e $f $f n1", "SDIFFSTORE $e $e $e", "SET $s $v", "SET $k $v", "SET $s $v KEEPTTL",
@@ -86,7 +86,7 @@ static const char *word_for(char kind, struct dice *d)
     case 'i': return PICK("0", "1", "2", "-1", "-2", "5", "-7", "100");
     case 'n': return PICK("0", "1", "2", "3", "7");
     case 'c': return PICK("1", "-2.5", "0.1", "3e10", "0");
-    case 't': return PICK("60", "100", "7200", "500000");
+    case 't': return PICK("6000", "10000", "7200", "500000");
     case 'T': return PICK("33000000000500", "34000000000000");
     default: return PICK("LEFT", "RIGHT");
     }
