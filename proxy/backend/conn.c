@@ -331,11 +331,6 @@ bool backend_conn_in_trans(const struct backend_conn *c)
     return c->impl->status & WIRE_STATUS_IN_TRANS;
 }
 
-const struct backend_outcome *backend_conn_last(const struct backend_conn *c)
-{
-    return &c->impl->outcome;
-}
-
 void backend_pause(struct backend_conn *c)
 {
     c->impl->paused = true;

@@ -112,7 +112,6 @@ bool backend_file_full(const struct backend_conn *c);
 
 bool backend_conn_idle(const struct backend_conn *c); /* nothing under way */
 bool backend_conn_in_trans(const struct backend_conn *c); /* as the server said last */
-const struct backend_outcome *backend_conn_last(const struct backend_conn *c); /* of the last command that was answered */
 
 /* Stops and resumes handing on what comes from the server: the client's slowness becomes the server's. No frame comes
  * while paused, and none from inside backend_resume. Calls do not nest; a connection that goes back to the pool is

@@ -125,10 +125,12 @@ static bool kill_on_servers(struct session *s)
 
 /* --- one session -------------------------------------------------------------------------------------------------- */
 
+static void on_deadline(void *arg);
+
 static void start_timer(struct session *s, int64_t after_ms)
 {
     if (!s->deadline.loop)
-        net_timer_init(&s->deadline, s->worker->loop, kill_on_deadline, s);
+        net_timer_init(&s->deadline, s->worker->loop, on_deadline, s);
     net_timer_start(&s->deadline, after_ms);
 }
 
@@ -179,7 +181,7 @@ static void give_up(struct session *s)
         kill_answer(s);
 }
 
-void kill_on_deadline(void *arg)
+static void on_deadline(void *arg)
 {
     struct session *s = arg;
     if (!s->killed)

@@ -163,13 +163,8 @@ static void on_evaluated(void *arg, const struct backend_outcome *outcome)
     char why[256];
     if (!s->redis || s->phase != SESSION_RUNNING)
         return;
-    if (outcome->error) {
-        session_put_error(s, outcome->error, outcome->sqlstate, outcome->message);
-        if (tx_note(s, outcome, false))
-            session_next(s);
+    if (!tx_note_question(s, outcome))
         return;
-    }
-    (void)tx_note(s, outcome, false);
     uint16_t code = redis_args_complete(&s->redis->args, why, sizeof why);
     if (code)
         answer_unreadable(s, code, why);

@@ -43,8 +43,9 @@ struct session_redis;
  *   settings, user variables of SET   tracked here, replayed (variables.c); also schema and character set (target.c)
  *   prepared statements               prepared again where they are used next (prepared_server_gone)
  *   LAST_INSERT_ID()                  asked of the connection when it is taken, replayed by SET last_insert_id
- *   ROW_COUNT(), FOUND_ROWS(), SHOW WARNINGS, @@warning_count, @@error_count
- *                                     asked likewise, kept in session_server.memory until the next statement there
+ *   FOUND_ROWS(), SHOW WARNINGS       asked likewise, kept in session_server.memory until the next statement there
+ *   ROW_COUNT(), @@warning_count, @@error_count
+ *                                     known here from the last answer (diagnostics.c)
  * All else is a hold: who makes such state sets its bit, who ends it clears it. X(name, text) */
 #define SESSION_HOLDS(X) \
     X(TABLE_LOCKS, "LOCK TABLES") \
@@ -71,8 +72,6 @@ struct session_memory {
     bool valid;               /* no statement of the session has run on that server since */
     uint64_t insert_id;       /* LAST_INSERT_ID(); counts also where `valid` is false */
     uint64_t found_rows;
-    int64_t row_count;
-    uint32_t warning_count, error_count; /* as @@warning_count, @@error_count; rows may be fewer (max_error_count) */
     struct buf warnings;      /* rows of SHOW WARNINGS as its text protocol has them, each behind its length in 4 bytes */
 };
 struct session_farewell;
@@ -478,6 +477,8 @@ void tx_release_savepoint(struct session *s);
 /* A command finished on the target: what did it do to the branch? `wrote`: it may have written, whatever its tracker says. False:
  * its error (which the client has) ended the transaction; the session goes on by itself when that is done everywhere. */
 bool tx_note(struct session *s, const struct backend_outcome *outcome, bool wrote);
+/* The same of a question of our own within a statement. False: the error was passed on and ended the statement. */
+bool tx_note_question(struct session *s, const struct backend_outcome *outcome);
 /* The same of a statement, whose answer is out; completes it. */
 void tx_statement_done(struct session *s, const struct backend_outcome *outcome);
 /* True where a statement may not run because the transaction has failed; the error has been answered. */
@@ -561,7 +562,6 @@ bool kill_may(const struct config_user *who, const struct session *whose); /* al
 void kill_command_begins(struct session *s);
 void kill_statement_begins(struct session *s); /* each of a multi-statement */
 void kill_command_over(struct session *s);
-void kill_on_deadline(void *session);
 /* True: session_next will be called again when the KILLs that are on their way have been answered. */
 bool kill_holds(struct session *s);
 void kill_resume(struct session *s); /* a server is gone: perhaps it was all that held the session */

@@ -16,7 +16,6 @@
 struct session_farewell {
     struct session_server *server; /* NULL: nobody wants to know any more */
     struct session_memory memory;
-    bool asked_warnings;
 };
 
 static void farewell_over(struct session_farewell *f)
@@ -58,9 +57,6 @@ static void on_memory_frame(void *arg, enum wire_packet_kind kind, struct slice 
         return;
     f->memory.insert_id = number(&c);
     f->memory.found_rows = number(&c);
-    int64_t row_count = (int64_t)number(&c);
-    if (!f->asked_warnings) /* which counts as a query itself */
-        f->memory.row_count = row_count;
     f->memory.valid = !c.bad;
 }
 
@@ -84,22 +80,17 @@ static void ask(struct backend_conn *conn, const char *text, const struct backen
     backend_send_query(conn, text, strlen(text), sink, f);
 }
 
-/* SHOW WARNINGS first: it leaves the others as they are, but for ROW_COUNT(), which the last answer tells as well. */
+/* SHOW WARNINGS first: it leaves the others as they are. */
 static void say_farewell(struct session_server *server)
 {
     struct session_farewell *f = calloc(1, sizeof *f);
-    const struct backend_outcome *last = backend_conn_last(server->conn);
     const struct session_diagnostics *diag = &server->session->diag;
     CHECK(f && !server->farewell);
     f->server = server;
     server->farewell = f;
-    f->asked_warnings = diag->server == server - server->session->servers && diag->warnings; /* a ping may have come since */
-    f->memory.warning_count = last->warnings + (last->error != 0);
-    f->memory.error_count = last->error != 0;
-    f->memory.row_count = last->error || last->had_rows ? -1 : (int64_t)last->affected_rows;
-    if (f->asked_warnings)
+    if (diag->server == server - server->session->servers && diag->warnings) /* not the connection's: a ping may have come since */
         ask(server->conn, "SHOW WARNINGS", &warnings_sink, f);
-    ask(server->conn, "SELECT LAST_INSERT_ID(),FOUND_ROWS(),ROW_COUNT()", &memory_sink, f);
+    ask(server->conn, "SELECT LAST_INSERT_ID(),FOUND_ROWS()", &memory_sink, f);
 }
 
 bool sharing_waits(const struct session *s)

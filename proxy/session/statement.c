@@ -177,41 +177,49 @@ static bool commits_first(const struct session *s)
                      (k == SQL_UNLOCK_TABLES && locks_held(s, -1)));
 }
 
+static void run_transaction_control(struct session *s)
+{
+    const struct sql_statement *st = s->statement;
+    enum session_after after = st->release ? SESSION_AFTER_RELEASE : st->chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK;
+    if (st->kind == SQL_BEGIN)
+        tx_begin(s, st);
+    else if (st->kind == SQL_COMMIT)
+        tx_commit(s, after);
+    else
+        tx_rollback(s, after);
+}
+
+/* In an XA transaction of the client they are its server's. */
+static void run_savepoint(struct session *s)
+{
+    if (s->xa)
+        run_on_server(s);
+    else if (s->statement->kind == SQL_SAVEPOINT)
+        tx_savepoint(s);
+    else if (s->statement->kind == SQL_ROLLBACK_TO)
+        tx_rollback_to(s);
+    else
+        tx_release_savepoint(s);
+}
+
 void statement_run(struct session *s)
 {
-    bool savepoint = s->statement->kind == SQL_SAVEPOINT || s->statement->kind == SQL_ROLLBACK_TO ||
-                     s->statement->kind == SQL_RELEASE_SAVEPOINT;
-    if (savepoint && s->xa) {
-        run_on_server(s);
-        return;
-    }
     switch (s->statement->kind) {
     case SQL_EMPTY:
         session_answer_error(s, 1065, "42000", "Query was empty");
         break;
     case SQL_BEGIN:
-        tx_begin(s, s->statement);
-        break;
     case SQL_COMMIT:
-        tx_commit(s, s->statement->release ? SESSION_AFTER_RELEASE
-                     : s->statement->chain ? SESSION_AFTER_CHAIN
-                                           : SESSION_AFTER_OK);
-        break;
     case SQL_ROLLBACK:
-        tx_rollback(s, s->statement->release ? SESSION_AFTER_RELEASE
-                                            : s->statement->chain ? SESSION_AFTER_CHAIN : SESSION_AFTER_OK);
+        run_transaction_control(s);
+        break;
+    case SQL_SAVEPOINT:
+    case SQL_ROLLBACK_TO:
+    case SQL_RELEASE_SAVEPOINT:
+        run_savepoint(s);
         break;
     case SQL_XA:
         client_xa_run(s);
-        break;
-    case SQL_SAVEPOINT:
-        tx_savepoint(s);
-        break;
-    case SQL_ROLLBACK_TO:
-        tx_rollback_to(s);
-        break;
-    case SQL_RELEASE_SAVEPOINT:
-        tx_release_savepoint(s);
         break;
     case SQL_SET:
         variables_set(s);

@@ -356,13 +356,8 @@ static void on_value(void *arg, const struct backend_outcome *outcome)
     bool is_null = false;
     if (s->phase != SESSION_RUNNING)
         return;
-    if (outcome->error) {
-        session_put_error(s, outcome->error, outcome->sqlstate, outcome->message);
-        if (tx_note(s, outcome, false))
-            session_next(s);
+    if (!tx_note_question(s, outcome))
         return;
-    }
-    (void)tx_note(s, outcome, false);
     struct cursor c = cursor_make(buf_cstr(&s->text_value), buf_len(&s->text_value));
     struct slice text = wire_lenenc_str(&c, &is_null);
     if (!cursor_done(&c))

@@ -269,6 +269,17 @@ bool tx_note(struct session *s, const struct backend_outcome *outcome, bool wrot
     return !outcome->error || survives(s, outcome);
 }
 
+bool tx_note_question(struct session *s, const struct backend_outcome *outcome)
+{
+    if (outcome->error)
+        session_put_error(s, outcome->error, outcome->sqlstate, outcome->message);
+    if (!tx_note(s, outcome, false))
+        return false;
+    if (outcome->error)
+        session_next(s);
+    return !outcome->error;
+}
+
 void tx_statement_done(struct session *s, const struct backend_outcome *outcome)
 {
     client_xa_note(s, outcome);

@@ -1,7 +1,9 @@
 """A client of prepared statements in bytes, which no driver would be so exact about: packets as they come, values as text."""
 import struct
 
+import pymysql
 import rawclient
+import xatest
 
 LONGLONG, VAR_STRING, LONG_BLOB = 8, 253, 251
 CURSOR_READ_ONLY = 1
@@ -209,3 +211,24 @@ class Client(rawclient.Raw):
         """A text statement's status; rows are read over."""
         self.query(sql)
         return self.read_answer().status
+
+
+class Case(xatest.Case):
+    """Tests with such clients."""
+
+    def fails(self, code, call, *args, **more):
+        with self.assertRaises(Error) as caught:
+            call(*args, **more)
+        self.assertEqual(caught.exception.code, code, str(caught.exception))
+        return str(caught.exception)
+
+    def kill_connections(self, server="s1"):
+        """All of the proxy's at a server, which is waited for: the session is somewhere else afterwards."""
+        account = self.world.account("app", server)[0]
+        find = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{account}'"
+        for (number,) in self.world.direct(server, find):
+            try:
+                self.world.direct(server, f"KILL {number}")
+            except pymysql.err.MySQLError as error:
+                self.assertEqual(error.args[0], 1094)
+        xatest.until(lambda: not self.world.direct(server, find), 5, "killed connections are still there")

@@ -3,8 +3,8 @@ import os
 import random
 import subprocess
 
-import pymysql
 import rawclient
+import preparing
 import xatest
 from preparing import LONGLONG, VAR_STRING, CURSOR_READ_ONLY, Client, Error
 
@@ -13,16 +13,11 @@ TYPES = (LONGLONG, VAR_STRING)
 INSERT = "INSERT INTO {} VALUES (?, ?)"
 
 
-class Extended(xatest.Case):
+class Extended(preparing.Case):
     def client(self, extended=rawclient.EXTENDED, **more):
         c = Client(self.world, "t1", extended=extended, **more)
         self.addCleanup(c.close)
         return c
-
-    def fails(self, code, call, *args, **more):
-        with self.assertRaises(Error) as caught:
-            call(*args, **more)
-        self.assertEqual(caught.exception.code, code, str(caught.exception))
 
     def tables(self):
         for server, table in (("s1", "t1.bulk"), ("s2", "t2.bulk")):
@@ -31,17 +26,6 @@ class Extended(xatest.Case):
 
     def rows(self, server="s1", table="t1.bulk"):
         return list(self.world.direct(server, f"SELECT i, s FROM {table} ORDER BY i"))
-
-    def kill_connections(self, server="s1"):
-        """The session is on another connection afterwards."""
-        account = self.world.account("app", server)[0]
-        find = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{account}'"
-        for (number,) in self.world.direct(server, find):
-            try:
-                self.world.direct(server, f"KILL {number}")
-            except pymysql.err.MySQLError as error:
-                self.assertEqual(error.args[0], 1094)
-        xatest.until(lambda: not self.world.direct(server, find), 5, "killed connections are still there")
 
 
 class Bulk(Extended):

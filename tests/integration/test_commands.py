@@ -5,25 +5,20 @@ import struct
 import MySQLdb
 import pymysql
 import rawclient
+import preparing
 import xatest
-from preparing import Client, Error, STATUS_AUTOCOMMIT, STATUS_IN_TRANS
+from preparing import Client, STATUS_AUTOCOMMIT, STATUS_IN_TRANS
 
 MULTI_OFF, MULTI_ON = b"\x1b\x01\x00", b"\x1b\x00\x00"
 OPEN = ("SELECT trx_id, trx_state, trx_started, trx_rows_modified, p.* FROM information_schema.INNODB_TRX"
         " JOIN information_schema.PROCESSLIST p ON p.ID = trx_mysql_thread_id")
 
 
-class Commands(xatest.Case):
+class Commands(preparing.Case):
     def client(self, schema="t1", **more):
         c = Client(self.world, schema, **more)
         self.addCleanup(c.close)
         return c
-
-    def fails(self, code, call, *args, **more):
-        with self.assertRaises(Error) as caught:
-            call(*args, **more)
-        self.assertEqual(caught.exception.code, code, str(caught.exception))
-        return str(caught.exception)
 
     def tables(self):
         for server, table in (("s1", "t1.p"), ("s2", "t2.p")):

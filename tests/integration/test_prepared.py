@@ -2,12 +2,12 @@
 import os
 import subprocess
 
-import pymysql
+import preparing
 import xatest
 from preparing import (Client, CURSOR_READ_ONLY, Error, LONG_BLOB, STATUS_CURSOR, STATUS_IN_TRANS, STATUS_LAST_ROW)
 
 
-class Prepared(xatest.Case):
+class Prepared(preparing.Case):
     world_options = {"proxy_options": "max_prepared_statements = 40\nmax_prepared_bytes = 2M",
                      "backend_options": "max_prepared = 4"}
 
@@ -16,28 +16,11 @@ class Prepared(xatest.Case):
         self.addCleanup(c.close)
         return c
 
-    def fails(self, code, call, *args, **more):
-        with self.assertRaises(Error) as caught:
-            call(*args, **more)
-        self.assertEqual(caught.exception.code, code, str(caught.exception))
-        return str(caught.exception)
-
     def table(self, name="t1.p"):
         for server, schemas in xatest.SCHEMAS.items():
             if name.split(".")[0] in schemas:
                 self.world.direct(server, f"DROP TABLE IF EXISTS {name}")
                 self.world.direct(server, f"CREATE TABLE {name} (i BIGINT PRIMARY KEY, s LONGBLOB) ENGINE=InnoDB")
-
-    def kill_connections(self, server):
-        """All of the proxy's at a server, which is waited for: the session is somewhere else afterwards."""
-        account = self.world.account("app", server)[0]
-        find = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{account}'"
-        for (number,) in self.world.direct(server, find):
-            try:
-                self.world.direct(server, f"KILL {number}")
-            except pymysql.err.MySQLError as error:
-                self.assertEqual(error.args[0], 1094)
-        xatest.until(lambda: not self.world.direct(server, find), 5, "killed connections are still there")
 
     def prepared_at(self, server):
         """How many statements clients have prepared there now."""
