@@ -12,25 +12,31 @@ void buf_fini(struct buf *b)
     *b = (struct buf){0};
 }
 
-uint8_t *buf_reserve(struct buf *b, size_t n)
+uint8_t *buf_try_reserve(struct buf *b, size_t n)
 {
     if (b->cap - b->end >= n && b->data)
         return b->data + b->end;
-    size_t len = buf_len(b);
+    size_t len = buf_len(b), cap = b->cap ? b->cap : 256;
     bool fits = b->start && b->cap >= len + n && b->start >= len;
     if (b->start)
         memmove(b->data, b->data + b->start, len);
-    if (!fits) {
-        size_t cap = b->cap ? b->cap : 256;
-        while (cap < len + n)
-            cap *= 2;
-        b->data = realloc(b->data, cap); /* large ones move without being copied, and are never there twice */
-        CHECK(b->data);
-        b->cap = cap;
-    }
     b->start = 0;
     b->end = len;
-    return b->data + b->end;
+    while (cap < len + n)
+        cap *= 2;
+    uint8_t *data = fits ? b->data : realloc(b->data, cap); /* large ones move without being copied, and are never there twice */
+    if (!data)
+        return NULL;
+    b->data = data;
+    b->cap = cap;
+    return data + len;
+}
+
+uint8_t *buf_reserve(struct buf *b, size_t n)
+{
+    uint8_t *at = buf_try_reserve(b, n);
+    CHECK(at);
+    return at;
 }
 
 void buf_added(struct buf *b, size_t n)

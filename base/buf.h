@@ -23,6 +23,8 @@ static inline uint8_t *buf_at(const struct buf *b) { return b->data ? b->data + 
 /* Makes room for `n` more bytes at the back and returns where they go; buf_added(b, m <= n) then counts them in.
  * Pointers into the buffer are invalid afterwards. */
 uint8_t *buf_reserve(struct buf *b, size_t n);
+/* The same where a peer has the say over how much it is: NULL where there is no memory, and what was in it still is. */
+uint8_t *buf_try_reserve(struct buf *b, size_t n) MUST_USE;
 void buf_added(struct buf *b, size_t n);
 
 void buf_append(struct buf *b, const void *bytes, size_t n);

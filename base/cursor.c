@@ -64,6 +64,16 @@ void cursor_skip(struct cursor *c, size_t n)
     take(c, n);
 }
 
+void cursor_text(struct cursor *c, size_t n, char *out, size_t size)
+{
+    struct slice s = cursor_bytes(c, n);
+    memset(out, 0, size);
+    if (s.len >= size || (s.len && memchr(s.at, 0, s.len)))
+        c->bad = true;
+    else if (s.len)
+        memcpy(out, s.at, s.len);
+}
+
 bool slice_is(struct slice s, const char *text)
 {
     return strlen(text) == s.len && (!s.len || !memcmp(s.at, text, s.len));

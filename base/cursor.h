@@ -37,6 +37,8 @@ struct slice cursor_bytes(struct cursor *c, size_t n);
 struct slice cursor_rest(struct cursor *c);
 struct slice cursor_until_nul(struct cursor *c); /* without the NUL, which is consumed; bad when there is none */
 void cursor_skip(struct cursor *c, size_t n);
+/* The next n bytes as a text with a NUL, the rest of out[size] zero; bad where it does not fit or holds a NUL itself. */
+void cursor_text(struct cursor *c, size_t n, char *out, size_t size);
 
 bool slice_is(struct slice s, const char *text);      /* byte for byte */
 bool slice_is_word(struct slice s, const char *text); /* ASCII letters without case */

@@ -20,6 +20,13 @@ void comp_argv_add(struct comp_argv *a, const void *bytes, size_t n)
     buf_append(&a->bytes, bytes, n);
 }
 
+void comp_argv_extend(struct comp_argv *a, const void *bytes, size_t n)
+{
+    CHECK(a->n > 0);
+    a->arg[a->n - 1].len += n;
+    buf_append(&a->bytes, bytes, n);
+}
+
 void comp_argv_text(struct comp_argv *a, const char *text)
 {
     comp_argv_add(a, text, strlen(text));

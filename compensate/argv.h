@@ -14,6 +14,8 @@ struct comp_argv {
     size_t n, cap;
 };
 void comp_argv_add(struct comp_argv *a, const void *bytes, size_t n);
+/* More bytes at the end of the last argument. */
+void comp_argv_extend(struct comp_argv *a, const void *bytes, size_t n);
 void comp_argv_text(struct comp_argv *a, const char *text);
 void comp_argv_number(struct comp_argv *a, int64_t v);
 struct slice comp_argv_at(const struct comp_argv *a, size_t i); /* valid until the next add */

@@ -43,6 +43,7 @@ struct comp_command {
     const char *keys;       /* see commands.def */
     enum comp_shape shape;
     const char *reason;     /* for refusals: completes "... cannot be used in a transaction: " */
+    int timeout;            /* of a write that waits: the argument that says how long, 0 = the last; negative: it does not wait */
 };
 
 #define COMP_MAX_KEYS 1024
@@ -52,7 +53,9 @@ struct comp_command_use {
     const struct comp_command *row;
     enum comp_class class;
     enum comp_shape shape;  /* the row's, or what an option makes of it (WITHSCORES, WITHVALUES, INCR, COUNT) */
-    uint16_t slot;          /* of all keys; 0 where there is none */
+    bool waits;             /* a reply COMP_REPLY_EMPTY: to be asked again until `timeout_ms` is over, then the answer is nil */
+    int64_t timeout_ms;     /* 0 = for ever */
+    uint16_t slot;          /* of all keys: COMP_SLOT_ALONE, unless comp_command_slot has looked */
     unsigned n_written;     /* the first of `key` are written, the others only read; duplicates stay */
     unsigned n_keys;
     uint16_t key[COMP_MAX_KEYS]; /* index of the argument */
@@ -66,10 +69,20 @@ struct comp_refusal {
 
 /* Finds the row by name without regard to case; the second word may be absent. NULL: no such command. */
 const struct comp_command *comp_command_find(struct slice name, struct slice second);
+/* It may write what it declares. One that declares nothing is looked at as closely: a write without keys. */
+bool comp_command_is_script(const struct comp_command *row);
+bool comp_command_reads_by_script(const struct comp_command *row); /* the _RO forms; NULL: no */
 /* The command with its name as argument 0. False: `why` says it as an SQL error (1305 unknown, 1318 wrong count, 1235
  * refused). */
 bool comp_command_check(const struct comp_argv *command, bool in_transaction, struct comp_command_use *use,
                         struct comp_refusal *why) MUST_USE;
+/* It may be done after the transaction, by comp_call_act: not what only means something within it, nor scripts, nor what the
+ * table does not know. */
+bool comp_command_can_wait(const struct comp_command_use *use);
+/* XAINCR: it locks nothing. */
+bool comp_command_counts(const struct comp_command_use *use);
+/* Where the server is a cluster: fills in the slot. False: the keys are in several, or it would be about all nodes. */
+bool comp_command_slot(const struct comp_argv *command, struct comp_command_use *use, struct comp_refusal *why) MUST_USE;
 /* Every row, in the table's order; NULL behind the last. For SHOW, information_schema and tests. */
 const struct comp_command *comp_command_row(size_t i);
 

@@ -14,15 +14,10 @@ static void put_text(struct buf *out, const char *text, size_t max)
 /* Names are printable and not empty; anything else is not a record of ours. */
 static void get_text(struct cursor *c, char *text, size_t max)
 {
-    struct slice s = cursor_bytes(c, cursor_u8(c));
-    if (c->bad || !s.len || s.len > max) {
-        c->bad = true;
-        return;
-    }
-    for (size_t i = 0; i < s.len; i++)
-        c->bad |= s.at[i] <= ' ' || s.at[i] > '~';
-    memcpy(text, s.at, s.len);
-    text[s.len] = '\0';
+    cursor_text(c, cursor_u8(c), text, max + 1);
+    c->bad = c->bad || !*text;
+    for (; *text; text++)
+        c->bad |= *text <= ' ' || *text > '~';
 }
 
 void comp_touch_write(struct buf *out, const struct comp_touch_record *r)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compensate/streams.h"
+
 struct finder {
     const struct comp_argv *command;
     struct comp_command_use *use;
@@ -46,6 +48,9 @@ static size_t count_at(const struct comp_argv *command, size_t arg)
 static enum comp_keys_status take_counted(struct finder *f, size_t arg, size_t step)
 {
     size_t n = count_at(f->command, arg);
+    bool may_be_none = f->kind == 'r' || comp_command_is_script(f->use->row); /* else the server says that it wants some */
+    if (!n && may_be_none && arg < f->command->n && slice_is(comp_argv_at(f->command, arg), "0"))
+        return COMP_KEYS_FOUND;
     if (!n || arg + n * step >= f->command->n)
         return COMP_KEYS_MALFORMED;
     return take_range(f, arg + 1, arg + 1 + n * step, step);
@@ -53,17 +58,10 @@ static enum comp_keys_status take_counted(struct finder *f, size_t arg, size_t s
 
 static enum comp_keys_status take_streams(struct finder *f)
 {
-    for (size_t i = 1; i < f->command->n; i++) {
-        struct slice s = comp_argv_at(f->command, i);
-        if (slice_is_word(s, "BLOCK"))
-            return COMP_KEYS_BLOCK;
-        size_t rest = f->command->n - i - 1;
-        if (slice_is_word(s, "STREAMS"))
-            return rest && rest % 2 == 0 ? take_range(f, i + 1, i + 1 + rest / 2, 1) : COMP_KEYS_MALFORMED;
-        if (slice_is_word(s, "GROUP"))
-            i += 2; /* names that may read BLOCK or STREAMS */
-    }
-    return COMP_KEYS_MALFORMED;
+    struct comp_streams streams;
+    if (!comp_streams_find(f->command, &streams))
+        return COMP_KEYS_MALFORMED;
+    return take_range(f, streams.first, streams.first + streams.n, 1);
 }
 
 /* Options begin behind the key at the earliest; a pattern or member that reads STORE only locks a key too many. */
@@ -89,9 +87,10 @@ static enum comp_keys_status take_word(struct finder *f, const char *word)
     char how = *end;
     const char *slash = strchr(end, '/'), *space = strchr(end, ' ');
     size_t step = slash && (!space || slash < space) ? strtoul(slash + 1, NULL, 10) : 1;
+    size_t without = how == '-' && end[1] == '^';
     if (how == '#')
         return take_counted(f, first, step);
-    return how == '-' ? take_range(f, first, f->command->n, step) : take(f, first);
+    return how == '-' ? take_range(f, first, f->command->n - without, step) : take(f, first);
 }
 
 static enum comp_keys_status take_kind(struct finder *f, const char *words)

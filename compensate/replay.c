@@ -25,12 +25,12 @@ enum comp_fate comp_replay_fate(const struct comp_replay_view *view, const struc
     return below_horizon(&view->horizon, &parts) ? COMP_FATE_ORPHAN : COMP_FATE_ROLLBACK;
 }
 
-struct comp_end comp_replay_end(const struct comp_scanned *row, enum comp_fate fate, bool force)
+struct comp_end comp_replay_end(const struct comp_scanned *row, enum comp_fate fate, enum comp_dirty dirty)
 {
     CHECK(fate == COMP_FATE_COMMIT || fate == COMP_FATE_ROLLBACK);
     return (struct comp_end){
         .mode = fate == COMP_FATE_COMMIT ? COMP_END_COMMIT : COMP_END_ROLLBACK,
-        .force = force,
+        .dirty = dirty,
         .tombstone = true,
         .all_locks = true,
         .first = 1,

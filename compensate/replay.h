@@ -48,6 +48,6 @@ struct comp_replay_view {
 };
 enum comp_fate comp_replay_fate(const struct comp_replay_view *view, const struct comp_scanned *row);
 /* The end to send for COMMIT and ROLLBACK; always with a tombstone, since nobody knows what is still on its way. */
-struct comp_end comp_replay_end(const struct comp_scanned *row, enum comp_fate fate, bool force);
+struct comp_end comp_replay_end(const struct comp_scanned *row, enum comp_fate fate, enum comp_dirty dirty);
 
 #endif

@@ -10,9 +10,12 @@ static const struct {
     enum comp_reply reply;
 } by_word[] = {
     {"XALOCKED", COMP_REPLY_LOCKED},
+    {"XAEMPTY", COMP_REPLY_EMPTY},
+    {"XABOUND", COMP_REPLY_BOUND},
     {"XAFENCED", COMP_REPLY_FENCED},
     {"XASTALE", COMP_REPLY_STALE},
     {"XATOOBIG", COMP_REPLY_TOO_BIG},
+    {"XALOST", COMP_REPLY_LOST},
     {"XAREFUSED", COMP_REPLY_REFUSED},
     {"XAMISSING", COMP_REPLY_MISSING},
     {"ERR Function not found", COMP_REPLY_NO_FUNCTION},
@@ -54,12 +57,14 @@ unsigned comp_reply_sql(enum comp_reply reply, const char **sqlstate)
         const char *sqlstate;
     } sql[] = {
         [COMP_REPLY_OK] = {0, "00000"},           [COMP_REPLY_ERROR] = {1644, "45000"},
+        [COMP_REPLY_LOST] = {1402, "XA100"},
         [COMP_REPLY_LOCKED] = {1205, "HY000"},    [COMP_REPLY_FENCED] = {1402, "XA100"},
+        [COMP_REPLY_BOUND] = {1690, "22003"},
         [COMP_REPLY_STALE] = {1402, "XA100"},     [COMP_REPLY_TOO_BIG] = {1235, "42000"},
         [COMP_REPLY_REFUSED] = {1235, "42000"},   [COMP_REPLY_MISSING] = {1402, "XA100"},
         [COMP_REPLY_NO_FUNCTION] = {1105, "HY000"}, [COMP_REPLY_NOT_NOW] = {1105, "HY000"},
         [COMP_REPLY_NO_MEMORY] = {1041, "HY000"}, [COMP_REPLY_NOT_MASTER] = {1105, "HY000"},
-        [COMP_REPLY_NO_RIGHT] = {1105, "HY000"},
+        [COMP_REPLY_NO_RIGHT] = {1105, "HY000"},  [COMP_REPLY_EMPTY] = {1205, "HY000"},
     };
     CHECK((size_t)reply < sizeof sql / sizeof sql[0]);
     *sqlstate = sql[reply].sqlstate;

@@ -6,14 +6,17 @@
 
 #include "base/cursor.h"
 
-/* What an error reply means. Each but OK says with certainty that this request did nothing. */
+/* What an error reply means. Each but OK and LOST says with certainty that this request did nothing. */
 #define COMP_REPLIES(X) \
     X(OK, "not an error") \
     X(ERROR, "the command itself failed") \
     X(LOCKED, "another transaction holds a key") \
+    X(EMPTY, "nothing is there to take: a command that waits asks again") \
+    X(BOUND, "XAINCR: the bound would not hold for every outcome of what is pending") \
     X(FENCED, "this transaction was ended by somebody else, or this write was taken back") \
     X(STALE, "this node's epoch is over: another start of it has recovered") \
     X(TOO_BIG, "the before-image exceeds a limit") \
+    X(LOST, "it is done, and the record of how to take it back is not there") \
     X(REFUSED, "the library cannot take this form of the command back") \
     X(MISSING, "a vote found other records than were acknowledged") \
     X(NO_FUNCTION, "the library is not there: load it and send again") \

@@ -60,6 +60,20 @@ static void end(struct comp_tx *tx, struct comp_actions *out, enum comp_end_mode
         (struct comp_end){.mode = mode, .tombstone = tx->fence, .first = 1, .last = tx->last};
 }
 
+static void wait_lock(struct comp_tx *tx, struct comp_actions *out)
+{
+    tx->state = COMP_TX_LOCKED;
+    act(out, COMP_ACTION_WAIT_LOCK)->seq = tx->last;
+}
+
+static void send_or_queue(struct comp_tx *tx, const struct comp_event *e, struct comp_actions *out)
+{
+    if (e->queued)
+        wait_lock(tx, out);
+    else
+        send(tx, out, COMP_ACTION_SEND_DO);
+}
+
 static void on_write(struct comp_tx *tx, const struct comp_event *e, struct comp_actions *out)
 {
     if (tx->last == COMP_MAX_WRITES) {
@@ -68,7 +82,7 @@ static void on_write(struct comp_tx *tx, const struct comp_event *e, struct comp
     }
     tx->last++;
     if (e->touched) {
-        send(tx, out, COMP_ACTION_SEND_DO);
+        send_or_queue(tx, e, out);
     } else {
         tx->state = COMP_TX_TOUCHING;
         act(out, COMP_ACTION_APPEND_TOUCH);
@@ -122,15 +136,15 @@ static void step_idle(struct comp_tx *tx, const struct comp_event *e, struct com
 static void step_touching(struct comp_tx *tx, const struct comp_event *e, struct comp_actions *out)
 {
     if (e->kind == COMP_EVENT_TOUCH_DURABLE) {
-        send(tx, out, COMP_ACTION_SEND_DO);
+        send_or_queue(tx, e, out);
     } else {
         CHECK(e->kind == COMP_EVENT_TOUCH_REFUSED);
         back_to_idle(tx, out, COMP_ANSWER_NO_ROOM);
     }
 }
 
-/* A reply to the write, first or second sending. Anything but OK did nothing; and before a second sending the first one's
- * connection was killed, so that it cannot do anything any more either. */
+/* A reply to the write, first or second sending. Anything but OK (and LOST, see reply.h) did nothing; and before a second sending
+ * the first one's connection was killed, so that it cannot do anything any more either. */
 static void on_write_reply(struct comp_tx *tx, enum comp_reply reply, struct comp_actions *out)
 {
     switch (reply) {
@@ -140,12 +154,15 @@ static void on_write_reply(struct comp_tx *tx, enum comp_reply reply, struct com
         back_to_idle(tx, out, COMP_ANSWER_REPLY);
         break;
     case COMP_REPLY_LOCKED:
-        tx->state = COMP_TX_LOCKED;
-        act(out, COMP_ACTION_WAIT_LOCK)->seq = tx->last;
+    case COMP_REPLY_EMPTY:
+        wait_lock(tx, out);
         break;
     case COMP_REPLY_FENCED:
     case COMP_REPLY_STALE:
         fail(tx, out, COMP_ANSWER_FENCED);
+        break;
+    case COMP_REPLY_LOST:
+        fail(tx, out, COMP_ANSWER_LOST);
         break;
     default:
         back_to_idle(tx, out, COMP_ANSWER_REPLY);
@@ -191,8 +208,8 @@ static void step_locked(struct comp_tx *tx, const struct comp_event *e, struct c
     if (e->kind == COMP_EVENT_LOCK_RETRY) {
         send(tx, out, COMP_ACTION_SEND_DO);
     } else {
-        CHECK(e->kind == COMP_EVENT_LOCK_TIMEOUT);
-        back_to_idle(tx, out, COMP_ANSWER_LOCK_TIMEOUT);
+        CHECK(e->kind == COMP_EVENT_LOCK_TIMEOUT || e->kind == COMP_EVENT_DEADLOCK);
+        back_to_idle(tx, out, e->kind == COMP_EVENT_DEADLOCK ? COMP_ANSWER_DEADLOCK : COMP_ANSWER_LOCK_TIMEOUT);
     }
 }
 

@@ -2,7 +2,8 @@
  * socket, log, thread or clock. session/redis performs the actions; tests/model explores the machine.
  *
  *   IDLE -> [TOUCHING ->] WRITING -> IDLE            a write: durable touch, fenced call, reply
- *           WRITING -> LOCKED -> WRITING             somebody holds a key: the performer waits and asks again
+ *           WRITING -> LOCKED -> WRITING             a key is held, or empty: the performer waits and asks again
+ *   IDLE -> [TOUCHING ->] LOCKED                     the same without asking: others wait for a key already
  *           WRITING -> KILLING -> REWRITING -> IDLE  reply lost: kill the old connection, send once more
  *   IDLE -> PARTIAL -> IDLE                          ROLLBACK TO SAVEPOINT
  *   IDLE -> VOTING -> VOTED -> ENDING -> ENDED       commit
@@ -50,8 +51,8 @@ struct comp_tx {
 };
 
 enum comp_event_kind {
-    COMP_EVENT_WRITE,         /* the client's write; `touched`: the slot's touch record is durable in this epoch */
-    COMP_EVENT_TOUCH_DURABLE,
+    COMP_EVENT_WRITE,         /* the client's write; `touched`: the slot's touch record is durable in this epoch; `queued` */
+    COMP_EVENT_TOUCH_DURABLE, /* `queued`: it must not overtake who waits for a key already */
     COMP_EVENT_TOUCH_REFUSED, /* the log had no room */
     COMP_EVENT_REPLIED,       /* the answer (`reply`) to the last SEND_ or RESEND_ action */
     COMP_EVENT_NOT_SENT,      /* it never left: certainly not applied */
@@ -60,6 +61,7 @@ enum comp_event_kind {
     COMP_EVENT_KILL_FAILED,   /* or may not be */
     COMP_EVENT_LOCK_RETRY,    /* ask again for the key */
     COMP_EVENT_LOCK_TIMEOUT,  /* waited long enough */
+    COMP_EVENT_DEADLOCK,      /* it would wait for ever; ROLLBACK follows behind the answer */
     COMP_EVENT_ROLLBACK_TO,   /* `mark`: comp_tx_mark() when the savepoint was set */
     COMP_EVENT_VOTE,
     COMP_EVENT_COMMIT,        /* the decision is durable; only after a yes */
@@ -68,7 +70,7 @@ enum comp_event_kind {
 struct comp_event {
     enum comp_event_kind kind;
     enum comp_reply reply;
-    bool touched;
+    bool touched, queued;
     uint32_t mark;
 };
 
@@ -77,10 +79,12 @@ struct comp_event {
     X(REPLY, "what Redis replied, value or error: nothing is in doubt") \
     X(DONE, "the savepoint is restored") \
     X(LOCK_TIMEOUT, "1205 (HY000): not applied") \
+    X(DEADLOCK, "1213 (40001): not applied, the whole transaction is rolled back") \
     X(UNREACHABLE, "1105 (HY000): not applied, the transaction is usable") \
     X(NO_ROOM, "1041 (HY000): the log is full, not applied") \
     X(TOO_MANY, "1235 (42000): not applied, a transaction holds at most COMP_MAX_WRITES") \
     X(IN_DOUBT, "1402 (XA100): the transaction has failed") \
+    X(LOST, "1402 (XA100): done without a record of how to take it back, the transaction has failed") \
     X(FENCED, "1402 (XA100): ended by somebody else, the transaction has failed")
 enum comp_answer {
 #define X(name, text) COMP_ANSWER_##name,
@@ -93,10 +97,10 @@ enum comp_action_kind {
     COMP_ACTION_SEND_DO,       /* `seq`; then REPLIED, NOT_SENT or LOST. The command is the performer's to keep until ANSWER */
     COMP_ACTION_KILL,          /* the connection that SEND_DO was lost on, by its client id; then KILLED or KILL_FAILED */
     COMP_ACTION_RESEND_DO,     /* `seq`, on another connection; then as SEND_DO */
-    COMP_ACTION_WAIT_LOCK,     /* the reply names the owner; then LOCK_RETRY or LOCK_TIMEOUT */
+    COMP_ACTION_WAIT_LOCK,     /* where it was sent the reply names the owner, or is EMPTY; then LOCK_RETRY, _TIMEOUT or DEADLOCK */
     COMP_ACTION_SEND_PARTIAL,  /* `end` */
     COMP_ACTION_SEND_VOTE,     /* tx->acked, tx->last */
-    COMP_ACTION_SEND_END,      /* `end` without its policy (force), which is the resource's */
+    COMP_ACTION_SEND_END,      /* `end` without its policy, which is the resource's */
     COMP_ACTION_CANCEL,        /* nobody waits for what is under way (call, append, lock, kill): no event for it any more */
     COMP_ACTION_ANSWER,        /* `answer` to the WRITE or ROLLBACK_TO, once each */
     COMP_ACTION_FAIL,          /* the whole transaction has failed; comes before ANSWER */

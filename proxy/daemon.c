@@ -20,7 +20,10 @@
 #include "proxy/net/address.h"
 #include "proxy/net/listener.h"
 #include "proxy/resolver/resolver.h"
+#include "proxy/resp/client.h"
 #include "proxy/session/callers.h"
+#include "proxy/session/scripts.h"
+#include "proxy/session/waits.h"
 #include "proxy/session/worker.h"
 
 #define COMPLAIN_EVERY_MS 1000
@@ -32,6 +35,8 @@ struct daemon {
     struct worker *workers;     /* n_workers, and behind them the one of main for the DBA */
     struct worker *admin;
     unsigned n_started, next_worker;
+    pthread_mutex_t told_lock;
+    unsigned n_told;            /* of the workers, by the log's thread, which outlives them; under told_lock */
     struct resolver *resolver;
     struct net_listener **listeners;
     struct accepting {
@@ -40,8 +45,9 @@ struct daemon {
     } *accepting;
     struct net_timer drain_timer;
     struct net_wake signal_wake, reload_wake;
-    pthread_t signal_thread, joiner;
+    pthread_t signal_thread;
     _Atomic int signals;        /* asked to end so many times */
+    _Atomic bool deaf;          /* the loop has ended, nobody is to be asked any more */
     char client_name[64];
     bool drained_by_force;
     unsigned refused;           /* clients, since the log last said so */
@@ -50,11 +56,19 @@ struct daemon {
 
 /* --- clients ------------------------------------------------------------------------------------------------------------ */
 
-static void refuse(struct daemon *d, int fd, const char *why, _Atomic uint64_t *count)
+/* Before a greeting an ERR has no SQLSTATE. Where TLS comes first nothing can be said. */
+static void say_refused(int fd, const struct config_listener *l)
 {
-    /* before a greeting an ERR has no SQLSTATE */
-    static const char err[] = "\x17\0\0\0\xff\x10\x04Too many connections";
-    (void)!write(fd, err, sizeof err - 1);
+    static const char mysql[] = "\x17\0\0\0\xff\x10\x04Too many connections", redis[] = "-ERR max number of clients reached\r\n";
+    if (!l->redis)
+        (void)!write(fd, mysql, sizeof mysql - 1);
+    else if (!l->tls_cert)
+        (void)!write(fd, redis, sizeof redis - 1);
+}
+
+static void refuse(struct daemon *d, const struct accepting *a, int fd, const char *why, _Atomic uint64_t *count)
+{
+    say_refused(fd, &d->config->listeners[a->index]);
     close(fd);
     d->world.count.clients_refused++;
     ++*count;
@@ -76,13 +90,13 @@ static void on_accept(void *arg, int fd, const char *peer)
     bool speaks_for_others = network_list_has(l->proxy_protocol_from, peer);
     d->world.count.clients_accepted++;
     if (d->world.clients >= (unsigned)d->config->max_clients)
-        refuse(d, fd, "max_clients", &d->world.count.refused_max_clients);
+        refuse(d, a, fd, "max_clients", &d->world.count.refused_max_clients);
     else if (l->max_clients && d->world.listener_clients[a->index] >= (unsigned)l->max_clients)
-        refuse(d, fd, "max_clients of the listener", &d->world.count.refused_listener);
+        refuse(d, a, fd, "max_clients of the listener", &d->world.count.refused_listener);
     else if (d->world.unauthenticated >= (unsigned)d->config->max_unauthenticated)
-        refuse(d, fd, "max_unauthenticated", &d->world.count.refused_unauthenticated);
+        refuse(d, a, fd, "max_unauthenticated", &d->world.count.refused_unauthenticated);
     else if (!speaks_for_others && !callers_enter(d->world.callers, peer))
-        refuse(d, fd, "max_unauthenticated, of one address", &d->world.count.refused_unauthenticated);
+        refuse(d, a, fd, "max_unauthenticated, of one address", &d->world.count.refused_unauthenticated);
     else {
         struct worker *w = l->admin ? d->admin : &d->workers[d->next_worker++ % d->world.n_workers];
         worker_deal(w, fd, a->index, peer, !speaks_for_others);
@@ -146,15 +160,6 @@ static void on_drain_timeout(void *arg)
     end_now(d);
 }
 
-static void *wait_for_workers(void *arg)
-{
-    struct daemon *d = arg;
-    for (unsigned i = 0; i < d->n_started; i++)
-        pthread_join(d->workers[i].thread, NULL);
-    worker_drain(d->admin, true); /* main's loop ends last */
-    return NULL;
-}
-
 static void on_signal(void *arg)
 {
     struct daemon *d = arg;
@@ -168,13 +173,13 @@ static void on_signal(void *arg)
             drain(d, false);
             net_timer_start(&d->drain_timer, d->config->drain_timeout_ms);
         }
-        pthread_create(&d->joiner, NULL, wait_for_workers, d);
     } else if (again && !d->drained_by_force) {
         end_now(d);
     }
 }
 
-/* New certificates for who comes from now on; a mistake in them sends nobody away. */
+/* New certificates for who comes from now on; a mistake in them sends nobody away. Rights that an account lacked are looked for
+ * again. */
 static void on_reload(void *arg)
 {
     struct daemon *d = arg;
@@ -189,6 +194,9 @@ static void on_reload(void *arg)
     }
     for (unsigned i = 0; i <= d->world.n_workers; i++)
         worker_reload(&d->workers[i]);
+    redis_resources_reload_tls(&d->world.redis);
+    for (size_t i = 0; i < d->config->n_accounts; i++)
+        backends_doubt_barrier(&d->world.backends, &d->config->accounts[i]);
     log_info("reloaded", "listeners_failed=%u", failed);
 }
 
@@ -198,7 +206,14 @@ static void signal_set(sigset_t *set)
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGHUP);
-    sigaddset(set, SIGUSR2); /* ours: ends the thread */
+    sigaddset(set, SIGUSR2); /* ours: ends the thread; from others it means nothing */
+}
+
+void daemon_hold_signals(void)
+{
+    sigset_t set;
+    signal_set(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 static void *wait_for_signals(void *arg)
@@ -207,8 +222,11 @@ static void *wait_for_signals(void *arg)
     sigset_t set;
     signal_set(&set);
     for (int number;;) {
-        if (sigwait(&set, &number) || number == SIGUSR2)
+        CHECK(sigwait(&set, &number) == 0);
+        if (d->deaf)
             return NULL;
+        if (number == SIGUSR2)
+            continue;
         if (number == SIGHUP) {
             if (d->config->log_file && log_open_file(d->config->log_file) < 0)
                 log_error("log_reopen_failed", "path=%s why=\"%s\"", d->config->log_file, strerror(errno));
@@ -281,9 +299,16 @@ static void learn_names(const struct config *c)
     for (size_t i = 0; i < c->n_backends; i++)
         learn_name(c->backends[i].address);
     for (size_t i = 0; i < c->n_redis; i++)
-        learn_name(c->redis[i].address);
+        learn_name(c->redis[i].address); /* of others the resolver's thread finds out where they are, before workers go there */
     for (size_t i = 0; i < c->n_listeners; i++)
         learn_name(c->listeners[i].address);
+}
+
+struct net_tls *daemon_listener_tls(const struct config_listener *l, char *why, size_t why_size)
+{
+    const struct net_tls_options o = {.cert = l->tls_cert, .key = l->tls_key, .ca = l->tls_ca}; /* asked for, not required */
+    *why = '\0';
+    return l->tls_cert ? net_tls_new(true, &o, why, why_size) : NULL;
 }
 
 static bool load_tls(struct daemon *d)
@@ -291,11 +316,8 @@ static bool load_tls(struct daemon *d)
     for (size_t i = 0; i < d->config->n_listeners; i++) {
         const struct config_listener *l = &d->config->listeners[i];
         char why[512];
-        if (!l->tls_cert)
-            continue;
-        struct net_tls_options o = {.cert = l->tls_cert, .key = l->tls_key, .ca = l->tls_ca}; /* asked for, not required */
-        d->world.listener_tls[i] = net_tls_new(true, &o, why, sizeof why);
-        if (!d->world.listener_tls[i]) {
+        d->world.listener_tls[i] = daemon_listener_tls(l, why, sizeof why);
+        if (*why && !d->world.listener_tls[i]) {
             log_error("tls_failed", "listener=%s why=\"%s\"", l->name, why);
             return false;
         }
@@ -307,8 +329,18 @@ static void on_durable(void *arg, wal_pos durable)
 {
     struct daemon *d = arg;
     (void)durable;
-    for (unsigned i = 0; i < d->n_started; i++)
+    pthread_mutex_lock(&d->told_lock);
+    for (unsigned i = 0; i < d->n_told; i++)
         worker_durable(&d->workers[i]);
+    pthread_mutex_unlock(&d->told_lock);
+}
+
+/* The first n, from now on. */
+static void tell_workers(struct daemon *d, unsigned n)
+{
+    pthread_mutex_lock(&d->told_lock);
+    d->n_told = n;
+    pthread_mutex_unlock(&d->told_lock);
 }
 
 static bool open_journal(struct daemon *d)
@@ -331,12 +363,37 @@ static bool open_journal(struct daemon *d)
 
 static void sweep_backend(void *arg, unsigned backend) { resolver_sweep_backend(arg, backend); }
 static void sweep_redis(void *arg, unsigned resource) { resolver_sweep_redis(arg, resource); }
-static void kill_connection(void *arg, unsigned backend, uint64_t id) { resolver_kill_connection(arg, backend, id); }
-static void kill_query(void *arg, unsigned backend, uint64_t id, int64_t start_s, void (*done)(void *done_arg), void *done_arg)
+static void kill_connection(void *arg, unsigned backend, uint64_t id, int64_t opened_ms)
 {
-    resolver_kill_query(arg, backend, id, start_s, done, done_arg);
+    resolver_kill_connection(arg, backend, id, opened_ms);
 }
-static const struct resolver_ops resolver_ops = {sweep_backend, sweep_redis, kill_connection, kill_query};
+static void kill_query(void *arg, unsigned backend, uint64_t id, int64_t opened_ms, void (*done)(void *done_arg), void *done_arg)
+{
+    resolver_kill_query(arg, backend, id, opened_ms, done, done_arg);
+}
+static void lock_waits(void *arg, unsigned backend,
+                       void (*done)(void *done_arg, const struct backend_lock_wait *waits, unsigned n), void *done_arg)
+{
+    resolver_lock_waits(arg, backend, done, done_arg);
+}
+
+struct conflict_teller {
+    void (*each)(void *arg, const struct session_conflict *c);
+    void *arg;
+};
+
+static void tell_conflict(void *arg, const struct resolver_conflict *c)
+{
+    const struct conflict_teller *teller = arg;
+    teller->each(teller->arg, &(struct session_conflict){.id = c->id, .resource = c->resource, .gtrid = c->gtrid, .key = c->key,
+                                                         .command = c->command, .outcome = c->outcome, .detail = c->detail,
+                                                         .age_s = (clock_wall_ms() - c->at_ms) / 1000});
+}
+static void each_conflict(void *arg, void (*each)(void *each_arg, const struct session_conflict *c), void *each_arg)
+{
+    resolver_each_conflict(arg, tell_conflict, &(struct conflict_teller){each, each_arg});
+}
+static const struct resolver_ops resolver_ops = {sweep_backend, sweep_redis, kill_connection, kill_query, lock_waits, each_conflict};
 
 static bool live_gtrids(void *arg, struct buf *out, int timeout_ms)
 {
@@ -356,6 +413,8 @@ static bool make_world(struct daemon *d)
     w->config = c;
     w->started_ms = clock_mono_ms();
     w->n_workers = c->workers > 0 ? (unsigned)c->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    w->at_work = w->running = w->n_workers;
+    w->redis_face = &resp_face;
     backends_init(&w->backends, c);
     redis_resources_init(&w->redis, c);
     w->redis_options = (struct redis_options){d->client_name, comp_library_name(), comp_library_text()};
@@ -372,6 +431,8 @@ static bool make_world(struct daemon *d)
     d->workers = must(calloc(w->n_workers + 1, sizeof *d->workers));
     d->admin = &d->workers[w->n_workers];
     w->workers = d->workers;
+    w->waits = waits_new(d->workers, w->n_workers + 1);
+    w->scripts = scripts_new((size_t)c->max_script_bytes);
     learn_names(c);
     return load_tls(d) && make_data_dir(c) && open_journal(d);
 }
@@ -393,6 +454,8 @@ static void free_world(struct daemon *d)
     free(w->user_clients);
     pthread_mutex_destroy(&w->secrets_lock);
     callers_free(w->callers);
+    waits_free(w->waits);
+    scripts_free(w->scripts);
     free(d->listeners);
     free(d->accepting);
     free(d->workers);
@@ -426,22 +489,20 @@ static bool make_workers(struct daemon *d)
 
 static bool start_workers(struct daemon *d)
 {
-    for (; d->n_started < d->world.n_workers; d->n_started++)
-        if (pthread_create(&d->workers[d->n_started].thread, NULL, worker_run, &d->workers[d->n_started])) {
-            log_error("worker_failed", "why=\"%s\"", strerror(errno));
+    for (; d->n_started < d->world.n_workers; d->n_started++) {
+        int error = pthread_create(&d->workers[d->n_started].thread, NULL, worker_run, &d->workers[d->n_started]);
+        if (error) {
+            log_error("worker_failed", "why=\"%s\"", strerror(error));
             return false;
         }
+    }
+    tell_workers(d, d->n_started);
     return true;
 }
 
 static int serve(struct daemon *d)
 {
-    sigset_t set;
-    signal_set(&set);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by every thread: only one takes them */
-    if (!make_world(d))
-        return 1;
-    if (!make_resolver(d) || !make_workers(d))
+    if (!make_world(d) || !make_resolver(d) || !make_workers(d))
         return 1;
     net_timer_init(&d->drain_timer, d->admin->loop, on_drain_timeout, d);
     net_wake_init(&d->signal_wake, d->admin->loop, on_signal, d);
@@ -449,7 +510,11 @@ static int serve(struct daemon *d)
     if (!start_workers(d) || !open_listeners(d) || !write_pid(d->config->pid_file))
         return 1;
     resolver_start(d->resolver);
-    pthread_create(&d->signal_thread, NULL, wait_for_signals, d);
+    int error = pthread_create(&d->signal_thread, NULL, wait_for_signals, d);
+    if (error) {
+        log_error("signals_failed", "why=\"%s\"", strerror(error));
+        return 1;
+    }
     log_info("started", "version=%s workers=%u pid=%ld", PACKAGE_VERSION, d->world.n_workers, (long)getpid());
     net_loop_run(d->admin->loop);
     return 0;
@@ -458,10 +523,13 @@ static int serve(struct daemon *d)
 static void take_apart(struct daemon *d)
 {
     close_listeners(d);
-    pthread_join(d->joiner, NULL); /* its last letter ended this thread's loop */
+    for (unsigned i = 0; i < d->n_started; i++)
+        pthread_join(d->workers[i].thread, NULL); /* the last letter of the last of them ended this thread's loop */
+    d->deaf = true;
     pthread_kill(d->signal_thread, SIGUSR2);
     pthread_join(d->signal_thread, NULL);
     resolver_stop(d->resolver);
+    tell_workers(d, 0);
     net_timer_fini(&d->drain_timer);
     net_wake_fini(&d->signal_wake);
     net_wake_fini(&d->reload_wake);
@@ -475,12 +543,14 @@ static void take_apart(struct daemon *d)
 
 int daemon_run(const struct config *config)
 {
-    struct daemon d = {.config = config};
+    struct daemon d = {.config = config, .told_lock = PTHREAD_MUTEX_INITIALIZER};
     if (!set_log(config))
         return 1;
     int status = serve(&d);
-    if (status)
-        return status; /* it never served: the process ends, and with it everything it holds */
+    if (status) { /* it never served, but threads of it may run: the process ends, and with it everything it holds */
+        close_listeners(&d);
+        _exit(status);
+    }
     take_apart(&d);
     log_info("stopped", "forced=%d", d.drained_by_force);
     return 0;

@@ -40,4 +40,4 @@ FNR == 1 { here = folder_of(FILENAME); if (!(here in known)) complain("folder " 
 END {
     if (includes < 50) { print "layers.sh saw only " includes + 0 " includes: it looks in the wrong place"; broken = 1 }
     exit broken
-}' layers $(find base wal xa compensate proxy tools -name '*.[ch]')
+}' layers $(find base wal xa compensate actions proxy tools -name '*.[ch]')

@@ -43,6 +43,12 @@ static enum admin_client_status failure(struct admin_client *client, struct buf 
     return number >= 2000 && number < 3000 ? ADMIN_CLIENT_LOST : ADMIN_CLIENT_REFUSED;
 }
 
+/* Connector/C goes on without TLS where the listener offers none and nobody is to be verified. */
+static bool is_private(struct admin_client *client, const struct admin_client_options *o)
+{
+    return o->socket || mysql_get_ssl_cipher(&client->mysql);
+}
+
 struct admin_client *admin_client_open(const struct admin_client_options *o, enum admin_client_status *status,
                                        struct buf *error)
 {
@@ -53,6 +59,9 @@ struct admin_client *admin_client_open(const struct admin_client_options *o, enu
     *status = ADMIN_CLIENT_OK;
     if (!connected) {
         failure(client, error);
+        *status = ADMIN_CLIENT_LOST;
+    } else if (!is_private(client, o)) {
+        buf_text(error, "the listener offers no TLS");
         *status = ADMIN_CLIENT_LOST;
     }
     return client;

@@ -7,8 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "actions/action.h"
 #include "base/log.h"
 #include "compensate/journal.h"
+#include "compensate/slot.h"
 #include "wal/head.h"
 #include "wal/types.h"
 #include "xa/decision.h"
@@ -70,15 +72,18 @@ static bool epoch_text(struct buf *out, struct slice payload)
 static bool decide_text(struct buf *out, struct slice payload)
 {
     struct xa_decision d;
+    char slot[COMP_SLOT_TEXT];
     if (!xa_decision_read(payload, &d))
         return false;
     buf_printf(out, " gtrid=%s", d.gtrid.text);
     key_time(out, "decided", d.decided_ms);
     key_quoted(out, "who", d.who);
+    if (*d.saga)
+        buf_printf(out, " saga=%s", d.saga);
     for (unsigned i = 0; i < d.n_branches; i++)
         buf_printf(out, " branch=%s/%s", d.branch[i].backend, d.branch[i].bqual.text);
     for (unsigned i = 0; i < d.n_slots; i++)
-        buf_printf(out, " slot=%s/%u", d.slot[i].resource, d.slot[i].slot);
+        buf_printf(out, " slot=%s/%s", d.slot[i].resource, comp_slot_text(d.slot[i].slot, slot));
     return true;
 }
 
@@ -121,17 +126,17 @@ static bool connection_text(struct buf *out, struct slice payload)
         return false;
     buf_printf(out, " backend=%s connection=%" PRIu64 " closed=%s", c.backend, c.connection_id, c.closed ? "yes" : "no");
     key_quoted(out, "account", c.account);
-    if (c.server_start_s)
-        key_time(out, "server_start", c.server_start_s * 1000);
+    key_time(out, "opened", c.opened_ms);
     return true;
 }
 
 static bool touch_text(struct buf *out, struct slice payload)
 {
     struct comp_touch_record t;
+    char slot[COMP_SLOT_TEXT];
     if (!comp_touch_read(payload, &t))
         return false;
-    buf_printf(out, " resource=%s slot=%u node=%s epoch=%" PRIu64, t.resource, t.slot, t.node, t.epoch);
+    buf_printf(out, " resource=%s slot=%s node=%s epoch=%" PRIu64, t.resource, comp_slot_text(t.slot, slot), t.node, t.epoch);
     return true;
 }
 
@@ -141,6 +146,48 @@ static bool horizon_text(struct buf *out, struct slice payload)
     if (!comp_horizon_read(payload, &h))
         return false;
     buf_printf(out, " resource=%s below_epoch=%" PRIu64 " below_counter=%" PRIu64, h.resource, h.epoch, h.counter);
+    return true;
+}
+
+static bool action_text(struct buf *out, struct slice payload)
+{
+    struct action *a = action_read(payload);
+    char quoted[200];
+    if (!a)
+        return false;
+    buf_printf(out, " action=%" PRIu64 " gtrid=%s seq=%u on=%s state=%s resource=%s", a->id, a->owner, a->seq,
+               a->on == ACTION_ON_COMMIT ? "commit" : "rollback", action_state_name(a->state), a->resource);
+    buf_printf(out, " args=%u body=%s", a->n_args, log_quote(quoted, sizeof quoted, a->body.at, a->body.len));
+    action_free(a);
+    return true;
+}
+
+static bool action_state_text(struct buf *out, struct slice payload)
+{
+    struct action_change k;
+    if (!action_change_read(payload, &k))
+        return false;
+    buf_printf(out, " action=%" PRIu64 " state=%s attempts=%u", k.id, action_state_name(k.state), k.attempts);
+    key_quoted(out, "error", k.error);
+    return true;
+}
+
+static bool outcome_text(struct buf *out, struct slice payload)
+{
+    struct action_outcome o;
+    if (!action_outcome_read(payload, &o))
+        return false;
+    buf_printf(out, " gtrid=%s outcome=%s", o.owner, o.committed ? "commit" : "rollback");
+    key_time(out, "at", o.at_ms);
+    return true;
+}
+
+static bool action_next_text(struct buf *out, struct slice payload)
+{
+    uint64_t next_id;
+    if (!action_next_read(payload, &next_id))
+        return false;
+    buf_printf(out, " next=%" PRIu64, next_id);
     return true;
 }
 
@@ -159,7 +206,8 @@ static const struct {
 } readers[] = {
     {WAL_TYPE_EPOCH, epoch_text},       {WAL_TYPE_DECIDE, decide_text},         {WAL_TYPE_DONE, done_text},
     {WAL_TYPE_VERDICT, verdict_text},   {WAL_TYPE_IDENTITY, identity_text},     {WAL_TYPE_CONNECTION, connection_text},
-    {WAL_TYPE_TOUCH, touch_text},       {WAL_TYPE_HORIZON, horizon_text},
+    {WAL_TYPE_TOUCH, touch_text},       {WAL_TYPE_HORIZON, horizon_text},       {WAL_TYPE_ACTION, action_text},
+    {WAL_TYPE_OUTCOME, outcome_text},   {WAL_TYPE_ACTION_NEXT, action_next_text}, {WAL_TYPE_ACTION_STATE, action_state_text},
 };
 
 void payload_text(struct buf *out, uint8_t type, struct slice payload)

@@ -94,18 +94,27 @@ static bool escape_json(struct buf *out, uint8_t c)
     return true;
 }
 
+/* U+0080 to U+009F: to a terminal they are controls as ESC and a letter are, and JSON lets them pass. */
+static bool escape_c1(struct buf *out, struct slice s, size_t at, bool (*escape)(struct buf *, uint8_t))
+{
+    if (s.at[at] != 0xc2 || s.at[at + 1] >= 0xa0)
+        return false;
+    buf_printf(out, escape == escape_json ? "\\u%04x" : "\\x%02x", s.at[at + 1]);
+    return true;
+}
+
 /* Returns how many columns of a terminal it takes, one a character. */
 static size_t append_text(struct buf *out, struct slice s, bool (*escape)(struct buf *, uint8_t))
 {
     size_t width = 0;
     for (size_t i = 0; i < s.len;) {
         size_t n = utf8_length(s, i), before = buf_len(out);
+        bool escaped = n > 1 ? escape_c1(out, s, i, escape) : n && escape(out, s.at[i]);
         if (!n)
             buf_text(out, "\xef\xbf\xbd"); /* the replacement character */
-        else if (n > 1 || !escape(out, s.at[i]))
+        else if (!escaped)
             buf_append(out, s.at + i, n);
-        bool single = !n || n > 1;
-        width += single ? 1 : buf_len(out) - before;
+        width += escaped ? buf_len(out) - before : 1;
         i += n ? n : 1;
     }
     return width;

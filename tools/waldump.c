@@ -111,8 +111,8 @@ static enum exit_code print_found(const struct wal_dir *dir, const struct wal_fo
 {
     char name[WAL_NAME_MAX];
     if (!found->exists) {
-        printf("sound: %s holds no log\n", dir->path);
-        return EXIT_OK;
+        fprintf(stderr, "waldump: %s holds no log: it lies in data_dir/log\n", dir->path);
+        return EXIT_USAGE;
     }
     wal_segment_name(name, found->live);
     printf("sound: log=%s epoch=%" PRIu64 " segment=%s offset=%" PRIu64 " position=%" PRIu64 "\n", found->log_id,

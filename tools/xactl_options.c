@@ -45,8 +45,10 @@ static const struct option_row {
     {"format", "FORMAT", "table, json or tsv", TEXT, true, FIELD(format_name)},
     {"config", "FILE", "options, a line each, name = value (~/.xactl.cnf)", TEXT, false, FIELD(config_file)},
     {"force", NULL, "commit, rollback: even against the log", FLAG, false, FIELD(force)},
-    {"why", "TEXT", "commit, rollback: kept with the verdict", TEXT, false, FIELD(why)},
+    {"why", "TEXT", "commit, rollback, dismiss-action: kept with the verdict", TEXT, false, FIELD(why)},
+    {"body", "TEXT", "edit-action: the new statement or command", TEXT, false, FIELD(body)},
     {"exit-code", NULL, "in-doubt: exit with 4 when there are any", FLAG, false, FIELD(exit_code)},
+    {"repair", NULL, "reconcile: settle at once what is certain, and wait for it", FLAG, false, FIELD(repair)},
     {"help", NULL, "this text", FLAG, false, FIELD(help)},
     {"version", NULL, "versions of xactl and of the MySQL library", FLAG, false, FIELD(version)},
 };

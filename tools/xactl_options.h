@@ -12,8 +12,8 @@ struct xactl_options {
     const char *password_file, *config_file;
     const char *format_name; /* as said; `format` is what it means */
     enum rows_format format;
-    const char *why;
-    bool force, exit_code, help, version;
+    const char *why, *body;
+    bool force, exit_code, repair, help, version;
     char **argument; /* the command and what follows it */
     int n_arguments;
 };

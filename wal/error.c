@@ -19,12 +19,27 @@ enum wal_status wal_error_set(struct wal_error *error, enum wal_status status, c
     return status;
 }
 
+/* Of what a process or the machine runs out, to have it again later; NULL: that is not what happened. */
+static const char *remedy_of_scarcity(int why)
+{
+    switch (why) {
+    case ENOSPC:
+    case EDQUOT:
+        return "; make room there";
+    case EMFILE:
+    case ENFILE:
+        return "; raise the limit of open files";
+    default:
+        return NULL;
+    }
+}
+
 enum wal_status wal_error_errno(struct wal_error *error, const char *doing, const char *dir, const char *name)
 {
     int why = errno;
-    bool full = why == ENOSPC || why == EDQUOT;
-    wal_error_set(error, full ? WAL_NO_SPACE : WAL_IO, "cannot %s %s%s%s: %s%s", doing, dir, name ? "/" : "",
-                  name ? name : "", strerror(why), full ? "; make room there" : "");
+    const char *remedy = remedy_of_scarcity(why);
+    wal_error_set(error, remedy ? WAL_NO_SPACE : WAL_IO, "cannot %s %s%s%s: %s%s", doing, dir, name ? "/" : "",
+                  name ? name : "", strerror(why), remedy ? remedy : "");
     errno = why;
     return error->status;
 }

@@ -1,6 +1,6 @@
 /* The keeper thread: removes segments whose open records were copied and synced, and makes the next one ahead of need,
- * so that the log thread never waits for either. A full disk is met here, before anything depends on it: the keeper
- * tries again with a new file, and wal_reserve refuses meanwhile. */
+ * so that the log thread never waits for either. A full disk is met here, before anything depends on it, and so is a
+ * want of descriptors: the keeper tries again with a new file, and wal_reserve refuses meanwhile. */
 #include <time.h>
 
 #include "base/clock.h"
@@ -134,5 +134,9 @@ void wal_keeper_take(struct wal *wal, uint64_t head_bytes, struct wal_segment *o
     wal->next_wanted = 0;
     wal->next_ready = false;
     *out = wal->next;
+    /* What is not durable yet goes there: it is the room, also while its (perhaps long) head is being written. */
+    wal->next_head = head_bytes;
+    wal->measured_at = wal_durable(wal);
+    wal->current_end = wal->measured_at + out->bytes - head_bytes;
     pthread_mutex_unlock(&wal->lock);
 }

@@ -108,8 +108,8 @@ static enum wal_status corrupt(const struct wal_dir *dir, uint64_t id, uint64_t 
     wal_segment_name(name, id);
     return wal_error_set(error, WAL_CORRUPT,
                          "%s/%s is damaged at offset %" PRIu64
-                         ": %s. Restore the directory from before the damage, or look "
-                         "with waldump --verify, settle by hand what XA RECOVER lists, then move the directory away",
+                         ": %s. A backup is no remedy: it would roll back what was decided since. Look with "
+                         "waldump --verify, settle by hand what XA RECOVER lists, then move the directory away",
                          dir->path, name, offset, what);
 }
 
@@ -186,7 +186,7 @@ static enum wal_status no_live_segment(const struct survey *s, struct wal_error 
         return corrupt(s->dir, s->damaged, s->damaged_at, "no segment of the log has a whole head", error);
     return wal_error_set(
         error, WAL_CORRUPT,
-        "the segments of log %s are missing in %s: restore them; to begin anew, settle by hand what XA "
+        "the segments of log %s are missing in %s: put them back; to begin anew, settle by hand what XA "
         "RECOVER lists, then move the directory away",
         s->found->log_id, s->dir->path);
 }

@@ -3,8 +3,9 @@
 #include "wal/state.h"
 
 /* What is left of the current segment and of the one made ahead, whose head is as long as it was when it was measured,
- * and longer by what was appended since. What is promised may have to stand in both: an eighth is kept for that. */
-int64_t wal_room(const struct wal *wal)
+ * and longer by what was appended since. What is promised may have to stand in both: an eighth is kept for that. With the lock
+ * held; may be negative. */
+static int64_t room_in(const struct wal *wal)
 {
     int64_t room = (int64_t)(wal->current_end - wal->end);
     int64_t ahead = wal->next_ready ? (int64_t)(wal->next.bytes - wal->options.segment_bytes / 8) : 0;
@@ -22,7 +23,7 @@ static void refuse(struct wal *wal)
 bool wal_reserve(struct wal *wal, size_t bytes)
 {
     pthread_mutex_lock(&wal->lock);
-    bool fits = wal_room(wal) >= (int64_t)(wal->reserved + bytes);
+    bool fits = room_in(wal) >= (int64_t)(wal->reserved + bytes);
     if (fits)
         wal->reserved += bytes;
     else

@@ -53,9 +53,6 @@ struct wal {
     struct wal_stats stats;
 };
 
-/* room.c. How many bytes are sure to find place, with the lock held. May be negative. */
-int64_t wal_room(const struct wal *wal);
-
 /* keeper.c. For the log thread: gives a made segment for a head of so many bytes and some records behind it; where the
  * disk is full, one for the head and what is appended. Waits where there is none. */
 void *wal_keeper_main(void *wal);

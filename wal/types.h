@@ -12,8 +12,11 @@
     X(CONNECTION, 6, "xa", "a backend connection that may come to hold a prepared branch: id, server start") \
     X(TOUCH, 7, "compensate", "this epoch writes into this slot of this Redis resource") \
     X(HORIZON, 8, "compensate", "decisions of a resource below this epoch and counter are forgotten") \
-    X(ACTION, 9, "compensate", "an action to be done on commit or rollback, and its state") \
-    X(ADOPT, 10, "journal", "another log of this node that a person let us settle")
+    X(ACTION, 9, "actions", "an action to be done on commit or rollback, and its state") \
+    X(ADOPT, 10, "journal", "another log of this node that a person let us settle") \
+    X(ACTION_STATE, 11, "actions", "what an attempt, an outcome or a person made of an action") \
+    X(OUTCOME, 12, "actions", "how an owner of actions without a decision ended") \
+    X(ACTION_NEXT, 13, "actions", "ids of actions below this were given")
 
 enum wal_type {
 #define X(name, number, owner, text) WAL_TYPE_##name = number,

@@ -23,7 +23,7 @@ enum wal_status {
     WAL_CORRUPT,  /* a bad record below a position that was known durable: never start, tell the person */
     WAL_LOCKED,   /* another process holds the log */
     WAL_IO,       /* the operating system said no */
-    WAL_NO_SPACE, /* not enough room to go on safely */
+    WAL_NO_SPACE, /* not enough room (disk, descriptors) to go on safely, which may pass */
 };
 
 struct wal_error {

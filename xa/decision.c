@@ -6,6 +6,7 @@
 #include "base/check.h"
 
 #define RECORD_VERSION 1
+#define DECISION_VERSION 2
 
 /* --- fields --- */
 
@@ -17,15 +18,9 @@ static void put_text(struct buf *out, const char *text, size_t size)
     buf_append(out, text, n);
 }
 
-/* Latches an error in the cursor where the text does not fit or hides a NUL. */
 static void take_text(struct cursor *c, char *out, size_t size)
 {
-    struct slice s = cursor_bytes(c, cursor_u16le(c));
-    memset(out, 0, size);
-    if (s.len >= size || (s.len && memchr(s.at, 0, s.len)))
-        c->bad = true;
-    else if (s.len)
-        memcpy(out, s.at, s.len);
+    cursor_text(c, cursor_u16le(c), out, size);
 }
 
 /* A name that must not be empty. */
@@ -57,13 +52,15 @@ static struct cursor open_record(struct slice payload)
 
 /* --- decision --- */
 
+/* Version 2 knows sagas; the log of a proxy before them has version 1. */
 void xa_decision_write(struct buf *out, const struct xa_decision *d)
 {
     CHECK(d->n_branches <= XA_MAX_BRANCHES && d->n_slots <= XA_MAX_SLOTS);
-    buf_u8(out, RECORD_VERSION);
+    buf_u8(out, DECISION_VERSION);
     put_name(out, d->gtrid.text, sizeof d->gtrid.text);
     buf_u64le(out, (uint64_t)d->decided_ms);
     put_text(out, d->who, sizeof d->who);
+    put_text(out, d->saga, sizeof d->saga);
     buf_u8(out, (uint8_t)d->n_branches);
     buf_u8(out, (uint8_t)d->n_slots);
     for (unsigned i = 0; i < d->n_branches; i++) {
@@ -90,11 +87,15 @@ static void take_parts(struct cursor *c, struct xa_decision *d)
 
 bool xa_decision_read(struct slice payload, struct xa_decision *d)
 {
-    struct cursor c = open_record(payload);
+    struct cursor c = cursor_make(payload.at, payload.len);
+    uint8_t version = cursor_u8(&c);
+    c.bad = version < RECORD_VERSION || version > DECISION_VERSION;
     memset(d, 0, sizeof *d);
     take_name(&c, d->gtrid.text, sizeof d->gtrid.text);
     d->decided_ms = (int64_t)cursor_u64le(&c);
     take_text(&c, d->who, sizeof d->who);
+    if (version == DECISION_VERSION)
+        take_text(&c, d->saga, sizeof d->saga);
     unsigned n_branches = cursor_u8(&c), n_slots = cursor_u8(&c);
     if (n_branches > XA_MAX_BRANCHES || n_slots > XA_MAX_SLOTS)
         return false;
@@ -170,7 +171,7 @@ void xa_connection_write(struct buf *out, const struct xa_connection *k)
     put_name(out, k->backend, sizeof k->backend);
     put_text(out, k->account, sizeof k->account);
     buf_u64le(out, k->connection_id);
-    buf_u64le(out, (uint64_t)k->server_start_s);
+    buf_u64le(out, (uint64_t)k->opened_ms);
     buf_u8(out, k->closed);
 }
 
@@ -181,7 +182,7 @@ bool xa_connection_read(struct slice payload, struct xa_connection *k)
     take_name(&c, k->backend, sizeof k->backend);
     take_text(&c, k->account, sizeof k->account);
     k->connection_id = cursor_u64le(&c);
-    k->server_start_s = (int64_t)cursor_u64le(&c);
+    k->opened_ms = (int64_t)cursor_u64le(&c);
     k->closed = take_bool(&c);
     return cursor_done(&c);
 }

@@ -15,7 +15,7 @@ struct xa_decision_branch {
     char backend[33];
     struct xa_bqual bqual;
 };
-#define XA_MAX_SLOTS 16
+#define XA_MAX_SLOTS 64
 struct xa_decision_slot {
     char resource[33];
     uint16_t slot;
@@ -23,7 +23,8 @@ struct xa_decision_slot {
 struct xa_decision {
     struct xa_gtrid gtrid;
     int64_t decided_ms; /* wall clock, for people */
-    char who[96];       /* user@address, for people */
+    char who[200];      /* user@address, whole: for people, and by it a user knows its own */
+    char saga[XA_GTRID_MAX + 1]; /* this is its last step: it has committed too; "" = none */
     unsigned n_branches, n_slots;
     struct xa_decision_branch branch[XA_MAX_BRANCHES];
     struct xa_decision_slot slot[XA_MAX_SLOTS];
@@ -60,7 +61,7 @@ struct xa_connection {
     char backend[33];
     char account[97];       /* the server-side user, so that a reused id of somebody else is never killed */
     uint64_t connection_id; /* of the server */
-    int64_t server_start_s; /* wall clock at which the server says it started; 0 = unknown */
+    int64_t opened_ms;      /* wall clock: with the number it is who it is, which a server that has begun anew gives to another */
     bool closed;            /* known to be gone */
 };
 void xa_connection_write(struct buf *out, const struct xa_connection *c);

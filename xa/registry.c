@@ -13,8 +13,8 @@ struct entry {
     struct entry *next; /* in its bucket */
     uint64_t hash;
     enum xa_owner owner;
-    uint32_t branches_settled; /* a bit each */
-    uint32_t slots_settled;
+    uint64_t branches_settled; /* a bit each */
+    uint64_t slots_settled;
     struct xa_decision decision;
 };
 
@@ -25,7 +25,7 @@ struct xa_registry {
     unsigned owned[2];
 };
 
-_Static_assert(XA_MAX_BRANCHES <= 32 && XA_MAX_SLOTS <= 32, "a bit for each");
+_Static_assert(XA_MAX_BRANCHES <= 64 && XA_MAX_SLOTS <= 64, "a bit for each");
 
 struct xa_registry *xa_registry_new(void)
 {
@@ -132,10 +132,14 @@ void xa_registry_hand_over(struct xa_registry *r, const char *gtrid)
 
 /* --- settling --- */
 
+static uint64_t first_bits(unsigned n)
+{
+    return n ? UINT64_MAX >> (64 - n) : 0;
+}
+
 static bool all_settled(const struct entry *e)
 {
-    uint64_t branches = (UINT64_C(1) << e->decision.n_branches) - 1, slots = (UINT64_C(1) << e->decision.n_slots) - 1;
-    return e->branches_settled == branches && e->slots_settled == slots;
+    return e->branches_settled == first_bits(e->decision.n_branches) && e->slots_settled == first_bits(e->decision.n_slots);
 }
 
 /* The branch's number in its entry, or -1. */
@@ -156,11 +160,11 @@ static int slot_in(const struct entry *e, const char *resource, uint16_t slot)
 }
 
 /* True only for the one call that sets the last bit. */
-static bool settle(const struct entry *e, uint32_t *bits, int i)
+static bool settle(const struct entry *e, uint64_t *bits, int i)
 {
-    if (i < 0 || *bits & UINT32_C(1) << i)
+    if (i < 0 || *bits & UINT64_C(1) << i)
         return false;
-    *bits |= UINT32_C(1) << i;
+    *bits |= UINT64_C(1) << i;
     return all_settled(e);
 }
 
@@ -214,7 +218,32 @@ bool xa_registry_branch_open(struct xa_registry *r, const char *gtrid, const cha
     pthread_mutex_lock(&r->lock);
     struct entry *e = find(r, gtrid);
     int i = branch_in(e, backend, bqual);
-    bool open = i >= 0 && !(e->branches_settled & UINT32_C(1) << i);
+    bool open = i >= 0 && !(e->branches_settled & UINT64_C(1) << i);
+    pthread_mutex_unlock(&r->lock);
+    return open;
+}
+
+static bool is_open_on(const struct entry *e, const char *backend)
+{
+    for (unsigned i = 0; e && i < e->decision.n_branches; i++)
+        if (!(e->branches_settled & UINT64_C(1) << i) && !strcmp(e->decision.branch[i].backend, backend))
+            return true;
+    return false;
+}
+
+static struct entry *find_last_step(struct xa_registry *r, const char *saga)
+{
+    for (size_t i = 0; i < r->n_buckets; i++)
+        for (struct entry *e = r->bucket[i]; e; e = e->next)
+            if (!strcmp(e->decision.saga, saga))
+                return e;
+    return NULL;
+}
+
+bool xa_registry_open_on(struct xa_registry *r, const char *name, bool saga, const char *backend)
+{
+    pthread_mutex_lock(&r->lock);
+    bool open = is_open_on(saga ? find_last_step(r, name) : find(r, name), backend);
     pthread_mutex_unlock(&r->lock);
     return open;
 }

@@ -41,7 +41,7 @@ static unsigned count_writers(const struct xa_tx *tx)
 bool xa_needs_log(const struct xa_tx *tx)
 {
     unsigned writers = count_writers(tx);
-    return tx->redis != XA_REDIS_NONE || writers > 1 || (writers == 1 && tx->one_phase_off);
+    return tx->actions || tx->redis != XA_REDIS_NONE || writers > 1 || (writers == 1 && tx->one_phase_off);
 }
 
 static bool all_final(const struct xa_tx *tx)
@@ -184,6 +184,7 @@ static void begin_prepare(struct xa_tx *tx, struct xa_actions *out)
             ask(tx, i, XA_ACTION_END_PREPARE, XA_BRANCH_PREPARING, out);
     if (tx->redis == XA_REDIS_WROTE)
         ask_redis(tx, XA_ACTION_REDIS_VOTE, XA_REDIS_VOTING, out);
+    decide_when_all_voted(tx, out); /* nobody has to where there is nothing but actions */
 }
 
 static void begin_commit(struct xa_tx *tx, struct xa_actions *out)
@@ -234,6 +235,7 @@ static void step_open(struct xa_tx *tx, const struct xa_event *event, struct xa_
     case XA_EVENT_STATEMENT_FAILED: fail_statement(tx, event, out); break;
     case XA_EVENT_REDIS_IN_DOUBT: tx->state = XA_TX_FAILED; /* fall through */
     case XA_EVENT_REDIS_WROTE: tx->redis = XA_REDIS_WROTE; break;
+    case XA_EVENT_ACTION: tx->actions = true; break;
     case XA_EVENT_LOST:
     case XA_EVENT_DEADLINE: lose_while_open(tx, event, out); break;
     case XA_EVENT_CLIENT_GONE: roll_back(tx, XA_ANSWER_ROLLED_BACK, out); break;

@@ -4,7 +4,7 @@
  *
  *   ACTIVE -> FAILED                                   a transaction that cannot commit, only its end is left
  *   ACTIVE -> ENDED                                    nobody wrote: readers are released, nobody waits
- *   ACTIVE -> ONE_PHASE -> ENDED                       exactly one writer, no Redis write: no log
+ *   ACTIVE -> ONE_PHASE -> ENDED                       exactly one writer, no Redis write, no action: no log
  *   ACTIVE -> PREPARING -> DECIDING -> COMMITTING -> ENDED
  *   ACTIVE|FAILED|ONE_PHASE|PREPARING|DECIDING -> ROLLING_BACK -> ENDED
  */
@@ -86,6 +86,7 @@ struct xa_tx {
     bool answer_due;       /* the client asked for the end and waits */
     bool decided;          /* the decision to commit is durable: no way back */
     bool one_phase_off;    /* option: log even a single writer, which buys an answer after a lost reply */
+    bool actions;          /* something is registered to be done after it: the decision record is what makes it due */
     unsigned n_branches;
     struct xa_branch branch[XA_MAX_BRANCHES];
 };
@@ -99,6 +100,7 @@ struct xa_tx {
     X(STATEMENT_FAILED, "`verdict` (TX_FAILED, DEADLOCK) of an error that dooms it; XA_NO_BRANCH where it was not a server's") \
     X(REDIS_WROTE, "a Redis write is sent in this transaction") \
     X(REDIS_IN_DOUBT, "a Redis request may or may not have been applied: the transaction is failed") \
+    X(ACTION, "an action is registered, whose record goes into the log together with the decision") \
     X(COMMIT, "the client's COMMIT, or an implicit one; all results are in") \
     X(ROLLBACK, "the client's ROLLBACK, or the proxy's own; all results are in") \
     X(NO_ROOM, "instead of COMMIT, or of DURABLE: the log took no record, nothing is decided") \

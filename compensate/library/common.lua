@@ -5,10 +5,13 @@
 --
 -- The control hash of a slot (ctl):
 --   L<key>          gtrid that holds the key exclusively, to its end
---   U<gtrid>:<seq>  record of an applied write: packed {command, reply, locked keys, inverses}
+--   U<gtrid>:<seq>  record of an applied write, packed one behind the other: locked keys (one by itself, else a list), what is
+--                   pending of a counter or false, number of shadow keys; then command, reply, inverses, which COMMIT never reads
 --                   or "H" and packed locked keys: the husk of one taken back by ROLLBACK TO, which fences its late twin
+--   S<key>          what is pending of a counter, by gtrid: escrow.lua
 --   F<gtrid>        tombstone "C ms" or "R ms": late writes of an ended transaction bounce
---   E<node>         lowest live epoch of a proxy node
+--   E<node>         lowest live epoch of a proxy node's log
+-- The sorted set beside it (ctl with a for its last letter) has the marks of actions that were done.
 -- The hash beside it (ctl with k for its last letter) keeps conflicts, which only a person removes. Shadow keys
 -- <prefix>s:<gtrid>:<seq>:<i> hold whole-key images. Nothing of this has a TTL: what expires by itself is a silent hole.
 --
@@ -17,6 +20,8 @@
 
 local INLINE = 16384 -- strings up to this many bytes are kept in the record, longer ones by COPY
 local MANY = 1000    -- elements up to this many are kept in the record, more by COPY
+local ROOM = 65536   -- bytes that a record may have beside images: names, a reply
+local ENOUGH = 1048576 -- bytes of replies behind which a pipeline is not gone on with
 local SOON = 3600000 -- a TTL that ends within this many ms may take the value with it before the rollback
 local EXACT = 9007199254740992 -- numbers of Lua are doubles: from 2^53 on integers are fetched as text
 
@@ -26,9 +31,14 @@ local EXACT = 9007199254740992 -- numbers of Lua are doubles: from 2^53 on integ
 -- The files of this folder are put together in the order that Makemodule.am says.
 local H, U = {}, {}
 
-local call, try, pack, open -- only there once a function runs
+local image_max, image_bytes -- limits of an image: elements, bytes; of the call under way
+
+local call, try, pack, open, open_first -- only there once a function runs
 local function bind()
-    call, try, pack, open = redis.call, redis.pcall, cmsgpack.pack, cmsgpack.unpack
+    if not call then
+        call, try, pack = redis.call, redis.pcall, cmsgpack.pack
+        open, open_first = cmsgpack.unpack, cmsgpack.unpack_limit
+    end
 end
 
 local function failed(r)
@@ -40,7 +50,7 @@ local function fail(text)
 end
 
 local function integer(n)
-    return string.format('%.0f', n)
+    return string.format(n < EXACT and n > -EXACT and '%d' or '%.0f', n)
 end
 
 local function now()
@@ -61,12 +71,12 @@ local function whole_number(text)
     return text and text:match('^-?%d+$') and tonumber(text)
 end
 
-local function unique(keys, n)
-    if n == 1 then
-        return {keys[1]}
+local function unique(keys)
+    if #keys == 1 then
+        return keys
     end
     local seen, out = {}, {}
-    for i = 1, n do
+    for i = 1, #keys do
         if not seen[keys[i]] then
             seen[keys[i]] = true
             out[#out + 1] = keys[i]
@@ -75,11 +85,18 @@ local function unique(keys, n)
     return out
 end
 
--- call(command, key, list...) for lists longer than Lua can unpack at once.
+-- call(command, key, list...) for lists longer than Lua can unpack at once. 4000 is even: pairs stay together.
 local function call_many(command, key, list)
     for i = 1, #list, 4000 do
         call(command, key, unpack(list, i, math.min(i + 3999, #list)))
     end
+end
+
+local function append(out, list, from)
+    for i = from or 1, #list do
+        out[#out + 1] = list[i]
+    end
+    return out
 end
 
 local function get_many(key, list)
@@ -95,7 +112,7 @@ local function get_many(key, list)
     return out
 end
 
--- A value as it is compared later: itself, or its digest (which is 40 long, so that the two cannot be mixed up).
+-- A value as it is compared later: itself, or its digest (which is 40 long, so that the two cannot be mixed up). Absent: false.
 local function print_of(v)
     return v and (#v < 40 and v or redis.sha1hex(v))
 end
@@ -119,18 +136,26 @@ local function exact(a, r)
     return r
 end
 
+local function shadow_name(ctl, gtrid, seq, i)
+    return ctl:sub(1, -2) .. 's:' .. gtrid .. ':' .. seq .. ':' .. i
+end
+
 local function new_shadow(c)
-    local s = c.shadow_prefix .. (#c.shadows + 1)
-    c.shadows[#c.shadows + 1] = s
-    return s
+    c.shadows = c.shadows + 1
+    return shadow_name(c.ctl, c.gtrid, c.seq, c.shadows)
+end
+
+local function drop_shadows(ctl, gtrid, seq, n)
+    for i = 1, n do
+        call('UNLINK', shadow_name(ctl, gtrid, seq, i))
+    end
 end
 
 local function run(c)
     local r = try(unpack(c.a))
-    if failed(r) then
-        for _, s in ipairs(c.shadows) do
-            call('UNLINK', s)
-        end
+    c.ran = not failed(r)
+    if not c.ran then
+        drop_shadows(c.ctl, c.gtrid, c.seq, c.shadows)
     end
     return r
 end
@@ -151,5 +176,16 @@ local function remade(inv, restore)
     restore()
     if not there then
         expiry(inv[2], inv[3])
+    end
+end
+
+local function shadow_of(inv)
+    return (inv[1] == 'whole' or inv[1] == 'aside') and inv[4]
+end
+
+local function drop_shadow(inv)
+    local s = shadow_of(inv)
+    if s then
+        call('UNLINK', s)
     end
 end

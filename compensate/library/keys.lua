@@ -13,18 +13,18 @@ end
 
 local function too_big(c, key, kind, size)
     if kind == 'string' then
-        if size > c.image_bytes then
-            return fail('XATOOBIG before-image of a string of ' .. integer(size) .. ' bytes exceeds image_max_bytes ('
-                .. integer(c.image_bytes) .. '); raise image_max_bytes')
+        if size > image_bytes then
+            return fail('XATOOBIG before-image of a string of ' .. integer(size) .. ' bytes exceeds image_max_size ('
+                .. integer(image_bytes) .. '); raise image_max_size')
         end
-    elseif size > c.image_max then
+    elseif size > image_max then
         return fail('XATOOBIG before-image of a ' .. kind .. ' of ' .. integer(size) .. ' elements exceeds image_max ('
-            .. integer(c.image_max) .. '); raise image_max, or use commands on single elements')
+            .. integer(image_max) .. '); raise image_max, or use commands on single elements')
     else
         local bytes = try('MEMORY', 'USAGE', key)
-        if type(bytes) == 'number' and bytes > c.image_bytes + 128 * size then
+        if type(bytes) == 'number' and bytes > image_bytes + 128 * size then
             return fail('XATOOBIG before-image of a ' .. kind .. ' of about ' .. integer(bytes)
-                .. ' bytes exceeds image_max_bytes (' .. integer(c.image_bytes) .. '); raise image_max_bytes')
+                .. ' bytes exceeds image_max_size (' .. integer(image_bytes) .. '); raise image_max_size')
         end
     end
 end
@@ -66,6 +66,7 @@ local function aside(c, key)
         return nil
     end
     local shadow = new_shadow(c)
+    c.ran = true
     if at > 0 then
         call('PERSIST', key)
     end
@@ -73,17 +74,23 @@ local function aside(c, key)
     return {'aside', key, at, shadow}
 end
 
-function H.whole(c)
+local function images(c)
     local invs = {}
     for i, key in ipairs(c.keys) do
         local inv, err = image(c, key)
         if err then
-            for _, s in ipairs(c.shadows) do
-                call('UNLINK', s)
-            end
-            return err
+            drop_shadows(c.ctl, c.gtrid, c.seq, c.shadows)
+            return nil, err
         end
         invs[i] = inv
+    end
+    return invs
+end
+
+function H.whole(c)
+    local invs, err = images(c)
+    if err then
+        return err
     end
     local r = run(c)
     if failed(r) then
@@ -93,6 +100,20 @@ function H.whole(c)
         seen_after(inv)
     end
     return r, invs
+end
+
+-- A time series with rules feeds others, which the command does not name.
+function H.series(c)
+    for _, key in ipairs(c.keys) do
+        local info = try('TS.INFO', key)
+        for i = 1, failed(info) and 0 or #info, 2 do
+            if info[i] == 'rules' and #info[i + 1] > 0 then
+                return fail('XAREFUSED the series ' .. printable(key) .. ' has rules that write to others;'
+                    .. ' delete the rules, or write outside a transaction')
+            end
+        end
+    end
+    return H.whole(c)
 end
 
 function H.copy(c)

@@ -5,9 +5,7 @@ local function push_all(command, key, list, from, to, step)
     for i = from, to, step do
         out[#out + 1] = list[i]
     end
-    if #out > 0 then
-        call(command, key, unpack(out))
-    end
+    call_many(command, key, out)
 end
 
 -- Positions in a list mean something only while the list is as it was left.
@@ -15,7 +13,7 @@ local function list_differs(inv, length, force)
     return settled(inv, length > 0, force) or (not force and call('LLEN', inv[2]) ~= length and 'dirty') or nil
 end
 
--- {'push', key, expiry, 'LEFT' | 'RIGHT', elements as they stand now...}
+-- {'push', key, expiry, 'LEFT' | 'RIGHT', prints of the elements as they stand now...}
 function H.push(c)
     local key, side = c.a[2], c.name:sub(1, 1) == 'L' and 'LEFT' or 'RIGHT'
     local at = call('PEXPIRETIME', key)
@@ -26,11 +24,11 @@ function H.push(c)
     local inv = {'push', key, at, side}
     if side == 'LEFT' then
         for i = #c.a, 3, -1 do
-            inv[#inv + 1] = c.a[i]
+            inv[#inv + 1] = print_of(c.a[i])
         end
     else
         for i = 3, #c.a do
-            inv[#inv + 1] = c.a[i]
+            inv[#inv + 1] = print_of(c.a[i])
         end
     end
     return r, {inv}
@@ -44,7 +42,7 @@ function U.push(inv)
     end
     local now_there = side == 'LEFT' and call('LRANGE', key, 0, n - 1) or call('LRANGE', key, -n, -1)
     for i = 1, n do
-        if now_there[i] ~= inv[4 + i] then
+        if print_of(now_there[i] or false) ~= inv[4 + i] then
             return 'dirty'
         end
     end
@@ -60,7 +58,8 @@ function H.lpop(c)
     if failed(r) or not r or (type(r) == 'table' and #r == 0) then
         return r, {}
     end
-    return r, {{'pop', key, at, call('LLEN', key), c.name == 'LPOP' and 'LEFT' or 'RIGHT', unpack(type(r) == 'table' and r or {r})}}
+    local side = c.name == 'LPOP' and 'LEFT' or 'RIGHT'
+    return r, {append({'pop', key, at, call('LLEN', key), side}, type(r) == 'table' and r or {r})}
 end
 
 function H.mpop(c)
@@ -75,7 +74,7 @@ function H.mpop(c)
     local key = r[1]
     if c.name == 'LMPOP' then
         local side = c.a[3 + tonumber(c.a[2])]:upper()
-        return r, {{'pop', key, at[key], call('LLEN', key), side, unpack(r[2])}}
+        return r, {append({'pop', key, at[key], call('LLEN', key), side}, r[2])}
     end
     local flat = {}
     for _, pair in ipairs(r[2]) do
@@ -130,7 +129,7 @@ function U.move(inv, force)
     return 'ok'
 end
 
--- {'lset', key, expiry, index, before, after, length}
+-- {'lset', key, expiry, index, before, print of after, length}
 function H.lset(c)
     local key, i = c.a[2], whole_number(c.a[3])
     if not i then
@@ -149,7 +148,7 @@ function H.lset(c)
     if failed(r) then
         return r
     end
-    return r, {{'lset', key, at, i, before, c.a[4], length}}
+    return r, {{'lset', key, at, i, before, print_of(c.a[4]), length}}
 end
 
 function U.lset(inv, force)
@@ -157,7 +156,7 @@ function U.lset(inv, force)
     local differs = list_differs(inv, length, force)
     if differs then
         return differs
-    elseif not force and call('LINDEX', key, integer(i)) ~= after then
+    elseif not force and print_of(call('LINDEX', key, integer(i))) ~= after then
         return 'dirty'
     end
     call('LSET', key, integer(i), before)
@@ -169,7 +168,7 @@ local function mark_for(inv)
     return 'xa\0mark\0' .. redis.sha1hex(pack(inv))
 end
 
--- {'linsert', key, expiry, index, element, length after}
+-- {'linsert', key, expiry, index, print of element, length after}
 function H.linsert(c)
     local key = c.a[2]
     local i = try('LPOS', key, c.a[4])
@@ -181,7 +180,7 @@ function H.linsert(c)
     if failed(r) or r <= 0 then
         return r, {}
     end
-    return r, {{'linsert', key, at, c.a[3]:upper() == 'AFTER' and i + 1 or i, c.a[5], r}}
+    return r, {{'linsert', key, at, c.a[3]:upper() == 'AFTER' and i + 1 or i, print_of(c.a[5]), r}}
 end
 
 function U.linsert(inv, force)
@@ -189,7 +188,7 @@ function U.linsert(inv, force)
     local differs = list_differs(inv, length, force)
     if differs then
         return differs
-    elseif call('LINDEX', key, integer(i)) ~= element then
+    elseif print_of(call('LINDEX', key, integer(i))) ~= element then
         return 'dirty'
     end
     local mark = mark_for(inv)

@@ -36,7 +36,7 @@ function H.spop(c)
     if failed(r) or not r or #r == 0 then
         return r, {}
     end
-    return r, {{'set', key, at, call('EXISTS', key), 'removed', unpack(type(r) == 'table' and r or {r})}}
+    return r, {append({'set', key, at, call('EXISTS', key), 'removed'}, type(r) == 'table' and r or {r})}
 end
 
 function H.smove(c)
@@ -58,13 +58,13 @@ function H.smove(c)
 end
 
 function U.set(inv, force)
-    local key, list = inv[2], {unpack(inv, 6)}
+    local key, list = inv[2], append({}, inv, 6)
     local done = settled(inv, inv[4] == 1, force)
     if done then
         return done
     end
     if inv[5] == 'removed' then
-        remade(inv, function() call('SADD', key, unpack(list)) end)
+        remade(inv, function() call_many('SADD', key, list) end)
         return 'ok'
     end
     local dirty = {}
@@ -75,6 +75,14 @@ function U.set(inv, force)
     end
     call('SREM', key, unpack(list))
     return #dirty > 0 and 'dirty' or 'ok', table.concat(dirty, ' ')
+end
+
+local function scores_of(key, names)
+    local out = {}
+    for i = 1, #names, 4000 do
+        append(out, call('ZMSCORE', key, unpack(names, i, math.min(i + 3999, #names))))
+    end
+    return out
 end
 
 -- {'zset', key, expiry, alive after, then by threes: member, score before, score after}
@@ -181,7 +189,7 @@ function U.zset(inv, force)
     for i = 5, #inv, 3 do
         names[#names + 1] = inv[i]
     end
-    local current = call('ZMSCORE', key, unpack(names))
+    local current = scores_of(key, names)
     for i, name in ipairs(names) do
         local before, after = inv[3 + 3 * i], inv[4 + 3 * i]
         if current[i] ~= after and current[i] ~= before and not force then
@@ -194,12 +202,8 @@ function U.zset(inv, force)
         end
     end
     remade(inv, function()
-        if #set > 0 then
-            call('ZADD', key, unpack(set))
-        end
-        if #del > 0 then
-            call('ZREM', key, unpack(del))
-        end
+        call_many('ZADD', key, set)
+        call_many('ZREM', key, del)
     end)
     return #dirty > 0 and 'dirty' or 'ok', table.concat(dirty, ' ')
 end

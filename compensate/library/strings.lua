@@ -1,14 +1,44 @@
 ---- Strings and counters.
 
 -- {'string', key, before, its expiry, print of after, its expiry}
-local function string_after(inv, plain)
+local function strings_before(c)
+    local invs = {}
+    for i, key in ipairs(c.keys) do
+        local v, err = try('GET', key), nil
+        if failed(v) or (v and #v > INLINE) then
+            invs[i], err = image(c, key)
+        else
+            invs[i] = {'string', key, v, v and call('PEXPIRETIME', key) or -2}
+        end
+        if err then
+            drop_shadows(c.ctl, c.gtrid, c.seq, c.shadows)
+            return nil, err
+        end
+    end
+    return invs
+end
+
+-- What was a string or nothing and is of another type now: as if it had been set aside.
+local function string_no_more(c, inv)
+    local shadow = inv[3] and new_shadow(c)
+    if shadow then
+        call('SET', shadow, inv[3])
+    end
+    return seen_after({'whole', inv[2], inv[4], shadow, false})
+end
+
+local function string_after(c, inv, plain)
     if inv[1] == 'whole' then
         return seen_after(inv)
     elseif plain then
         inv[5], inv[6] = print_of(plain), -1
     else
-        inv[5] = print_of(call('GET', inv[2]))
-        inv[6] = inv[5] and call('PEXPIRETIME', inv[2]) or -2
+        local v = try('GET', inv[2])
+        if failed(v) then
+            return string_no_more(c, inv)
+        end
+        inv[5] = print_of(v)
+        inv[6] = v and call('PEXPIRETIME', inv[2]) or -2
     end
     if inv[5] == print_of(inv[3]) and inv[6] == inv[4] then
         return nil
@@ -17,21 +47,9 @@ local function string_after(inv, plain)
 end
 
 function H.string(c)
-    local before = {}
-    for i, key in ipairs(c.keys) do
-        local v = try('GET', key)
-        if failed(v) or (v and #v > INLINE) then
-            local inv, err = image(c, key)
-            if err then
-                for _, s in ipairs(c.shadows) do
-                    call('UNLINK', s)
-                end
-                return err
-            end
-            before[i] = inv
-        else
-            before[i] = {'string', key, v, v and call('PEXPIRETIME', key) or -2}
-        end
+    local before, err = strings_before(c)
+    if err then
+        return err
     end
     local r = run(c)
     if failed(r) then
@@ -40,17 +58,24 @@ function H.string(c)
     local plain = #c.a == 3 and c.name == 'SET' and c.a[3]
     local invs = {}
     for _, inv in ipairs(before) do
-        invs[#invs + 1] = string_after(inv, plain)
+        invs[#invs + 1] = string_after(c, inv, plain)
     end
     return r, invs
 end
 
-function H.bitfield(c)
-    for i = 3, #c.a do
-        local bits = c.a[i]:match('^[iu](%d+)$')
+local function too_wide(a)
+    for i = 3, #a do
+        local bits = a[i]:match('^[iu](%d+)$')
         if bits and tonumber(bits) > 53 then
             return fail('XAREFUSED BITFIELD on more than 53 bits, which a script cannot answer exactly')
         end
+    end
+end
+
+function H.bitfield(c)
+    local refused = too_wide(c.a)
+    if refused then
+        return refused
     end
     return H.string(c)
 end
@@ -74,7 +99,8 @@ function U.string(inv, force)
     return 'ok'
 end
 
--- {'bytes', key, expiry, offset, bytes before, print of bytes after, how many, length before, length after}; length before -1 = no key
+-- {'bytes', key, expiry, offset, bytes before, print of bytes after, how many, length before, length after}; length before: -1
+-- without a key
 function H.bytes(c)
     local key, a = c.a[2], c.a
     local length = try('STRLEN', key)
@@ -94,8 +120,9 @@ function H.bytes(c)
     if not off then
         return fail('ERR value is not an integer or out of range')
     end
-    if math.min(n, length - off) > c.image_bytes then
-        return fail('XATOOBIG before-image of ' .. integer(n) .. ' bytes exceeds image_max_bytes (' .. integer(c.image_bytes) .. ')')
+    if math.min(n, length - off) > image_bytes then
+        return fail('XATOOBIG before-image of ' .. integer(n) .. ' bytes exceeds image_max_size (' .. integer(image_bytes)
+            .. '); raise image_max_size')
     end
     local before = ''
     if n > 0 and off >= 0 and off < length then
@@ -171,7 +198,7 @@ local function add_back(command, delta, ...)
     call(command, unpack(args))
 end
 
-function U.incr(inv)
+function U.incr(inv, force, strict)
     local _, key, at, delta, created, after = unpack(inv)
     local v = call('GET', key)
     if not v then
@@ -179,6 +206,8 @@ function U.incr(inv)
     elseif created and v == after then
         call('DEL', key)
         return 'ok'
+    elseif strict and v ~= after then
+        return 'dirty'
     end
     add_back('INCRBY', delta, key)
     return v == after and 'ok' or 'delta'

@@ -25,7 +25,7 @@ local function xa_scan(KEYS)
         end
         return r
     end
-    local tombs = {}
+    local tombs, sums = {}, {}
     for _, name in ipairs(call('HKEYS', KEYS[1])) do
         local kind = name:sub(1, 1)
         if kind == 'U' then
@@ -35,6 +35,8 @@ local function xa_scan(KEYS)
             r[3], r[4] = math.max(r[3], n), r[4] + 1
         elseif kind == 'L' then
             locks[#locks + 1] = name
+        elseif kind == 'S' then
+            sums[#sums + 1] = name
         elseif kind == 'F' then
             tombs[#tombs + 1] = name
         end
@@ -42,13 +44,18 @@ local function xa_scan(KEYS)
     for _, owner in ipairs(#locks > 0 and get_many(KEYS[1], locks) or {}) do
         row(owner)[5] = row(owner)[5] + 1
     end
+    for _, value in ipairs(#sums > 0 and get_many(KEYS[1], sums) or {}) do
+        for owner in pairs(open(value)) do
+            row(owner)[5] = row(owner)[5] + 1
+        end
+    end
     for i, text in ipairs(#tombs > 0 and get_many(KEYS[1], tombs) or {}) do
         row(tombs[i]:sub(2))[6] = text
     end
     return rows
 end
 
--- KEYS ctl. ARGV keep_ms
+-- KEYS ctl. ARGV keep_ms marks_keep_ms. Who says nothing of marks removes none.
 local function xa_sweep(KEYS, ARGV)
     bind()
     local tombs, old, limit = {}, {}, now() - tonumber(ARGV[1])
@@ -63,7 +70,10 @@ local function xa_sweep(KEYS, ARGV)
         end
     end
     call_many('HDEL', KEYS[1], old)
-    return #old
+    if not ARGV[2] then
+        return #old
+    end
+    return #old + call('ZREMRANGEBYSCORE', acted(KEYS[1]), '-inf', integer(now() - tonumber(ARGV[2])))
 end
 
 -- KEYS ctl. ARGV limit -> {{id, ms, gtrid, seq, key, command, outcome, detail}, ...}
@@ -83,7 +93,7 @@ local function xa_conflicts(KEYS, ARGV)
     return rows
 end
 
--- KEYS ctl. ARGV id force
+-- KEYS ctl. ARGV id how dirty
 local function xa_settle(KEYS, ARGV)
     bind()
     local hash = KEYS[1]:sub(1, -2) .. 'k'
@@ -91,14 +101,17 @@ local function xa_settle(KEYS, ARGV)
     if not value then
         return false
     end
-    local inv, outcome, detail = open(value)[8], 'dismissed', ''
-    if ARGV[2] == '1' then
+    local kept = open(value)
+    local inv, outcome, detail = kept[8], 'dismissed', ''
+    if ARGV[2] ~= '0' then
         local refused = held_by(KEYS[1], {inv[2]}, 1, '')
         if refused then
             return refused
         end
-        outcome, detail = take_back(inv, true)
+        outcome, detail = take_back(inv, ARGV[2] == '2', ARGV[2] == '1' and ARGV[3] == '1')
         if outcome ~= 'ok' and outcome ~= 'delta' then
+            kept[6], kept[7] = outcome, detail
+            call('HSET', hash, ARGV[1], pack(kept))
             return fail('ERR still ' .. outcome .. ' ' .. detail)
         end
     end
@@ -110,6 +123,13 @@ end
 redis.register_function('xa1_do', xa_do)
 redis.register_function('xa1_run', xa_run)
 redis.register_function{function_name = 'xa1_run_freeing', callback = xa_run, flags = {'allow-oom'}}
+redis.register_function('xa1_series', xa_series)
+redis.register_function{function_name = 'xa1_series_freeing', callback = xa_series, flags = {'allow-oom'}}
+redis.register_function('xa1_pipeline', xa_pipeline)
+redis.register_function{function_name = 'xa1_pipeline_freeing', callback = xa_pipeline, flags = {'allow-oom'}}
+redis.register_function('xa1_act', xa_act)
+redis.register_function{function_name = 'xa1_act_freeing', callback = xa_act, flags = {'allow-oom'}}
+redis.register_function{function_name = 'xa1_peek', callback = xa_peek, flags = {'no-writes'}}
 redis.register_function{function_name = 'xa1_get', callback = xa_get, flags = {'no-writes'}}
 redis.register_function{function_name = 'xa1_get_caching', callback = xa_get, flags = {'allow-oom'}}
 redis.register_function{function_name = 'xa1_vote', callback = xa_vote, flags = {'no-writes'}}

@@ -6,11 +6,13 @@
 
 #include "proxy/sql/lexer.h"
 
-enum follows { NOTHING, NAME, VERDICT, ANYTHING };
+enum follows { NOTHING, NAME, VERDICT, REASON, BODY, ANYTHING };
 
 #define USAGE_NOTHING(words, argument) words
 #define USAGE_ANYTHING(words, argument) words " ..."
 #define USAGE_NAME(words, argument) words " '" argument "'"
+#define USAGE_REASON(words, argument) words " '" argument "' BECAUSE 'why'"
+#define USAGE_BODY(words, argument) words " '" argument "' BODY 'text'"
 #define USAGE_VERDICT(words, argument) words " '" argument "' [FORCE] [BECAUSE 'why']"
 
 static const struct row {
@@ -49,11 +51,11 @@ static bool accept_words(struct sql_tokens *in, const char *words)
     return true;
 }
 
-/* A string, or a name with or without quotes. */
+/* A string, a number, or a name with or without quotes. */
 static bool take_text(struct sql_tokens *in, char *out, size_t out_size)
 {
     struct sql_token t = in->ahead;
-    if ((t.kind != SQL_STRING && !sql_is_name(&t)) || t.unfinished)
+    if ((t.kind != SQL_STRING && t.kind != SQL_NUMBER && !sql_is_name(&t)) || t.unfinished)
         return false;
     struct buf value = {0};
     sql_token_value(&in->lexer, &t, &value);
@@ -86,6 +88,17 @@ static bool take_verdict(struct sql_tokens *in, struct admin_statement *out)
     return true;
 }
 
+static bool take_body(struct sql_tokens *in, struct buf *out)
+{
+    struct sql_token t;
+    if (!sql_accept_word(in, "BODY") || in->ahead.kind != SQL_STRING || in->ahead.unfinished)
+        return false;
+    t = in->ahead;
+    sql_token_value(&in->lexer, &t, out);
+    sql_take(in);
+    return buf_len(out);
+}
+
 static bool read_rest(struct sql_tokens *in, const struct row *row, struct admin_statement *out)
 {
     if (row->follows == ANYTHING)
@@ -94,15 +107,19 @@ static bool read_rest(struct sql_tokens *in, const struct row *row, struct admin
         return false;
     if (row->follows == VERDICT && !take_verdict(in, out))
         return false;
+    if (row->follows == REASON && (!sql_accept_word(in, "BECAUSE") || !take_text(in, out->why, sizeof out->why)))
+        return false;
+    if (row->follows == BODY && !take_body(in, &out->body))
+        return false;
     return at_end(in);
 }
 
 static void explain(const struct row *row, char *error, size_t error_size)
 {
     const struct admin_statement *limits = NULL;
-    if (row->follows == NAME)
+    if (row->follows == NAME || row->follows == BODY)
         snprintf(error, error_size, "expected %s (at most %zu bytes)", row->usage, sizeof limits->argument - 1);
-    else if (row->follows == VERDICT)
+    else if (row->follows == VERDICT || row->follows == REASON)
         snprintf(error, error_size, "expected %s (at most %zu and %zu bytes)", row->usage, sizeof limits->argument - 1,
                  sizeof limits->why - 1);
     else

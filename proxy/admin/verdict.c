@@ -113,8 +113,10 @@ static void accept_failover(const struct admin *a, struct session *s, const stru
 }
 
 /* The id is as listed: resource/number. */
-static void settle_conflict(const struct admin *a, struct session *s, const struct admin_statement *st, bool force)
+static void settle_conflict(const struct admin *a, struct session *s, const struct admin_statement *st, enum comp_settle how)
 {
+    static const char *const words[] = {
+        [COMP_SETTLE_DISMISS] = "dismiss", [COMP_SETTLE_RETRY] = "retry", [COMP_SETTLE_FORCE] = "force"};
     char resource[64];
     const char *slash = strchr(st->argument, '/');
     size_t len = slash ? (size_t)(slash - st->argument) : sizeof resource;
@@ -128,9 +130,8 @@ static void settle_conflict(const struct admin *a, struct session *s, const stru
         session_answer_error(s, 1210, "HY000", "'%s' is no conflict's id: see SHOW CONFLICTS", st->argument);
         return;
     }
-    log_warn("conflict_settled", "id=%s how=%s who=%.40s@%.50s", st->argument, force ? "force" : "dismiss", s->user->name,
-             s->peer);
-    resolver_settle_conflict(a->resolver, (unsigned)index, slash + 1, force);
+    log_warn("conflict_settled", "id=%s how=%s who=%.40s@%.50s", st->argument, words[how], s->user->name, s->peer);
+    resolver_settle_conflict(a->resolver, (unsigned)index, slash + 1, how);
     session_answer_ok(s);
 }
 
@@ -150,10 +151,13 @@ void verdict_run(const struct admin *a, struct session *s, const struct admin_st
         accept_failover(a, s, st);
         break;
     case ADMIN_FORCE_CONFLICT:
-        settle_conflict(a, s, st, true);
+        settle_conflict(a, s, st, COMP_SETTLE_FORCE);
+        break;
+    case ADMIN_RETRY_CONFLICT:
+        settle_conflict(a, s, st, COMP_SETTLE_RETRY);
         break;
     case ADMIN_DISMISS_CONFLICT:
-        settle_conflict(a, s, st, false);
+        settle_conflict(a, s, st, COMP_SETTLE_DISMISS);
         break;
     default:
         CHECK(!"an admin statement without a function");

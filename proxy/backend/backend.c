@@ -10,7 +10,9 @@ void backends_init(struct backends *b, const struct config *config)
 {
     b->n = config->n_backends;
     b->at = calloc(b->n ? b->n : 1, sizeof *b->at);
-    CHECK(b->at);
+    b->configured = config;
+    b->barrier = calloc(config->n_accounts + 1, sizeof *b->barrier);
+    CHECK(b->at && b->barrier);
     for (size_t i = 0; i < b->n; i++) {
         b->at[i].config = &config->backends[i];
         b->at[i].index = (unsigned)i;
@@ -24,7 +26,24 @@ void backends_fini(struct backends *b)
     for (size_t i = 0; i < b->n; i++)
         pthread_mutex_destroy(&b->at[i].lock);
     free(b->at);
+    free(b->barrier);
     *b = (struct backends){0};
+}
+
+int backends_barrier(const struct backends *b, const struct config_account *account)
+{
+    return b->barrier[account - b->configured->accounts];
+}
+
+void backends_set_barrier(struct backends *b, const struct config_account *account, int usable)
+{
+    b->barrier[account - b->configured->accounts] = (signed char)usable;
+}
+
+void backends_doubt_barrier(struct backends *b, const struct config_account *account)
+{
+    signed char no = -1;
+    atomic_compare_exchange_strong(&b->barrier[account - b->configured->accounts], &no, -2);
 }
 
 void backend_texts(struct backend *b, struct backend_texts *out)

@@ -47,6 +47,8 @@ static void conn_free(struct backend_conn *c)
     list_remove(&c->impl->burial.link);
     list_remove(&c->impl->reading.link);
     list_remove(&c->link);
+    free(c->impl->role);
+    free(c->impl->role_said);
     free(c->impl);
     free(c);
 }
@@ -291,6 +293,17 @@ void backend_send_query(struct backend_conn *c, const char *text, size_t len, co
     send_parts(c, WIRE_RESPONSE_QUERY, (struct slice){&query, 1}, (struct slice){(const uint8_t *)text, len}, sink, arg);
 }
 
+void backend_conn_answer_to(struct backend_conn *c, const struct backend_sink *sink, void *arg)
+{
+    LIST_FOR(it, &c->impl->commands) {
+        struct backend_command *command = CONTAINER_OF(it, struct backend_command, link);
+        command->sink = sink;
+        command->arg = arg;
+        command->file = false;
+    }
+    backend_resume(c);
+}
+
 /* --- a file ---- */
 
 void backend_allow_file(struct backend_conn *c)
@@ -303,6 +316,8 @@ void backend_file_head(struct backend_conn *c, uint32_t len)
 {
     if (!backend_conn_alive(c))
         return;
+    c->impl->file_open = len || c->impl->file_full;
+    c->impl->file_full = len == WIRE_PACKET_MAX;
     buf_u24le(&c->net->out, len);
     buf_u8(&c->net->out, c->impl->next_seq++); /* the answer goes on behind the file's numbers */
     net_conn_flush(c->net);

@@ -65,20 +65,25 @@ struct backend_conn {
     struct net_conn *net;           /* NULL once the connection is dead */
     uint64_t caps;                  /* negotiated */
     uint64_t connection_id;         /* the server's */
-    int64_t server_start_s;         /* of the server that it was opened to (backend.h); 0 = not known */
+    int64_t opened_ms;              /* wall clock at its greeting; another connection may get that number later */
     char version[64];               /* the server's */
     bool touched; /* in the transaction or branch that is open there a table was read or written */
     bool mariadb;
     /* Tracked state of the server-side session. Whoever sends what changes it, writes it here. Set by us after log-in
      * and after each reset: autocommit as the server says, charset utf8mb4_general_ci; the schema outlives a reset. */
     bool autocommit;
+    bool transaction_said;          /* a SET TRANSACTION may wait there for the next one: its statement failed */
     char schema[193];               /* "" = none; 64 characters of 3 bytes; what the server says of it is written by itself */
+    unsigned schemas_seen;          /* the backend's schemas_changed when the schema was entered */
+    unsigned globals_seen;          /* the backend's globals_changed when its session began or was reset */
     uint16_t charset;               /* collation id in force */
     bool ansi_quotes, no_backslash_escapes; /* of its sql_mode, as it reports itself */
     char client_charset[32];        /* character_set_client, likewise */
     enum backend_xa xa;
     bool dirty;                     /* holds session state: reset before another session uses it */
     bool role_changed;              /* which no reset takes back: closed instead of lent again */
+    bool role_in_doubt;             /* a routine may have: after the next reset it is asked for */
+    bool pinged;                    /* by its pool while it was parked, which leaves another ROW_COUNT() there */
     bool broken;                    /* protocol trouble or dead: close, never pool */
     uint64_t logged_at;             /* position in the log of the record of this connection; 0 = none */
     uint64_t statement_generation;  /* of prepared statements: grows at every reset */
@@ -101,6 +106,10 @@ void backend_send(struct backend_conn *c, enum wire_response_kind kind, const vo
 void backend_send_silent(struct backend_conn *c, const void *payload, size_t len);
 void backend_send_query(struct backend_conn *c, const char *text, size_t len, const struct backend_sink *sink,
                         void *arg);
+/* Enters a schema, as the server has it now. The answer is of one command. */
+void backend_enter_schema(struct backend_conn *c, const char *schema, const struct backend_sink *sink, void *arg);
+/* Was one of the server's schemas altered since? Then what the connection knows of its own may be old. */
+bool backend_schema_old(const struct backend_conn *c);
 /* LOAD DATA LOCAL. The command sent last may make the server ask for a file (a frame WIRE_PACKET_INFILE): then its frames go out
  * by backend_file_head and backend_file_bytes, the last one empty, and its answer goes on. From any other command that is a
  * death. */
@@ -118,6 +127,9 @@ bool backend_conn_in_trans(const struct backend_conn *c); /* as the server said 
  * resumed. */
 void backend_pause(struct backend_conn *c);
 void backend_resume(struct backend_conn *c);
+
+/* From now on all commands under way are somebody else's, who waits for no file and is not slow. */
+void backend_conn_answer_to(struct backend_conn *c, const struct backend_sink *sink, void *arg);
 
 /* Closes at once; commands under way are forgotten without a callback. `why` goes to the log and a counter. */
 void backend_conn_close(struct backend_conn *c, const char *why);

@@ -42,6 +42,7 @@ struct backend_conn_impl {
     struct backend_conn *conn;
     struct net_loop *loop;
     struct net_tls *tls;       /* borrowed from the pool; NULL = none configured */
+    char *role, *role_said;    /* after log-in, as of now; NULL: none, or not asked */
     int autocommit_said;       /* in the session tracking of our settings; -1 = not */
     uint64_t client_caps;      /* the client's part of the capabilities: a key of the pool */
     const struct backend_conn_events *events;
@@ -69,6 +70,7 @@ struct backend_conn_impl {
     struct wire_response response;
     struct backend_outcome outcome;
     uint8_t next_seq;
+    bool file_open, file_full; /* a file that it asked for is on its way; the last frame of that was a full one */
     struct {                   /* a frame of which more is to come */
         enum wire_packet_kind kind;
         uint32_t len, offset;

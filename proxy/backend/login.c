@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "proxy/backend/impl.h"
 #include "proxy/wire/auth.h"
@@ -190,6 +191,7 @@ static bool take_greeting(struct backend_conn *c, struct slice payload)
     memcpy(c->version, g.version, sizeof c->version);
     memcpy(l->scramble, g.scramble, sizeof g.scramble);
     c->connection_id = g.connection_id;
+    c->opened_ms = clock_wall_ms();
     c->mariadb = g.mariadb;
     if (!take_caps(c, g.caps))
         return false;
@@ -230,12 +232,38 @@ static void on_greeting(struct backend_conn *c, struct slice payload)
     }
     if (!take_greeting(c, payload))
         return;
+    if (c->impl->tls && buf_len(&c->net->in)) { /* in clear, and nobody's word: it is not to be read */
+        backend_conn_died(c, "bytes before the TLS handshake");
+        return;
+    }
     if (c->impl->tls) {
         start_tls(c);
         return;
     }
     c->impl->login->secure = c->backend->config->address[0] == '/';
     say_login(c);
+}
+
+/* Without TLS the password goes encrypted for the server's own key. */
+static void ask_for_key(struct backend_conn *c, uint8_t request)
+{
+    c->impl->login->key_asked = true;
+    say(c, &request, 1);
+}
+
+/* MySQL's sha256_password, which has no proof: the password itself, always. */
+static void say_sha256_password(struct backend_conn *c, const struct wire_auth_switch *s)
+{
+    struct backend_login *l = c->impl->login;
+    if (s->data.len < WIRE_SCRAMBLE) {
+        backend_conn_died(c, "asks for a log-in method that is too old or not understood");
+        return;
+    }
+    memcpy(l->scramble, s->data.at, WIRE_SCRAMBLE);
+    if (l->secure || !*password(c))
+        say_clear_password(c);
+    else
+        ask_for_key(c, WIRE_SHA256_REQUEST_KEY);
 }
 
 static void on_switch(struct backend_conn *c, struct slice payload)
@@ -246,10 +274,14 @@ static void on_switch(struct backend_conn *c, struct slice payload)
         backend_conn_died(c, "asks for a log-in method that is too old or not understood");
         return;
     }
+    if (slice_is(s.plugin, "sha256_password")) {
+        say_sha256_password(c, &s);
+        return;
+    }
     l->plugin = wire_plugin_of(s.plugin);
     if (l->plugin == WIRE_PLUGIN_UNKNOWN) {
         backend_conn_died(
-            c, "its account logs in by %.*s; caching_sha2_password, mysql_native_password and ed25519 are spoken",
+            c, "its account logs in by %.*s; caching_sha2_password, sha256_password, mysql_native_password and ed25519 are spoken",
             (int)(s.plugin.len < 40 ? s.plugin.len : 40), (const char *)s.plugin.at);
         return;
     }
@@ -276,9 +308,7 @@ static void on_more(struct backend_conn *c, struct slice payload)
     } else if (data.at[0] == WIRE_SHA2_FULL && l->secure) {
         say_clear_password(c);
     } else if (data.at[0] == WIRE_SHA2_FULL) {
-        static const uint8_t request = WIRE_SHA2_REQUEST_KEY;
-        l->key_asked = true;
-        say(c, &request, 1);
+        ask_for_key(c, WIRE_SHA2_REQUEST_KEY);
     } else if (data.at[0] != WIRE_SHA2_FAST_OK) {
         backend_conn_died(c, "unknown word %u at log-in", data.at[0]);
     }

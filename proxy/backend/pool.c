@@ -21,7 +21,7 @@ static unsigned limit(const struct backend_pool *pool)
     return (unsigned)pool->backend->config->max_connections;
 }
 
-void backend_pool_serve_later(struct backend_pool *pool)
+static void serve_later(struct backend_pool *pool)
 {
     net_defer(pool->set->loop, &pool->serving);
 }
@@ -80,6 +80,17 @@ static void let_leave(struct backend_pool *pool, struct backend_conn *c)
 {
     move(c, &pool->leaving);
     c->impl->leaving = true;
+}
+
+/* An idle one that begins as a new session would. What a SET GLOBAL has made old is reset meanwhile. */
+static struct backend_conn *newest_idle(struct backend_pool *pool, const struct backend_request *r)
+{
+    struct backend_conn *c = newest_of(&pool->idle, r);
+    while (c && c->globals_seen != atomic_load(&pool->backend->globals_changed)) {
+        reset(pool, c);
+        c = newest_of(&pool->idle, r);
+    }
+    return c;
 }
 
 /* From a borrower who has parked it: its last questions go out in one write with the reset. */
@@ -180,7 +191,7 @@ static bool serve_first(struct backend_pool *pool)
     bool may_get = true;
     LIST_FOR(it, &pool->waiting) {
         struct backend_request *r = pool_request_at(it);
-        struct backend_conn *c = newest_of(&pool->idle, r);
+        struct backend_conn *c = newest_idle(pool, r);
         if (c) {
             lend(pool, c, r);
             return true;
@@ -205,7 +216,7 @@ static void put_idle(struct backend_pool *pool, struct backend_conn *c)
 {
     c->impl->idle_since_ms = pool_now(pool);
     move(c, &pool->idle);
-    backend_pool_serve_later(pool);
+    serve_later(pool);
 }
 
 static void on_ready(void *arg, struct backend_conn *c)
@@ -271,7 +282,7 @@ static void on_died(void *arg, struct backend_conn *c)
         note_failure(pool, &c->impl->error);
     else if (!c->impl->served && !c->impl->let_go)
         note_stillborn(pool, c);
-    backend_pool_serve_later(pool);
+    serve_later(pool);
 }
 
 /* A server that is full for us may still give what we have to whom it is lent next; any other trouble is everybody's, but
@@ -316,7 +327,7 @@ void backend_pool_acquire(struct backend_pool *pool, struct backend_request *r)
     list_init(&r->link);
     r->since_ms = pool_now(pool);
     backend_upkeep_wanted(pool, pool_key_of(r));
-    struct backend_conn *c = list_empty(&pool->waiting) ? newest_of(&pool->idle, r) : NULL;
+    struct backend_conn *c = list_empty(&pool->waiting) ? newest_idle(pool, r) : NULL;
     if (c) {
         lend(pool, c, r);
         return;
@@ -328,7 +339,7 @@ void backend_pool_acquire(struct backend_pool *pool, struct backend_request *r)
     }
     pool->count.waited += pool->alive >= limit(pool);
     backend_queue_enter(pool, r);
-    backend_pool_serve_later(pool);
+    serve_later(pool);
 }
 
 static const char *unfit(const struct backend_conn *c)
@@ -361,9 +372,10 @@ void backend_pool_park(struct backend_pool *pool, struct backend_conn *c)
 {
     CHECK(c->on_taken && c->xa == BACKEND_XA_NONE && backend_conn_idle(c));
     c->impl->idle_since_ms = pool_now(pool);
+    c->pinged = false;
     move(c, &pool->parked);
     if (!list_empty(&pool->waiting))
-        backend_pool_serve_later(pool);
+        serve_later(pool);
 }
 
 void backend_pool_take_back(struct backend_pool *pool, struct backend_conn *c)

@@ -6,6 +6,9 @@
 
 #include "proxy/backend/conn.h"
 
+/* What connections to it are encrypted with. NULL: with nothing, or, where `why` says so, it cannot be. net_tls_free() it. */
+struct net_tls *backend_tls_new(const struct config_backend *config, char *why, size_t why_size) MUST_USE;
+
 struct backend_pools;
 struct backend_pools *backend_pools_new(struct net_loop *loop, const struct config *config, struct backends *backends);
 /* Closes everything without callbacks to borrowers (on_close is called); not from inside a callback. Waiters are

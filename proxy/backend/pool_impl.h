@@ -51,7 +51,6 @@ void backend_pool_acquire(struct backend_pool *pool, struct backend_request *r);
 void backend_pool_release(struct backend_pool *pool, struct backend_conn *c);
 void backend_pool_park(struct backend_pool *pool, struct backend_conn *c);
 void backend_pool_take_back(struct backend_pool *pool, struct backend_conn *c);
-void backend_pool_serve_later(struct backend_pool *pool);
 bool backend_pool_may_open(const struct backend_pool *pool);
 void backend_pool_open_one(struct backend_pool *pool, uint64_t key, struct slice attributes);
 

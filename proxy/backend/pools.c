@@ -5,17 +5,21 @@
 #include "base/log.h"
 #include "proxy/backend/pool_impl.h"
 
+struct net_tls *backend_tls_new(const struct config_backend *config, char *why, size_t why_size)
+{
+    *why = '\0';
+    if (!config->tls || config->address[0] == '/')
+        return NULL; /* a local socket is as private as TLS, and MariaDB offers none there */
+    return net_tls_new(false, &(struct net_tls_options){.ca = config->tls_ca, .verify = config->tls_verify}, why, why_size);
+}
+
 static void set_up_tls(struct backend_pools *p, size_t i)
 {
     const struct config_backend *config = p->backends->at[i].config;
-    if (!config->tls || config->address[0] == '/')
-        return; /* a local socket is as private as TLS, and MariaDB offers none there */
-    const struct net_tls_options options = {.ca = config->tls_ca, .verify = config->tls_verify};
-    struct net_tls *tls = net_tls_new(false, &options, p->tls_why[i], sizeof p->tls_why[i]);
-    p->tls[i] = tls;
-    if (tls)
-        p->tls_why[i][0] = 0;
-    else
+    p->tls[i] = backend_tls_new(config, p->tls_why[i], sizeof p->tls_why[i]);
+    if (p->tls[i])
+        p->tls_why[i][0] = '\0';
+    else if (p->tls_why[i][0])
         log_error("backend_tls", "backend=%s why=\"%s\"", config->name, p->tls_why[i]);
 }
 

@@ -71,7 +71,7 @@ static bool note_trackers(struct backend_conn *c, struct slice session)
         o->has_tracker = true;
         memcpy(o->tracker, tracked.transaction, sizeof o->tracker);
         o->saw_write |= strpbrk(o->tracker, "wW") != NULL;
-        c->touched = strpbrk(o->tracker, "rRwW") != NULL;
+        c->touched = strpbrk(o->tracker, c->mariadb ? "rRwW" : "RW") != NULL; /* MySQL's SHOW STATUS reads a table: r */
     }
     if (tracked.schema.at && tracked.schema.len < sizeof c->schema) { /* DROP DATABASE of the default one leaves none */
         o->schema_changed = true;
@@ -201,8 +201,8 @@ static bool sequence_fits(const struct backend_conn_impl *in, uint8_t seq, struc
 static bool begin_frame(struct backend_conn *c, struct slice part, uint32_t len, uint8_t seq)
 {
     struct backend_conn_impl *in = c->impl;
-    if (!sequence_fits(in, seq, part)) {
-        died_of_words(c, part, "packet out of sequence");
+    if (in->file_open || !sequence_fits(in, seq, part)) { /* what is left of a file would be commands to it */
+        died_of_words(c, part, in->file_open ? "an answer before the end of the file" : "packet out of sequence");
         return false;
     }
     bool small = wire_response_need_whole(&in->response, len ? part.at[0] : 0, len);
@@ -219,6 +219,7 @@ static bool begin_frame(struct backend_conn *c, struct slice part, uint32_t len,
     }
     in->next_seq = (uint8_t)(seq + 1);
     in->first = false;
+    in->file_open = kind == WIRE_PACKET_INFILE;
     buf_consume(&c->net->in, WIRE_HEADER);
     hand_on(c, kind, part, 0, len);
     return true;

@@ -41,9 +41,11 @@ static void ping(struct backend_pool *pool, struct backend_conn *c)
 {
     static const uint8_t command = WIRE_COM_PING;
     pool->count.pinged++;
-    c->impl->pinging = true;
+    c->pinged = c->impl->pinging = true;
     c->impl->heard_ms = pool_now(pool);
     backend_conn_start_deadline(c);
+    if (!c->owner)
+        c->schemas_seen--; /* it may have been altered by whom we do not see: the next borrower enters it again */
     backend_send(c, WIRE_RESPONSE_SIMPLE, &command, 1, &pong_sink, c);
 }
 

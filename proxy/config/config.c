@@ -33,6 +33,19 @@ static void *add_object(struct config *c, enum config_kind kind, size_t *index)
     return config_object(c, kind, *index);
 }
 
+static char *copy_of(const char *text)
+{
+    char *copy = strdup(text);
+    CHECK(copy);
+    return copy;
+}
+
+/* Of a section whose name is USER@PLACE. */
+static char **second_name(void *object, enum config_kind kind)
+{
+    return kind == CONFIG_KIND_account ? &((struct config_account *)object)->backend : &((struct config_grant *)object)->redis;
+}
+
 static void set_name(void *object, const struct config_part *p)
 {
     char *name = strdup(p->name), *at;
@@ -40,11 +53,10 @@ static void set_name(void *object, const struct config_part *p)
     *(char **)((char *)object + config_sections[p->kind].name) = name;
     if (p->kind == CONFIG_KIND_admin)
         ((struct config_user *)object)->admin = true;
-    if (p->kind != CONFIG_KIND_account)
+    if (!config_kind_is_pair(p->kind))
         return;
     at = strrchr(name, '@');
-    ((struct config_account *)object)->backend = strdup(at ? at + 1 : ""); /* without @ it was complained of */
-    CHECK(((struct config_account *)object)->backend);
+    *second_name(object, p->kind) = copy_of(at ? at + 1 : ""); /* without @ it was complained of */
     if (at)
         *at = '\0';
 }
@@ -93,13 +105,6 @@ static void fill_part(struct config_source *s, struct config *c, struct config_p
     fill_items(s, p, object);
 }
 
-static char *copy_of(const char *text)
-{
-    char *copy = strdup(text);
-    CHECK(copy);
-    return copy;
-}
-
 static bool given(const struct config_source *s, enum config_kind kind, size_t index, const char *option)
 {
     const struct config_part *p = config_source_part(s, kind, index);
@@ -119,6 +124,8 @@ static void derive(const struct config_source *s, struct config *c)
     for (size_t n = 0; n < c->n_accounts; n++)
         if (!c->accounts[n].backend_user)
             c->accounts[n].backend_user = copy_of(c->accounts[n].user);
+    for (size_t n = 0; n < c->n_redis; n++)
+        c->redis[n].tls_said = given(s, CONFIG_KIND_redis, n, "tls");
     for (size_t n = 0; n < c->n_backends; n++) {
         struct config_backend *b = &c->backends[n];
         if (*b->address == '/' && !given(s, CONFIG_KIND_backend, n, "tls"))
@@ -251,15 +258,16 @@ void config_free(struct config *c)
                 config_value_free(o, object);
             if (kind != CONFIG_KIND_proxy)
                 free(*(char **)((char *)object + config_sections[kind].name));
+            if (config_kind_is_pair(kind))
+                free(*second_name(object, kind));
         }
     }
-    for (size_t n = 0; n < c->n_accounts; n++)
-        free(c->accounts[n].backend);
     free(c->listeners);
     free(c->users);
     free(c->accounts);
     free(c->backends);
     free(c->redis);
+    free(c->grants);
     free(c);
 }
 
@@ -284,6 +292,21 @@ const struct config_account *config_account(const struct config *c, const char *
             return a;
         if (!strcmp(a->user, "*"))
             anyone = a;
+    }
+    return anyone;
+}
+
+const struct config_grant *config_grant(const struct config *c, const char *user, const char *redis)
+{
+    const struct config_grant *anyone = NULL;
+    for (size_t n = 0; n < c->n_grants; n++) {
+        const struct config_grant *g = &c->grants[n];
+        if (strcasecmp(g->redis, redis))
+            continue;
+        if (!strcmp(g->user, user))
+            return g;
+        if (!strcmp(g->user, "*"))
+            anyone = g;
     }
     return anyone;
 }

@@ -21,6 +21,8 @@ static const char *name_of(const struct config *c, enum config_kind kind, size_t
     buf_clear(out);
     if (kind == CONFIG_KIND_account)
         buf_printf(out, "%s@%s", c->accounts[index].user, c->accounts[index].backend);
+    else if (kind == CONFIG_KIND_grant)
+        buf_printf(out, "%s@%s", c->grants[index].user, c->grants[index].redis);
     else if (kind != CONFIG_KIND_proxy)
         buf_text(out, *(char **)((char *)config_object(c, kind, index) + config_sections[kind].name));
     return buf_cstr(out);

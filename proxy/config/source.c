@@ -10,7 +10,7 @@
 #include "base/cursor.h"
 #include "proxy/config/table.h"
 
-enum { LINE_MAX_BYTES = 8192, LINES_MAX = 100000, PARTS_MAX = 2000, NAME_MAX_BYTES = 128, COMPLAINTS_MAX = 100 };
+enum { LINE_MAX_BYTES = 8192, LINES_MAX = 100000, PARTS_MAX = 2000, COMPLAINTS_MAX = 100 };
 
 void config_complain(struct config_source *s, int line, const char *fmt, ...)
 {
@@ -98,15 +98,16 @@ static bool name_is_plain(const char *name)
 static void check_name(struct reader *r, const struct config_part *p)
 {
     const char *word = config_sections[p->kind].word, *at = strrchr(p->name, '@');
-    bool free_text = p->kind == CONFIG_KIND_user || p->kind == CONFIG_KIND_admin || p->kind == CONFIG_KIND_account;
+    bool free_text = p->kind == CONFIG_KIND_user || p->kind == CONFIG_KIND_admin || config_kind_is_pair(p->kind);
     if (p->kind == CONFIG_KIND_proxy) {
         if (*p->name)
             config_complain(r->source, r->line, "[proxy] takes no name");
     } else if (!*p->name) {
         config_complain(r->source, r->line, "this section needs a name: %s", config_sections[p->kind].help);
-    } else if (p->kind == CONFIG_KIND_account && (!at || at == p->name || !at[1])) {
-        config_complain(r->source, r->line, "[account %.80s] must say [account USER@BACKEND]", p->name);
-    } else if (free_text ? strlen(p->name) > NAME_MAX_BYTES : !name_is_plain(p->name)) {
+    } else if (config_kind_is_pair(p->kind) && (!at || at == p->name || !at[1])) {
+        config_complain(r->source, r->line, "[%s %.80s] must say [%s USER@%s]", word, p->name, word,
+                        p->kind == CONFIG_KIND_account ? "BACKEND" : "REDIS");
+    } else if (free_text ? strlen(p->name) > CONFIG_USER_MAX : !name_is_plain(p->name)) {
         config_complain(r->source, r->line, "[%s %.80s]: a name is %s", word, p->name,
                         free_text ? "at most 128 bytes" : "1 to 32 of A-Z a-z 0-9 _ -");
     }
@@ -115,7 +116,7 @@ static void check_name(struct reader *r, const struct config_part *p)
 /* Resources become schema names, which SQL may write either way; people should not have to tell "a" from "A" either. */
 static bool same_name(enum config_kind kind, const char *a, const char *b)
 {
-    bool exact = kind == CONFIG_KIND_user || kind == CONFIG_KIND_admin || kind == CONFIG_KIND_account;
+    bool exact = kind == CONFIG_KIND_user || kind == CONFIG_KIND_admin || config_kind_is_pair(kind);
     return exact ? !strcmp(a, b) : !strcasecmp(a, b);
 }
 

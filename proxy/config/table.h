@@ -74,6 +74,11 @@ bool config_type_is_secret(enum config_type type);
 /* How many objects of this kind c has, and the index-th (for [proxy] c itself). */
 size_t config_count(const struct config *c, enum config_kind kind);
 void *config_object(const struct config *c, enum config_kind kind, size_t index);
+/* Whose name is USER@PLACE. */
+static inline bool config_kind_is_pair(enum config_kind kind)
+{
+    return kind == CONFIG_KIND_account || kind == CONFIG_KIND_grant;
+}
 /* [user] and [admin] share an array: is this object really of this kind? */
 bool config_is_kind(const struct config *c, enum config_kind kind, size_t index);
 

@@ -30,9 +30,9 @@ wal_pos journal_connection_opened(struct journal *j, const struct xa_connection 
     return append_connection(j, c);
 }
 
-void journal_connection_closed(struct journal *j, const char *backend, uint64_t connection_id)
+void journal_connection_closed(struct journal *j, const char *backend, uint64_t connection_id, int64_t opened_ms)
 {
-    struct xa_connection c = {.connection_id = connection_id, .closed = true};
+    struct xa_connection c = {.connection_id = connection_id, .opened_ms = opened_ms, .closed = true};
     snprintf(c.backend, sizeof c.backend, "%s", backend);
     append_connection(j, &c);
 }
@@ -185,6 +185,16 @@ bool journal_adopted(struct journal *j, const char *log_id)
     bool found = journal_has_adoption(j, log_id);
     pthread_mutex_unlock(&j->lock);
     return found;
+}
+
+size_t journal_adoptions(struct journal *j)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&j->lock);
+    LIST_FOR(it, &j->adoptions)
+        n++;
+    pthread_mutex_unlock(&j->lock);
+    return n;
 }
 
 void journal_adopt(struct journal *j, const char *log_id, const char *who)

@@ -14,6 +14,7 @@
 static void on_durable(void *arg, wal_pos durable)
 {
     struct journal *j = arg;
+    journal_actions_durable(j, durable);
     if (j->on_durable)
         j->on_durable(j->on_durable_arg, durable);
 }
@@ -29,10 +30,13 @@ struct journal *journal_open(const struct config *config, wal_durable_fn durable
     pthread_mutex_init(&j->live_lock, NULL);
     snprintf(j->node, sizeof j->node, "%s", config->node);
     j->registry = xa_registry_new();
+    journal_actions_init(j, config);
     j->horizons = journal_new_known((config->n_redis + 1) * sizeof *j->horizons);
     j->n_horizons = config->n_redis;
+    j->forget_after_ms = config->forget_after_ms;
+    j->kept_max = (size_t)config->wal_segment_bytes / 4;
     for (size_t i = 0; i < config->n_redis; i++)
-        snprintf(j->horizons[i].resource, sizeof j->horizons[i].resource, "%s", config->redis[i].name);
+        snprintf(j->horizons[i].record.resource, sizeof j->horizons[i].record.resource, "%s", config->redis[i].name);
     j->on_durable = durable_fn;
     j->on_durable_arg = arg;
     CHECK(asprintf(&j->dir, "%s/log", config->data_dir) > 0);
@@ -49,11 +53,13 @@ struct journal *journal_open(const struct config *config, wal_durable_fn durable
         journal_close(j);
         return NULL;
     }
+    snprintf(j->fence, sizeof j->fence, "%s:%s", j->node, wal_id(j->wal));
     return j;
 }
 
 enum wal_status journal_start(struct journal *j, struct wal_error *error)
 {
+    journal_actions_presume(j);
     return wal_start(j->wal, error);
 }
 
@@ -75,6 +81,7 @@ void journal_close(struct journal *j)
     FREE_LIST(&j->verdicts, known_verdict)
     FREE_LIST(&j->adoptions, known_adoption)
     FREE_LIST(&j->left, left_undo)
+    journal_actions_fini(j);
     xa_registry_free(j->registry);
     pthread_mutex_destroy(&j->lock);
     pthread_mutex_destroy(&j->live_lock);
@@ -86,6 +93,7 @@ void journal_close(struct journal *j)
 struct wal *journal_wal(struct journal *j) { return j->wal; }
 struct xa_registry *journal_registry(struct journal *j) { return j->registry; }
 const char *journal_node(const struct journal *j) { return j->node; }
+const char *journal_fence(const struct journal *j) { return j->fence; }
 const char *journal_log_id(const struct journal *j) { return wal_id(j->wal); }
 uint64_t journal_epoch(const struct journal *j) { return wal_epoch(j->wal); }
 
@@ -131,6 +139,13 @@ void journal_undo_swept(struct journal *j, const char *resource, int64_t since_m
         }
     }
     pthread_mutex_unlock(&j->live_lock);
+    pthread_mutex_lock(&j->lock);
+    struct horizon *h = journal_find_horizon(j, resource);
+    if (h && h->swept_ms < since_ms) {
+        h->swept_ms = since_ms;
+        horizon_advance(h, journal_epoch(j), j->forget_after_ms);
+    }
+    pthread_mutex_unlock(&j->lock);
 }
 
 /* --- decisions ------------------------------------------------------------------------------------------------- */
@@ -140,7 +155,7 @@ size_t journal_reserve(struct journal *j, unsigned n_branches, unsigned n_slots)
 {
     const struct xa_decision *d = NULL;
     size_t record = 64 + sizeof d->gtrid; /* the log's frame, version, gtrid */
-    size_t bytes = 2 * record + sizeof d->who + 16 + n_branches * (sizeof d->branch[0] + 4) + n_slots * (sizeof d->slot[0] + 4);
+    size_t bytes = 2 * record + sizeof d->who + sizeof d->saga + 16 + n_branches * (sizeof d->branch[0] + 4) + n_slots * (sizeof d->slot[0] + 4);
     return wal_reserve(j->wal, bytes) ? bytes : 0;
 }
 
@@ -156,6 +171,7 @@ wal_pos journal_decide(struct journal *j, const struct xa_decision *d)
     xa_decision_write(&payload, d);
     wal_pos at = wal_append(j->wal, WAL_TYPE_DECIDE, buf_at(&payload), buf_len(&payload));
     buf_fini(&payload);
+    journal_actions_decided(j, d, at);
     (void)FAILPOINT(log_appended);
     return at;
 }
@@ -193,21 +209,19 @@ void journal_horizon(struct journal *j, const char *resource, struct comp_horizo
 {
     *out = (struct comp_horizon_record){0};
     pthread_mutex_lock(&j->lock);
-    for (size_t i = 0; i < j->n_horizons; i++)
-        if (!strcmp(j->horizons[i].resource, resource))
-            *out = j->horizons[i];
+    const struct horizon *h = journal_find_horizon(j, resource);
+    if (h)
+        *out = h->record;
     pthread_mutex_unlock(&j->lock);
 }
 
 void journal_horizon_to_epoch(struct journal *j, const char *resource)
 {
-    struct comp_horizon_record h = {.epoch = journal_epoch(j)};
-    struct buf payload = {0};
-    snprintf(h.resource, sizeof h.resource, "%s", resource);
     pthread_mutex_lock(&j->lock);
-    journal_raise_horizon(j, &h);
+    struct horizon *h = journal_find_horizon(j, resource);
+    if (h) {
+        h->clean = true;
+        horizon_note(h, clock_mono_ms(), 0, 0);
+    }
     pthread_mutex_unlock(&j->lock);
-    comp_horizon_write(&payload, &h);
-    wal_append_lazy(j->wal, WAL_TYPE_HORIZON, buf_at(&payload), buf_len(&payload));
-    buf_fini(&payload);
 }

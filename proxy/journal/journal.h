@@ -27,6 +27,8 @@ struct xa_registry *journal_registry(struct journal *j);
 const char *journal_node(const struct journal *j);
 const char *journal_log_id(const struct journal *j);
 uint64_t journal_epoch(const struct journal *j);
+/* What the fences of this log's starts are called in Redis: another log of this node has fences of its own. */
+const char *journal_fence(const struct journal *j);
 
 /* --- transactions: each holds the horizon below which settled decisions are forgotten --- */
 struct journal_live {
@@ -37,7 +39,7 @@ void journal_begin(struct journal *j, struct journal_live *live, struct xa_gtrid
 void journal_end(struct journal *j, struct journal_live *live);
 /* Before its end: its undo records in this resource are the resolver's, and hold the horizon until they are swept. */
 void journal_undo_left(struct journal *j, const struct journal_live *live, const char *resource);
-/* A sweep that began at since_ms (clock_mono_ms) left nothing undone in this resource. */
+/* A sweep of this resource left nothing undone of what had ended at since_ms (clock_mono_ms). */
 void journal_undo_swept(struct journal *j, const char *resource, int64_t since_ms);
 
 /* --- decisions --- */
@@ -55,12 +57,12 @@ bool journal_decided(struct journal *j, const char *gtrid);
 /* --- the horizon --- */
 /* Below it decisions of transactions that wrote to this resource may be forgotten: their absence proves nothing. */
 void journal_horizon(struct journal *j, const char *resource, struct comp_horizon_record *out);
-/* Every slot of the resource that earlier epochs touched is clean: what shows up of them later is an orphan. */
+/* Every slot of the resource that earlier epochs touched is clean: what shows up of them later than forget_after is an orphan. */
 void journal_horizon_to_epoch(struct journal *j, const char *resource);
 
 /* --- backend connections that may come to hold a prepared branch --- */
 wal_pos journal_connection_opened(struct journal *j, const struct xa_connection *c);
-void journal_connection_closed(struct journal *j, const char *backend, uint64_t connection_id);
+void journal_connection_closed(struct journal *j, const char *backend, uint64_t connection_id, int64_t opened_ms);
 /* Connections of earlier epochs not yet known to be gone (journal_connection_closed says so). Copies up to max; returns how many
  * there are. */
 unsigned journal_old_connections(struct journal *j, const char *backend, struct xa_connection *out, unsigned max);
@@ -83,5 +85,6 @@ void journal_person_done(struct journal *j, const char *gtrid);
 /* Logs of our node that a person let us settle (xactl adopt). */
 bool journal_adopted(struct journal *j, const char *log_id);
 void journal_adopt(struct journal *j, const char *log_id, const char *who);
+size_t journal_adoptions(struct journal *j); /* how many */
 
 #endif

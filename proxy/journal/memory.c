@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "proxy/journal/impl.h"
+#include "wal/record.h"
 #include "wal/types.h"
 
 /* --- reading the old log ------------------------------------------------------------------------------------- */
@@ -32,6 +34,12 @@ static bool adoption_read(struct slice payload, struct adoption *a)
     return true;
 }
 
+/* In a head: the decision and its DONE. */
+static size_t bytes_of(const struct kept_decision *k)
+{
+    return k->len + sizeof(struct xa_done) + 2 * sizeof(struct wal_record_header);
+}
+
 /* The lock is held, or nobody else runs yet. A decision that lists Redis slots outlives its DONE. */
 void journal_settle(struct journal *j, const char *gtrid)
 {
@@ -46,17 +54,20 @@ void journal_settle(struct journal *j, const char *gtrid)
         *k = (struct kept_decision){.gtrid = d.gtrid, .epoch = parts.epoch, .counter = parts.counter, .len = buf_len(&payload)};
         memcpy(k->payload, buf_at(&payload), buf_len(&payload));
         list_push_back(&j->kept, &k->link);
+        j->kept_bytes += bytes_of(k);
         buf_fini(&payload);
     }
     xa_registry_leave(j->registry, gtrid);
 }
 
+/* A server that has begun anew gives the numbers of those that ended with it to others. */
 void journal_note_connection(struct journal *j, uint64_t epoch, const struct xa_connection *c)
 {
     LIST_FOR_SAFE(it, &j->connections)
     {
         struct known_connection *k = CONTAINER_OF(it, struct known_connection, link);
-        if (k->connection.connection_id == c->connection_id && !strcmp(k->connection.backend, c->backend)) {
+        bool same_number = k->connection.connection_id == c->connection_id && !strcmp(k->connection.backend, c->backend);
+        if (same_number && (!c->closed || k->connection.opened_ms == c->opened_ms)) {
             list_remove(it);
             free(k);
         }
@@ -84,21 +95,25 @@ void journal_note_identity(struct journal *j, const struct xa_identity *identity
     list_push_back(&j->identities, &k->link);
 }
 
+static struct known_touch **touch_bucket(struct journal *j, uint16_t slot)
+{
+    return &j->touch_bucket[slot % (sizeof j->touch_bucket / sizeof j->touch_bucket[0])];
+}
+
 struct known_touch *journal_find_touch(struct journal *j, const char *resource, uint16_t slot)
 {
-    LIST_FOR(it, &j->touches)
-    {
-        struct known_touch *k = CONTAINER_OF(it, struct known_touch, link);
-        if (k->touch.slot == slot && !strcmp(k->touch.resource, resource))
-            return k;
-    }
-    return NULL;
+    struct known_touch *k = *touch_bucket(j, slot);
+    while (k && (k->touch.slot != slot || strcmp(k->touch.resource, resource) != 0))
+        k = k->next;
+    return k;
 }
 
 struct known_touch *journal_add_touch(struct journal *j, const struct comp_touch_record *touch)
 {
     struct known_touch *k = journal_new_known(sizeof *k);
     k->touch = *touch;
+    k->next = *touch_bucket(j, touch->slot);
+    *touch_bucket(j, touch->slot) = k;
     list_push_back(&j->touches, &k->link);
     return k;
 }
@@ -150,17 +165,20 @@ void journal_add_adoption(struct journal *j, const struct adoption *a)
     list_push_back(&j->adoptions, &k->link);
 }
 
-static bool is_below(uint64_t epoch, uint64_t counter, const struct comp_horizon_record *h)
+struct horizon *journal_find_horizon(struct journal *j, const char *resource)
 {
-    return epoch < h->epoch || (epoch == h->epoch && counter < h->counter);
+    for (size_t i = 0; i < j->n_horizons; i++)
+        if (!strcmp(j->horizons[i].record.resource, resource))
+            return &j->horizons[i];
+    return NULL;
 }
 
 /* Horizons of resources that are configured no more are dropped: nobody sweeps them. */
-void journal_raise_horizon(struct journal *j, const struct comp_horizon_record *h)
+static void take_horizon(struct journal *j, const struct comp_horizon_record *record)
 {
-    for (size_t i = 0; i < j->n_horizons; i++)
-        if (!strcmp(j->horizons[i].resource, h->resource) && is_below(j->horizons[i].epoch, j->horizons[i].counter, h))
-            j->horizons[i] = *h;
+    struct horizon *h = journal_find_horizon(j, record->resource);
+    if (h && horizon_is_above(record, h->record.epoch, h->record.counter))
+        h->record = *record;
 }
 
 union any_payload {
@@ -183,8 +201,11 @@ bool journal_on_record(void *arg, const struct wal_record *r, char *why, size_t 
     case WAL_TYPE_EPOCH:
         break;
     case WAL_TYPE_DECIDE:
-        if ((good = xa_decision_read(r->payload, &p.decision)))
-            xa_registry_enter(j->registry, &p.decision, XA_OWNER_RESOLVER);
+        if ((good = xa_decision_read(r->payload, &p.decision))) {
+            if (p.decision.n_branches || p.decision.n_slots)
+                xa_registry_enter(j->registry, &p.decision, XA_OWNER_RESOLVER);
+            journal_actions_replay_decision(j, &p.decision);
+        }
         break;
     case WAL_TYPE_DONE:
         if ((good = xa_done_read(r->payload, &p.done))) {
@@ -210,11 +231,17 @@ bool journal_on_record(void *arg, const struct wal_record *r, char *why, size_t 
         break;
     case WAL_TYPE_HORIZON:
         if ((good = comp_horizon_read(r->payload, &p.horizon)))
-            journal_raise_horizon(j, &p.horizon);
+            take_horizon(j, &p.horizon);
         break;
     case WAL_TYPE_ADOPT:
         if ((good = adoption_read(r->payload, &p.adoption)))
             journal_add_adoption(j, &p.adoption);
+        break;
+    case WAL_TYPE_ACTION:
+    case WAL_TYPE_ACTION_STATE:
+    case WAL_TYPE_OUTCOME:
+    case WAL_TYPE_ACTION_NEXT:
+        good = journal_actions_on_record(j, r->type, r->payload);
         break;
     default:
         snprintf(why, why_size, "record type %u is not known to this version: start the version that wrote it", r->type);
@@ -244,7 +271,7 @@ static void snapshot_decision(void *arg, const struct xa_decision *d, enum xa_ow
 static bool below_every_horizon(const struct journal *j, const struct kept_decision *k)
 {
     for (size_t i = 0; i < j->n_horizons; i++)
-        if (!is_below(k->epoch, k->counter, &j->horizons[i]))
+        if (!horizon_is_above(&j->horizons[i].record, k->epoch, k->counter))
             return false;
     return true;
 }
@@ -272,22 +299,45 @@ static uint64_t oldest_open(struct journal *j, const char *resource)
     return oldest;
 }
 
-static void move_horizons(struct journal *j)
+static void forget_below(struct journal *j)
 {
-    for (size_t i = 0; i < j->n_horizons; i++) {
-        struct comp_horizon_record *h = &j->horizons[i];
-        uint64_t oldest = oldest_open(j, h->resource);
-        if (h->epoch == journal_epoch(j) && oldest > h->counter)
-            h->counter = oldest;
-    }
     LIST_FOR_SAFE(it, &j->kept)
     {
         struct kept_decision *k = CONTAINER_OF(it, struct kept_decision, link);
         if (below_every_horizon(j, k)) {
+            j->kept_bytes -= bytes_of(k);
             list_remove(it);
             free(k);
         }
     }
+}
+
+static void note_ended(struct journal *j, int64_t keep_ms)
+{
+    int64_t now_ms = clock_mono_ms();
+    for (size_t i = 0; i < j->n_horizons; i++)
+        horizon_note(&j->horizons[i], now_ms, oldest_open(j, j->horizons[i].record.resource), keep_ms);
+}
+
+static bool force_horizons(struct journal *j)
+{
+    bool any = false;
+    for (size_t i = 0; i < j->n_horizons; i++)
+        any = horizon_force(&j->horizons[i], journal_epoch(j)) || any;
+    return any;
+}
+
+static void move_horizons(struct journal *j)
+{
+    note_ended(j, j->forget_after_ms);
+    for (size_t i = 0; i < j->n_horizons; i++)
+        horizon_advance(&j->horizons[i], journal_epoch(j), j->forget_after_ms);
+    forget_below(j);
+    if (j->kept_bytes <= j->kept_max)
+        return;
+    note_ended(j, 0);
+    while (j->kept_bytes > j->kept_max && force_horizons(j))
+        forget_below(j);
 }
 
 static void snapshot_lists(struct journal *j, struct wal_snapshot *out, struct buf *b)
@@ -304,7 +354,7 @@ static void snapshot_lists(struct journal *j, struct wal_snapshot *out, struct b
     LIST_FOR(it, &j->adoptions)
         ADD(WAL_TYPE_ADOPT, journal_adoption_write(b, &CONTAINER_OF(it, struct known_adoption, link)->adoption));
     for (size_t i = 0; i < j->n_horizons; i++)
-        ADD(WAL_TYPE_HORIZON, comp_horizon_write(b, &j->horizons[i]));
+        ADD(WAL_TYPE_HORIZON, comp_horizon_write(b, &j->horizons[i].record));
     struct xa_done done;
     LIST_FOR(it, &j->kept)
     {
@@ -322,7 +372,10 @@ void journal_on_snapshot(void *arg, struct wal_snapshot *out)
     struct snapshot_of_registry s = {.out = out};
     pthread_mutex_lock(&j->lock);
     move_horizons(j);
+    pthread_mutex_lock(&j->actions.lock);
+    journal_actions_snapshot(j, out); /* before decisions, which make them due */
     xa_registry_each(j->registry, snapshot_decision, &s);
+    pthread_mutex_unlock(&j->actions.lock);
     snapshot_lists(j, out, &s.payload);
     pthread_mutex_unlock(&j->lock);
     buf_fini(&s.payload);

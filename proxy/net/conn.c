@@ -87,25 +87,9 @@ struct net_conn *net_conn_connect(struct net_loop *loop, const char *host, uint1
     return &i->pub;
 }
 
-/* A connect to a port in the ephemeral range where nobody listens may meet itself (simultaneous open): it would talk to
- * its own echo and keep the port from the server that wants to come back. */
-static bool met_itself(int fd)
-{
-    struct sockaddr_storage here = {0}, there = {0};
-    socklen_t here_len = sizeof here, there_len = sizeof there;
-    return !getsockname(fd, (struct sockaddr *)&here, &here_len) && here.ss_family != AF_UNIX &&
-           !getpeername(fd, (struct sockaddr *)&there, &there_len) && here_len == there_len &&
-           !memcmp(&here, &there, here_len);
-}
-
 void net_conn_finish_connect(struct net_conn_impl *i)
 {
-    int err = 0;
-    socklen_t len = sizeof err;
-    if (getsockopt(i->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
-        err = errno;
-    if (!err && met_itself(i->fd))
-        err = ECONNREFUSED;
+    int err = net_socket_connected(i->fd);
     if (err) {
         say_refused(i, err);
         net_conn_fail(i, i->why);
@@ -175,7 +159,10 @@ void net_conn_close(struct net_conn *c, bool after_flush)
     i->phase = NET_FLUSHING;
     ev_timer_set(&i->last_words, last_words_s, 0);
     ev_timer_start(c->loop->ev, &i->last_words);
-    net_conn_soil(i);
+    if (net_conn_unsent(i))
+        net_conn_soil(i);
+    else
+        net_conn_linger(i); /* now: who is told next that it was closed finds it so */
     net_conn_watch(i);
 }
 

@@ -84,6 +84,9 @@ void net_conn_answer(struct net_conn *c);
  * any. identity: the whole of the common name, or of a DNS, e-mail or URI name of the subject. */
 bool net_conn_certificate_is(const struct net_conn *c, const char *subject, const char *issuer);
 bool net_conn_certificate_names(const struct net_conn *c, const char *identity);
+/* As OpenSSL names them, "TLS_AES_256_GCM_SHA384" and "TLSv1.3"; "" without TLS. Of no use once the connection is closed. */
+const char *net_conn_tls_cipher(const struct net_conn *c);
+const char *net_conn_tls_version(const struct net_conn *c);
 
 /* Closes at the end of this turn; no callback comes after this call. With `after_flush` what is in `out` goes out
  * first, and what the peer still sends is read away so that its kernel does not drop our last words for a reset (both

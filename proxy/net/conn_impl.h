@@ -63,7 +63,9 @@ void net_conn_finish_connect(struct net_conn_impl *i);
 /* conn_io.c for the others */
 void net_conn_watch(struct net_conn_impl *i); /* sets the watcher to what the state needs */
 void net_conn_soil(struct net_conn_impl *i);  /* onto the dirty list */
+size_t net_conn_unsent(struct net_conn_impl *i); /* bytes that wait for the socket */
 void net_conn_on_io(struct ev_loop *ev, ev_io *w, int revents);
+void net_conn_read_soon(struct net_conn_impl *i); /* in a turn of its own, where something came that no event will tell of */
 size_t net_conn_fill(struct net_conn_impl *i, enum net_io *end); /* reads into `in`; how many bytes */
 
 /* conn_tls.c for conn_io.c */

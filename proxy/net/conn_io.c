@@ -1,5 +1,7 @@
 /* Bytes in and out of a connection, plain or through its TLS stream: what the watcher waits for, how much a turn may
  * read, when and how often is written. */
+#include <stdio.h>
+
 #include "base/check.h"
 #include "proxy/net/conn_impl.h"
 
@@ -57,7 +59,11 @@ static struct buf *incoming(struct net_conn_impl *i)
 
 static enum net_io take(struct net_conn_impl *i, size_t room, size_t *got)
 {
-    uint8_t *to = buf_reserve(incoming(i), room);
+    uint8_t *to = buf_try_reserve(incoming(i), room);
+    if (!to) {
+        snprintf(i->why, sizeof i->why, "no memory for what it sends: it has sent %zu bytes", buf_len(incoming(i)));
+        return NET_IO_DEAD;
+    }
     return i->stream ? net_tls_stream_read(i->stream, to, room, got, i->why)
                      : net_socket_recv(i->fd, to, room, got, i->why);
 }
@@ -125,7 +131,7 @@ static bool holds_back(const struct net_conn_impl *i)
     return (i->stream && net_tls_stream_has_pending(i->stream)) || (i->compression && i->compression->pending);
 }
 
-static void read_soon(struct net_conn_impl *i)
+void net_conn_read_soon(struct net_conn_impl *i)
 {
     struct net_loop *loop = i->pub.loop;
     if (!may_read(i) || !holds_back(i) || !list_empty(&i->again))
@@ -146,7 +152,7 @@ static void read_once(struct net_conn_impl *i)
     if (end == NET_IO_DEAD)
         net_conn_fail(i, i->why);
     else if (end == NET_IO_DONE)
-        read_soon(i);
+        net_conn_read_soon(i);
     if (!buf_len(&i->pub.in) && i->pub.in.cap > (i->read_size == READ_SIZE_MIN ? KEEP_IDLE : KEEP_BUSY))
         buf_fini(&i->pub.in);
 }
@@ -163,7 +169,7 @@ void net_conn_read_limit(struct net_conn *c, size_t n)
     struct net_conn_impl *i = c->impl;
     i->limited = n;
     i->limit_left = n;
-    read_soon(i);
+    net_conn_read_soon(i);
     net_conn_watch(i);
 }
 
@@ -176,7 +182,7 @@ void net_conn_pause(struct net_conn *c)
 void net_conn_resume(struct net_conn *c)
 {
     c->impl->paused = false;
-    read_soon(c->impl);
+    net_conn_read_soon(c->impl);
     net_conn_watch(c->impl);
 }
 
@@ -218,7 +224,7 @@ static enum net_io give(struct net_conn_impl *i, const struct buf *out, size_t n
     return end;
 }
 
-static size_t unsent(struct net_conn_impl *i)
+size_t net_conn_unsent(struct net_conn_impl *i)
 {
     return i->phase == NET_STARTTLS ? i->plain_left : buf_len(outgoing(i));
 }
@@ -229,7 +235,7 @@ static bool push(struct net_conn_impl *i)
     size_t moved, n;
     if (buf_len(&i->pub.out) > i->high_water)
         i->above_high = true;
-    while (!i->write_event && (n = unsent(i))) {
+    while (!i->write_event && (n = net_conn_unsent(i))) {
         struct buf *out = outgoing(i);
         switch (give(i, out, n, &moved)) {
         case NET_IO_DONE:
@@ -257,7 +263,7 @@ static void after_push(struct net_conn_impl *i)
 {
     if (i->phase == NET_STARTTLS && !i->plain_left) {
         net_conn_start_handshake(i);
-    } else if (i->phase == NET_FLUSHING && !unsent(i)) {
+    } else if (i->phase == NET_FLUSHING && !net_conn_unsent(i)) {
         net_conn_linger(i);
     } else if (i->phase == NET_OPEN && i->above_high && buf_len(&i->pub.out) <= i->low_water) {
         i->above_high = false;

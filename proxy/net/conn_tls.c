@@ -81,6 +81,8 @@ void net_conn_compress(struct net_conn *c, enum net_compression_method method, i
     buf_append(&i->compression->in, buf_at(&c->in), buf_len(&c->in));
     buf_clear(&c->out);
     buf_clear(&c->in);
+    i->compression->pending = buf_len(&i->compression->in);
+    net_conn_read_soon(i);
 }
 
 void net_conn_answer(struct net_conn *c)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,6 +40,26 @@ enum net_io net_socket_send(int fd, const void *from, size_t n, size_t *moved, c
         return NET_IO_DEAD;
     }
     return NET_IO_WANT_WRITE;
+}
+
+/* A connect to a port in the ephemeral range where nobody listens may meet itself (simultaneous open): it would talk to
+ * its own echo and keep the port from the server that wants to come back. */
+static bool met_itself(int fd)
+{
+    struct sockaddr_storage here = {0}, there = {0};
+    socklen_t here_len = sizeof here, there_len = sizeof there;
+    return !getsockname(fd, (struct sockaddr *)&here, &here_len) && here.ss_family != AF_UNIX &&
+           !getpeername(fd, (struct sockaddr *)&there, &there_len) && here_len == there_len &&
+           !memcmp(&here, &there, here_len);
+}
+
+int net_socket_connected(int fd)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        err = errno;
+    return !err && met_itself(fd) ? ECONNREFUSED : err;
 }
 
 void net_socket_tune(int fd)

@@ -18,6 +18,9 @@ enum net_io {
 enum net_io net_socket_recv(int fd, void *to, size_t n, size_t *moved, char *why) MUST_USE;
 enum net_io net_socket_send(int fd, const void *from, size_t n, size_t *moved, char *why) MUST_USE;
 
+/* After a connect that took its time: 0, or the errno of why it failed. */
+int net_socket_connected(int fd) MUST_USE;
+
 /* No delay; keepalive that notices a vanished peer within a minute. What the kind of socket does not know is passed
  * over. */
 void net_socket_tune(int fd);

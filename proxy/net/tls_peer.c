@@ -1,4 +1,4 @@
-/* What the certificate of the other side says, of the peer of a conversation that has verified it. */
+/* What TLS says of the other side: what was agreed with it, and its certificate, where that was verified. */
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -89,4 +89,14 @@ bool net_conn_certificate_names(const struct net_conn *c, const char *identity)
 {
     const X509 *cert = certificate(c);
     return cert && (common_name_is(X509_get_subject_name(cert), identity) || alternative_name_is(cert, identity));
+}
+
+const char *net_conn_tls_cipher(const struct net_conn *c)
+{
+    return c->tls ? SSL_get_cipher_name(net_tls_stream_ssl(c->impl->stream)) : "";
+}
+
+const char *net_conn_tls_version(const struct net_conn *c)
+{
+    return c->tls ? SSL_get_version(net_tls_stream_ssl(c->impl->stream)) : "";
 }

@@ -45,6 +45,11 @@ static void PRINTF_LIKE(2, 3) conn_died(struct redis_conn *c, const char *fmt, .
         net_conn_close(c->net, false);
     c->net = NULL;
     c->dead = true;
+    if (c->kept) {
+        c->kept->conn = NULL;
+        c->kept->died = true;
+        c->kept = NULL;
+    }
     net_timer_stop(&c->deadline);
     net_defer(c->loop, &c->burial);
     redis_pool_died(c->pool, c);
@@ -78,8 +83,24 @@ static void send_bytes(struct redis_conn *c, const struct buf *bytes, unsigned r
 
 static void send_request(struct redis_conn *c)
 {
+    const struct redis_request *r = c->request;
+    struct buf bytes = {0};
     c->on_reply = on_reply;
-    send_bytes(c, &c->request->bytes, c->request->pair ? 2 : 1);
+    c->passed_over = r->passed_over;
+    if (r->asking) {
+        redis_format_texts(&bytes, (const char *const[]){"ASKING"}, 1);
+        c->passed_over++;
+    }
+    buf_append(&bytes, buf_at(&r->bytes), buf_len(&r->bytes));
+    send_bytes(c, &bytes, c->passed_over + r->replies);
+    buf_fini(&bytes);
+}
+
+static void keep(struct redis_conn *c, struct redis_kept *kept)
+{
+    c->kept = kept;
+    kept->conn = c;
+    redis_pool_kept(c->pool, c);
 }
 
 /* The connection is free before the caller hears, who may well use it again at once. */
@@ -88,8 +109,23 @@ static void finish(struct redis_conn *c, const redisReply *reply)
     struct redis_request *r = c->request;
     c->request = NULL;
     net_timer_stop(&c->deadline);
-    redis_pool_ready(c->pool, c);
+    if (c->forgotten)
+        conn_died(c, "who kept it is gone");
+    else if (r->kept)
+        keep(c, r->kept);
+    else
+        redis_pool_ready(c->pool, c);
     redis_request_answer(r, REDIS_REPLIED, reply, NULL);
+}
+
+/* The answer is elsewhere: nothing was done here. */
+static void turn_away(struct redis_conn *c, enum redis_detour detour, const struct redis_node *to, const redisReply *reply)
+{
+    struct redis_request *r = c->request;
+    c->request = NULL;
+    net_timer_stop(&c->deadline);
+    redis_pool_ready(c->pool, c);
+    redis_request_turned_away(r, detour, to, redis_reply_text(reply));
 }
 
 static void on_loaded(struct redis_conn *c, redisReply **reply)
@@ -119,6 +155,19 @@ static void load_library(struct redis_conn *c)
 static void on_reply(struct redis_conn *c, redisReply **reply)
 {
     struct redis_request *r = c->request;
+    if (c->passed_over) { /* ASKING's */
+        c->passed_over--;
+        return;
+    }
+    if (r->several) {
+        if (c->awaited) {
+            net_timer_start(&c->deadline, c->resource->config->timeout_ms); /* the time is for a reply, not for all of them */
+            redis_request_part(r, *reply);
+        } else {
+            finish(c, *reply);
+        }
+        return;
+    }
     if (c->awaited) { /* a pair's first */
         r->first = *reply;
         *reply = NULL;
@@ -131,7 +180,12 @@ static void on_reply(struct redis_conn *c, redisReply **reply)
         load_library(c);
         return;
     }
-    finish(c, *reply);
+    struct redis_node to;
+    enum redis_detour detour = redis_request_detour(r, r->first ? r->first : *reply, c->node, &to);
+    if (detour)
+        turn_away(c, detour, &to, r->first ? r->first : *reply);
+    else
+        finish(c, *reply);
 }
 
 void redis_conn_run(struct redis_conn *c, struct redis_request *r)
@@ -140,10 +194,26 @@ void redis_conn_run(struct redis_conn *c, struct redis_request *r)
     int64_t left = r->deadline_ms - net_loop_now_ms(c->loop);
     c->request = r;
     r->conn = c;
-    if (r->call)
+    if (r->call) {
         r->call->client_id = c->client_id;
+        r->call->sent_to = c->node;
+    }
     net_timer_start(&c->deadline, left > 0 ? left : 0);
     send_request(c);
+}
+
+/* A request of nobody's is answered like one that was cancelled. */
+void redis_conn_end_kept(struct redis_conn *c)
+{
+    c->kept = NULL;
+    if (c->request) {
+        c->forgotten = true;
+        c->request->kept = NULL;
+        return;
+    }
+    struct redis_request *r = redis_request_new(c->pool->site);
+    redis_format_texts(&r->bytes, (const char *const[]){"UNWATCH"}, 1);
+    redis_pool_take_kept(c->pool, r, c);
 }
 
 /* --- reading --- */
@@ -192,8 +262,9 @@ static void on_read(void *arg)
 
 static void on_hello(struct redis_conn *c, redisReply **reply)
 {
-    if (redis_reply_is_error(*reply)) {
-        conn_died(c, "log-in refused: %.120s", redis_reply_text(*reply));
+    const char *objection = redis_hello_objection(*reply);
+    if (objection) {
+        conn_died(c, "log-in refused: %.120s", objection);
         return;
     }
     if (c->awaited)
@@ -209,7 +280,7 @@ static void on_hello(struct redis_conn *c, redisReply **reply)
     redis_pool_ready(c->pool, c);
 }
 
-static void on_connected(void *arg)
+static void say_hello(void *arg)
 {
     struct redis_conn *c = arg;
     struct buf hello = {0};
@@ -219,19 +290,30 @@ static void on_connected(void *arg)
     buf_fini(&hello);
 }
 
+static void on_connected(void *arg)
+{
+    struct redis_conn *c = arg;
+    if (c->tls)
+        net_conn_tls_client(c->net, c->tls, c->tls_name);
+    else
+        say_hello(c);
+}
+
 static void on_closed(void *arg, const char *why)
 {
     conn_died(arg, "%s", why);
 }
 
-static const struct net_conn_ops net_ops = {.on_connected = on_connected, .on_read = on_read, .on_closed = on_closed};
+static const struct net_conn_ops net_ops = {
+    .on_connected = on_connected, .on_tls = say_hello, .on_read = on_read, .on_closed = on_closed};
 
 struct redis_conn *redis_conn_open(struct redis_pool *pool, struct net_loop *loop,
-                                   const struct redis_resource *resource, const struct redis_options *options)
+                                   const struct redis_resource *resource, const struct redis_node *node,
+                                   const struct redis_options *options)
 {
     struct redis_conn *c = calloc(1, sizeof *c);
     CHECK(c);
-    *c = (struct redis_conn){.pool = pool, .resource = resource, .options = options, .loop = loop};
+    *c = (struct redis_conn){.pool = pool, .resource = resource, .node = node, .options = options, .loop = loop};
     list_init(&c->link);
     list_init(&c->burial.link);
     c->burial.run = bury;
@@ -240,9 +322,10 @@ struct redis_conn *redis_conn_open(struct redis_pool *pool, struct net_loop *loo
     CHECK(c->reader);
     redis_reader_limit(c->reader, &c->limits);
     const struct config_redis *config = resource->config;
-    const char *local = config->address[0] == '/' ? config->address : NULL;
-    char why[160];
-    c->net = net_conn_connect(loop, config->address, (uint16_t)config->port, local, &net_ops, c, why, sizeof why);
+    const char *host = node->host;
+    char why[256];
+    if (redis_resource_tls(resource, node, &c->tls, &c->tls_name, why, sizeof why))
+        c->net = net_conn_connect(loop, host, node->port, host[0] == '/' ? host : NULL, &net_ops, c, why, sizeof why);
     if (c->net)
         net_timer_start(&c->deadline, config->timeout_ms);
     else

@@ -1,5 +1,5 @@
-/* Calls on their way to connections: a queue a resource, idle connections first, new ones up to the limit, deadlines
- * for who waits, a pause after failures. Leaves the connections themselves to conn.c. */
+/* Calls on their way to a node: the one that has the slot, another one that was pointed to, or none for a moment. Leaves
+ * connections and their queue to pool.c, and finding the masters out to the resolver's thread. */
 #include "proxy/redis/redis.h"
 
 #include <stdio.h>
@@ -8,55 +8,47 @@
 
 #include "proxy/redis/impl.h"
 
-#define BACK_OFF_MIN_MS 50
-#define BACK_OFF_MAX_MS 1000
-
-struct redis_pool {
-    struct redis_pools *set;
-    struct redis_resource *resource;
-    struct list opening, idle, busy, dying;
-    struct list waiting;         /* requests, oldest first */
-    unsigned alive;              /* opening, idle, busy */
-    unsigned failures;           /* in a row */
-    int64_t retry_ms;            /* not before */
-    char why[192];               /* of the last failure */
-    struct net_timer deadline, retry;
-    int64_t deadline_ms;         /* what the timer stands for; 0 = stopped */
-    struct net_deferred serving;
-    uint64_t opened, failed, lost, loaded;
-};
+#define PAUSE_MIN_MS 10
+#define PAUSE_MAX_MS 80
+#define DETOURS_MAX 5 /* without a pause */
 
 struct redis_pools {
-    struct net_loop *loop;
-    const struct redis_options *options;
-    struct redis_pool *pool;     /* one a resource */
+    struct redis_site *site; /* one a resource */
     size_t n;
 };
-
-static struct redis_conn *conn_at(struct list *link)
-{
-    return CONTAINER_OF(link, struct redis_conn, link);
-}
 
 static struct redis_request *request_at(struct list *link)
 {
     return CONTAINER_OF(link, struct redis_request, link);
 }
 
-static int64_t now(const struct redis_pool *pool)
+static struct redis_pool *pool_at(struct list *link)
 {
-    return net_loop_now_ms(pool->set->loop);
+    return CONTAINER_OF(link, struct redis_pool, link);
 }
 
-static unsigned count(const struct list *l)
+static int64_t now(const struct redis_site *site)
 {
-    unsigned n = 0;
-    LIST_FOR(it, l)
-        n++;
-    return n;
+    return net_loop_now_ms(site->loop);
+}
+
+static bool is_standalone(const struct redis_site *site)
+{
+    return site->resource->config->mode == CONFIG_REDIS_STANDALONE;
 }
 
 /* --- requests --- */
+
+struct redis_request *redis_request_new(struct redis_site *site)
+{
+    struct redis_request *r = calloc(1, sizeof *r);
+    CHECK(r);
+    list_init(&r->link);
+    r->site = site;
+    r->deadline_ms = now(site) + site->resource->config->timeout_ms;
+    r->replies = 1;
+    return r;
+}
 
 void redis_request_free(struct redis_request *r)
 {
@@ -85,187 +77,206 @@ void redis_request_answer(struct redis_request *r, enum redis_result result, con
         freeReplyObject(first);
 }
 
-/* --- serving --- */
-
-static void move(struct redis_conn *c, struct list *to)
+void redis_request_part(struct redis_request *r, const redisReply *reply)
 {
-    list_remove(&c->link);
-    list_push_front(to, &c->link);
+    if (r->call)
+        r->call->on_part(r->call, reply);
 }
 
-static void run_on_idle(struct redis_pool *pool)
+/* --- nodes --- */
+
+static struct redis_pool *pool_of(struct redis_site *site, const struct redis_node *node)
 {
-    while (!list_empty(&pool->waiting) && !list_empty(&pool->idle)) {
-        struct redis_request *r = request_at(list_first(&pool->waiting));
-        struct redis_conn *c = conn_at(list_first(&pool->idle));
-        list_remove(&r->link);
-        move(c, &pool->busy);
-        c->used = true;
-        pool->failures = 0;
-        redis_conn_run(c, r);
-    }
+    LIST_FOR(it, &site->pools)
+        if (redis_node_same(&pool_at(it)->node, node))
+            return pool_at(it);
+    struct redis_pool *pool = redis_pool_new(site, node);
+    pool->retired = !redis_topology_has(&site->map, node);
+    list_push_back(&site->pools, &pool->link);
+    return pool;
 }
 
-static void open_for_waiting(struct redis_pool *pool)
+/* What waited for a node that is no longer one is sent where its slot is now. */
+static void retire(struct redis_pool *pool, struct list *homeless)
 {
-    unsigned waiting = count(&pool->waiting), opening = count(&pool->opening);
-    unsigned limit = (unsigned)pool->resource->config->max_connections;
-    for (; opening < waiting && pool->alive < limit && now(pool) >= pool->retry_ms; opening++) {
-        struct redis_conn *c = redis_conn_open(pool, pool->set->loop, pool->resource, pool->set->options);
-        if (c->dead)
-            continue;
-        pool->alive++;
-        list_push_front(&pool->opening, &c->link);
-    }
-}
-
-/* All that wait now; who comes back from inside the callback is not among them. */
-static void refuse_waiting(struct redis_pool *pool)
-{
-    struct list refused;
-    char why[sizeof pool->why];
-    memcpy(why, pool->why, sizeof why);
-    list_init(&refused);
+    pool->retired = true;
     while (!list_empty(&pool->waiting)) {
         struct list *first = list_first(&pool->waiting);
         list_remove(first);
-        list_push_back(&refused, first);
+        list_push_back(homeless, first);
     }
-    while (!list_empty(&refused))
-        redis_request_answer(request_at(list_first(&refused)), REDIS_NOT_SENT, NULL, why);
+    redis_pool_serve_later(pool);
 }
 
-static void serve(struct redis_pool *pool)
+static void route(struct redis_request *r);
+
+/* The newest map. */
+static void update_map(struct redis_site *site)
 {
-    run_on_idle(pool);
-    open_for_waiting(pool);
-    if (list_empty(&pool->waiting) || now(pool) >= pool->retry_ms)
+    struct list homeless;
+    if (site->map_version == site->resource->map_version)
         return;
-    if (pool->alive)
-        net_timer_start(&pool->retry, pool->retry_ms - now(pool));
+    list_init(&homeless);
+    site->map_version = redis_resource_map(site->resource, &site->map);
+    LIST_FOR(it, &site->pools)
+    {
+        if (redis_topology_has(&site->map, &pool_at(it)->node))
+            pool_at(it)->retired = false;
+        else
+            retire(pool_at(it), &homeless);
+    }
+    while (!list_empty(&homeless)) {
+        struct redis_request *r = request_at(list_first(&homeless));
+        list_remove(&r->link);
+        route(r);
+    }
+}
+
+/* To the node that has the slot, as far as is known. */
+static void route(struct redis_request *r)
+{
+    struct redis_site *site = r->site;
+    update_map(site);
+    const struct redis_node *owner = site->map_version ? redis_topology_owner(&site->map, r->slot) : NULL;
+    r->asking = false;
+    if (r->only)
+        redis_pool_take(r->only, r);
+    else if (owner)
+        redis_pool_take(pool_of(site, owner), r);
     else
-        refuse_waiting(pool);
+        redis_request_park(r, "no master is known");
 }
 
-static void serve_deferred(struct net_deferred *d)
+/* --- no node takes it now --- */
+
+static bool is_due(const struct redis_request *r)
 {
-    serve(CONTAINER_OF(d, struct redis_pool, serving));
+    bool news = r->site->map_version != r->site->resource->map_version;
+    return news || r->retry_ms <= now(r->site) || r->deadline_ms <= now(r->site);
 }
 
-static void serve_later(struct redis_pool *pool)
+static void leave_parking(struct redis_request *r)
 {
-    net_defer(pool->set->loop, &pool->serving);
+    char why[sizeof r->why];
+    memcpy(why, r->why, sizeof why); /* the request is gone before its caller hears */
+    list_remove(&r->link);
+    if (r->deadline_ms <= now(r->site))
+        redis_request_answer(r, REDIS_NOT_SENT, NULL, why);
+    else
+        route(r);
 }
 
-static void on_retry(void *arg)
+static void on_parking(void *arg)
 {
-    serve(arg);
+    struct redis_site *site = arg;
+    struct list due;
+    list_init(&due);
+    LIST_FOR_SAFE(it, &site->parked)
+        if (is_due(request_at(it))) {
+            list_remove(it);
+            list_push_back(&due, it);
+        }
+    while (!list_empty(&due))
+        leave_parking(request_at(list_first(&due)));
+    site->parking_runs = !list_empty(&site->parked);
+    if (site->parking_runs)
+        net_timer_start(&site->parking, PAUSE_MIN_MS);
 }
 
-/* --- what connections say --- */
-
-void redis_pool_opened(struct redis_pool *pool)
+void redis_request_park(struct redis_request *r, const char *why)
 {
-    pool->opened++;
+    struct redis_site *site = r->site;
+    r->pause_ms = !r->pause_ms ? PAUSE_MIN_MS : r->pause_ms < PAUSE_MAX_MS ? 2 * r->pause_ms : PAUSE_MAX_MS;
+    r->retry_ms = now(site) + r->pause_ms;
+    r->detours = 0;
+    snprintf(r->why, sizeof r->why, "%s", why);
+    list_remove(&r->link);
+    list_push_back(&site->parked, &r->link);
+    redis_resource_look_again(site->resource);
+    if (!site->parking_runs)
+        net_timer_start(&site->parking, PAUSE_MIN_MS);
+    site->parking_runs = true;
 }
 
-void redis_pool_ready(struct redis_pool *pool, struct redis_conn *c)
+/* --- turned away --- */
+
+enum redis_detour redis_request_detour(const struct redis_request *r, const redisReply *reply, const struct redis_node *asked,
+                                       struct redis_node *to)
 {
-    move(c, &pool->idle);
-    serve_later(pool);
+    enum redis_detour detour = redis_reply_detour(reply, asked, to);
+    bool goes = r->call && !is_standalone(r->site) && !r->only;
+    return goes ? detour : REDIS_DETOUR_NONE;
 }
 
-void redis_pool_loaded(struct redis_pool *pool)
+void redis_request_turned_away(struct redis_request *r, enum redis_detour detour, const struct redis_node *to, const char *why)
 {
-    pool->loaded++;
-}
-
-static void note_failure(struct redis_pool *pool, const struct redis_conn *c)
-{
-    int64_t back_off = pool->failures < 5 ? BACK_OFF_MIN_MS << pool->failures : BACK_OFF_MAX_MS;
-    pool->failed++;
-    pool->failures++;
-    pool->retry_ms = now(pool) + (back_off < BACK_OFF_MAX_MS ? back_off : BACK_OFF_MAX_MS);
-    snprintf(pool->why, sizeof pool->why, "%s", c->why);
-}
-
-void redis_pool_died(struct redis_pool *pool, struct redis_conn *c)
-{
-    if (!c->used) /* one that logged in and died before its first call is no better: or we would open without end */
-        note_failure(pool, c);
-    if (c->request && !c->loading)
-        pool->lost++;
-    if (!list_empty(&c->link))
-        pool->alive--; /* else it died while it was born and was never counted */
-    move(c, &pool->dying);
-    serve_later(pool);
-}
-
-/* --- deadlines of those who wait --- */
-
-static void watch_deadline(struct redis_pool *pool, int64_t deadline_ms)
-{
-    if (pool->deadline_ms && pool->deadline_ms <= deadline_ms)
-        return;
-    pool->deadline_ms = deadline_ms;
-    int64_t left = deadline_ms - now(pool);
-    net_timer_start(&pool->deadline, left > 0 ? left : 0);
-}
-
-static struct redis_request *first_expired(struct redis_pool *pool)
-{
-    LIST_FOR(it, &pool->waiting)
-        if (request_at(it)->deadline_ms <= now(pool))
-            return request_at(it);
-    return NULL;
-}
-
-static void on_wait_deadline(void *arg)
-{
-    struct redis_pool *pool = arg;
-    struct redis_request *r;
-    while ((r = first_expired(pool)))
-        redis_request_answer(r, REDIS_NOT_SENT, NULL, "no connection became free in time");
-    pool->deadline_ms = 0;
-    LIST_FOR(it, &pool->waiting)
-        watch_deadline(pool, request_at(it)->deadline_ms);
+    bool names_it = detour == REDIS_DETOUR_MOVED || detour == REDIS_DETOUR_ASK;
+    bool pointed = names_it && r->detours < DETOURS_MAX && !r->call->says_anything;
+    redisReply *first = r->first; /* `why` may be in it */
+    r->conn = NULL;
+    r->first = NULL;
+    r->asking = detour == REDIS_DETOUR_ASK;
+    r->detours++;
+    if (detour == REDIS_DETOUR_MOVED)
+        redis_resource_look_again(r->site->resource);
+    if (pointed)
+        redis_pool_take(pool_of(r->site, to), r);
+    else
+        redis_request_park(r, why);
+    if (first)
+        freeReplyObject(first);
 }
 
 /* --- callers --- */
 
-static void send_call(struct redis_pools *p, struct redis_call *call, const struct comp_argv *argv,
-                      const struct comp_argv *then)
+static struct redis_request *new_request(struct redis_site *site, struct redis_call *call, const struct comp_argv *const *argv,
+                                         size_t n)
 {
-    CHECK(call->resource < p->n && !call->request);
-    struct redis_pool *pool = &p->pool[call->resource];
-    struct redis_request *r = calloc(1, sizeof *r);
-    CHECK(r);
-    list_init(&r->link);
+    struct redis_request *r = redis_request_new(site);
     r->call = call;
-    r->deadline_ms = call->deadline_ms ? call->deadline_ms : now(pool) + pool->resource->config->timeout_ms;
-    redis_format(&r->bytes, argv);
-    if (then)
-        redis_format(&r->bytes, then);
-    r->pair = then;
+    r->slot = call->slot;
+    if (call->deadline_ms)
+        r->deadline_ms = call->deadline_ms;
+    for (size_t i = 0; i < n; i++)
+        redis_format(&r->bytes, argv[i]);
+    r->replies = (unsigned)n;
     call->request = r;
     call->first = NULL;
-    list_push_back(&pool->waiting, &r->link);
-    run_on_idle(pool);
-    if (r->conn)
-        return;
-    watch_deadline(pool, r->deadline_ms);
-    serve_later(pool);
+    return r;
+}
+
+static void send_call(struct redis_pools *p, struct redis_call *call, const struct comp_argv *const *argv, size_t n, bool several)
+{
+    CHECK(call->resource < p->n && !call->request && n > 0);
+    struct redis_site *site = &p->site[call->resource];
+    struct redis_request *r = new_request(site, call, argv, n);
+    r->several = several;
+    r->only = call->to ? pool_of(site, call->to) : NULL;
+    route(r);
 }
 
 void redis_send(struct redis_pools *p, struct redis_call *call, const struct comp_argv *argv)
 {
-    send_call(p, call, argv, NULL);
+    send_call(p, call, &argv, 1, false);
 }
 
 void redis_send_pair(struct redis_pools *p, struct redis_call *call, const struct comp_argv *argv,
                      const struct comp_argv *then)
 {
-    send_call(p, call, argv, then);
+    send_call(p, call, (const struct comp_argv *const[]){argv, then}, 2, false);
+}
+
+void redis_send_several(struct redis_pools *p, struct redis_call *call, const struct comp_argv *const *argv, size_t n)
+{
+    send_call(p, call, argv, n, true);
+}
+
+const struct redis_node *redis_owner(struct redis_pools *p, unsigned resource, uint16_t slot)
+{
+    CHECK(resource < p->n);
+    struct redis_site *site = &p->site[resource];
+    update_map(site);
+    return site->map_version ? redis_topology_owner(&site->map, slot) : NULL;
 }
 
 void redis_cancel(struct redis_call *call)
@@ -275,8 +286,60 @@ void redis_cancel(struct redis_call *call)
         return;
     call->request = NULL;
     r->call = NULL;
+    if (r->conn && r->kept)
+        r->conn->forgotten = true;
+    r->kept = NULL;
     if (!r->conn)
         redis_request_free(r);
+}
+
+/* --- kept connections --- */
+
+bool redis_may_keep(const struct redis_pools *p, unsigned resource)
+{
+    CHECK(resource < p->n);
+    const struct redis_site *site = &p->site[resource];
+    unsigned kept = 0, limit = (unsigned)site->resource->config->max_connections / 2;
+    LIST_FOR(it, &site->pools)
+        kept += redis_list_count(&pool_at(it)->kept);
+    return kept < limit;
+}
+
+void redis_send_keeping(struct redis_pools *p, struct redis_call *call, const struct comp_argv *argv, struct redis_kept *kept)
+{
+    CHECK(call->resource < p->n && !call->request);
+    struct redis_request *r = new_request(&p->site[call->resource], call, &argv, 1);
+    r->kept = kept;
+    if (kept->conn)
+        redis_pool_take_kept(r->only = kept->conn->pool, r, kept->conn);
+    else
+        route(r);
+}
+
+void redis_send_exec(struct redis_pools *p, struct redis_call *call, const struct comp_argv *argv, struct redis_kept *kept)
+{
+    CHECK(call->resource < p->n && !call->request && kept->conn);
+    struct redis_conn *c = kept->conn;
+    struct redis_request *r = redis_request_new(&p->site[call->resource]);
+    kept->conn = NULL;
+    c->kept = NULL;
+    redis_format_texts(&r->bytes, (const char *const[]){"MULTI"}, 1);
+    redis_format(&r->bytes, argv);
+    redis_format_texts(&r->bytes, (const char *const[]){"EXEC"}, 1);
+    r->passed_over = 2;
+    r->only = c->pool;
+    r->call = call;
+    r->slot = call->slot;
+    call->request = r;
+    call->first = NULL;
+    redis_pool_take_kept(c->pool, r, c);
+}
+
+void redis_keep_end(struct redis_kept *kept)
+{
+    if (kept->conn)
+        redis_conn_end_kept(kept->conn);
+    *kept = (struct redis_kept){0};
 }
 
 void redis_flush_now(struct redis_call *call)
@@ -287,65 +350,61 @@ void redis_flush_now(struct redis_call *call)
 
 /* --- the set --- */
 
-static void pool_init(struct redis_pools *p, struct redis_pool *pool, struct redis_resource *resource)
-{
-    struct list *const lists[] = {&pool->opening, &pool->idle, &pool->busy, &pool->dying, &pool->waiting};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        list_init(lists[i]);
-    list_init(&pool->serving.link);
-    pool->serving.run = serve_deferred;
-    pool->set = p;
-    pool->resource = resource;
-    net_timer_init(&pool->deadline, p->loop, on_wait_deadline, pool);
-    net_timer_init(&pool->retry, p->loop, on_retry, pool);
-}
-
 struct redis_pools *redis_pools_new(struct net_loop *loop, struct redis_resources *resources,
                                     const struct redis_options *options)
 {
     struct redis_pools *p = calloc(1, sizeof *p);
     CHECK(p);
-    *p = (struct redis_pools){.loop = loop, .options = options, .n = resources->n};
-    p->pool = calloc(p->n + 1, sizeof *p->pool);
-    CHECK(p->pool);
-    for (size_t i = 0; i < p->n; i++)
-        pool_init(p, &p->pool[i], &resources->at[i]);
+    p->n = resources->n;
+    p->site = calloc(p->n + 1, sizeof *p->site);
+    CHECK(p->site);
+    for (size_t i = 0; i < p->n; i++) {
+        struct redis_site *site = &p->site[i];
+        site->loop = loop;
+        site->resource = &resources->at[i];
+        site->options = options;
+        list_init(&site->pools);
+        list_init(&site->parked);
+        net_timer_init(&site->parking, loop, on_parking, site);
+    }
     return p;
 }
 
-static void pool_fini(struct redis_pool *pool)
+static void site_fini(struct redis_site *site)
 {
-    struct list *const lists[] = {&pool->opening, &pool->idle, &pool->busy, &pool->dying};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        while (!list_empty(lists[i]))
-            redis_conn_destroy(conn_at(list_first(lists[i])));
-    while (!list_empty(&pool->waiting))
-        redis_request_free(request_at(list_first(&pool->waiting)));
-    list_remove(&pool->serving.link);
-    net_timer_fini(&pool->deadline);
-    net_timer_fini(&pool->retry);
+    while (!list_empty(&site->pools))
+        redis_pool_free(pool_at(list_first(&site->pools)));
+    while (!list_empty(&site->parked))
+        redis_request_free(request_at(list_first(&site->parked)));
+    net_timer_fini(&site->parking);
+    redis_topology_fini(&site->map);
 }
 
 void redis_pools_free(struct redis_pools *p)
 {
     for (size_t i = 0; i < p->n; i++)
-        pool_fini(&p->pool[i]);
-    free(p->pool);
+        site_fini(&p->site[i]);
+    free(p->site);
     free(p);
+}
+
+static void add_stats(const struct redis_pool *pool, struct redis_pool_stats *out)
+{
+    out->busy += redis_list_count(&pool->busy) + redis_list_count(&pool->kept);
+    out->idle += redis_list_count(&pool->idle);
+    out->opening += redis_list_count(&pool->opening);
+    out->waiting += redis_list_count(&pool->waiting);
+    out->opened += pool->opened;
+    out->failed += pool->failed;
+    out->lost += pool->lost;
+    out->loaded += pool->loaded;
 }
 
 void redis_pool_stats(const struct redis_pools *p, unsigned resource, struct redis_pool_stats *out)
 {
     CHECK(resource < p->n);
-    const struct redis_pool *pool = &p->pool[resource];
-    *out = (struct redis_pool_stats){
-        .busy = count(&pool->busy),
-        .idle = count(&pool->idle),
-        .opening = count(&pool->opening),
-        .waiting = count(&pool->waiting),
-        .opened = pool->opened,
-        .failed = pool->failed,
-        .lost = pool->lost,
-        .loaded = pool->loaded,
-    };
+    const struct redis_site *site = &p->site[resource];
+    *out = (struct redis_pool_stats){.waiting = redis_list_count(&site->parked)};
+    LIST_FOR(it, &site->pools)
+        add_stats(pool_at(it), out);
 }

@@ -1,6 +1,8 @@
 /* Views of hiredis' replies. */
 #include "proxy/redis/reply.h"
 
+#include <string.h>
+
 #include <hiredis/hiredis.h>
 
 #include "base/check.h"
@@ -43,6 +45,18 @@ const struct redisReply *redis_reply_at(const struct redisReply *r, size_t i)
 {
     CHECK(i < redis_reply_count(r));
     return r->element[i];
+}
+
+void redis_reply_drop_prefix(const struct redisReply *r, size_t i, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    if (i >= redis_reply_count(r))
+        return;
+    struct redisReply *e = r->element[i];
+    if (e->type != REDIS_REPLY_STRING || (size_t)e->len < n || memcmp(e->str, prefix, n) != 0)
+        return;
+    memmove(e->str, e->str + n, (size_t)e->len - n + 1); /* hiredis ends it with a NUL */
+    e->len -= n;
 }
 
 void redis_reply_free(struct redisReply *r)

@@ -77,6 +77,40 @@ bool redis_reply_says_loaded(const redisReply *reply)
     return !redis_reply_is_error(reply) || (error_begins(reply, "ERR Library") && strstr(reply->str, "already exists"));
 }
 
+/* "MOVED 3999 127.0.0.1:6381": the address may be IPv6 without brackets; without one it is that of who was asked. */
+static bool read_address(const redisReply *reply, const struct redis_node *asked, struct redis_node *to)
+{
+    const char *space = strrchr(reply->str, ' '), *colon = strrchr(reply->str, ':');
+    if (!space || !colon || colon < space)
+        return false;
+    if (colon == space + 1)
+        return redis_node_set(to, asked->host, strlen(asked->host), atol(colon + 1));
+    return redis_node_set(to, space + 1, (size_t)(colon - space - 1), atol(colon + 1));
+}
+
+enum redis_detour redis_reply_detour(const redisReply *reply, const struct redis_node *asked, struct redis_node *to)
+{
+    if (error_begins(reply, "MOVED ") || error_begins(reply, "ASK ")) {
+        bool moved = *reply->str == 'M';
+        if (to && !read_address(reply, asked, to))
+            return REDIS_DETOUR_NONE;
+        return moved ? REDIS_DETOUR_MOVED : REDIS_DETOUR_ASK;
+    }
+    if (error_begins(reply, "TRYAGAIN") || error_begins(reply, "CLUSTERDOWN"))
+        return REDIS_DETOUR_AGAIN;
+    return error_begins(reply, "READONLY") ? REDIS_DETOUR_MASTER : REDIS_DETOUR_NONE;
+}
+
+const char *redis_hello_objection(const redisReply *reply)
+{
+    if (redis_reply_is_error(reply))
+        return reply->str;
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements && reply->element[0]->str &&
+        strcmp(reply->element[0]->str, "master") != 0)
+        return "it is not the master";
+    return NULL;
+}
+
 const char *redis_reply_text(const redisReply *reply)
 {
     return redis_reply_is_error(reply) ? reply->str : "";
@@ -84,22 +118,31 @@ const char *redis_reply_text(const redisReply *reply)
 
 /* --- presenting ourselves --- */
 
+static unsigned format_auth(struct buf *out, const char *user, const char *password)
+{
+    if (password && user)
+        redis_format_texts(out, (const char *const[]){"AUTH", user, password}, 3);
+    else if (password)
+        redis_format_texts(out, (const char *const[]){"AUTH", password}, 2);
+    return password != NULL;
+}
+
+unsigned redis_format_sentinel_hello(struct buf *out, const struct config_redis *config)
+{
+    return format_auth(out, config->sentinel_user, config->sentinel_password);
+}
+
 unsigned redis_format_hello(struct buf *out, const struct config_redis *config, const struct redis_options *options)
 {
-    unsigned replies = 0;
-    if (config->password) {
-        const char *const auth[] = {"AUTH", config->user, config->password};
-        const char *const old_auth[] = {"AUTH", config->password};
-        if (config->user)
-            redis_format_texts(out, auth, 3);
-        else
-            redis_format_texts(out, old_auth, 2);
-        replies++;
-    }
+    unsigned replies = format_auth(out, config->user, config->password);
     if (config->db) {
         char db[16];
         snprintf(db, sizeof db, "%d", config->db);
         redis_format_texts(out, (const char *const[]){"SELECT", db}, 2);
+        replies++;
+    }
+    if (config->mode == CONFIG_REDIS_SENTINEL) {
+        redis_format_texts(out, (const char *const[]){"ROLE"}, 1);
         replies++;
     }
     redis_format_texts(out, (const char *const[]){"CLIENT", "SETNAME", options->client_name}, 3);

@@ -14,9 +14,7 @@
 
 static void set_socket(struct backend_job *job, int fd)
 {
-    pthread_mutex_lock(&job->resolver->lock);
-    job->socket = fd;
-    pthread_mutex_unlock(&job->resolver->lock);
+    waits_on(job->resolver, &job->socket, fd);
 }
 
 static void unreachable(struct backend_job *job, const char *why)
@@ -96,15 +94,24 @@ static int watch_only(struct backend_job *job)
     return server_lost(job->server) ? -1 : in_hurry(job) ? AGAIN_MS : JUDGE_UNSAFE_MS;
 }
 
+/* Who could not do actions there tries again now. */
+static bool judge(struct backend_job *job)
+{
+    if (!verdict_judge(job))
+        return false;
+    journal_actions_hurry(job->resolver->o.journal, ACTION_SQL, job->backend->config->name);
+    return true;
+}
+
 /* One turn; how long to wait before the next. */
 static int turn(struct backend_job *job)
 {
-    bool lost = !kill_queries(job);
+    bool lost = !kill_queries(job) || !lock_questions(job);
     if (!job->server && retry_wait_ms(&job->retry) > 0)
         return retry_wait_ms(&job->retry);
     if (!job->server && !connect_server(job))
         return retry_wait_ms(&job->retry);
-    int wait_ms = lost || (due_for_verdict(job) && !verdict_judge(job)) ? -1 : 0;
+    int wait_ms = lost || (due_for_verdict(job) && !judge(job)) ? -1 : 0;
     if (!wait_ms)
         wait_ms = job->has_lock ? backend_sweep(job) : watch_only(job);
     if (wait_ms >= 0)
@@ -126,6 +133,7 @@ void *backend_thread(void *arg)
         disconnect(job);
     mailbox_deliver(&job->box, job);
     (void)kill_queries(job); /* who asked waits for an answer */
+    (void)lock_questions(job);
     server_thread_end();
     return NULL;
 }

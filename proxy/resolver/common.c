@@ -2,15 +2,33 @@
  * when to connect again. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/resolver/impl.h"
 
+void waits_on(struct resolver *r, _Atomic int *place, int fd)
+{
+    pthread_mutex_lock(&r->lock);
+    *place = fd;
+    if (r->stopping && fd >= 0)
+        shutdown(fd, SHUT_RDWR);
+    pthread_mutex_unlock(&r->lock);
+}
+
 struct slice slice_of_text(const char *text)
 {
     return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+uint64_t number_of(struct slice digits)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < digits.len && digits.at[i] >= '0' && digits.at[i] <= '9' && n < UINT64_MAX / 16; i++)
+        n = n * 10 + (digits.at[i] - '0');
+    return n;
 }
 
 bool ask_workers(struct resolver *r, struct live_set *out)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/resolver/impl.h"
@@ -59,6 +60,7 @@ static void compare(struct backend_job *job, struct verdict *v)
     } else if (!journal_identity(o->journal, name, &known)) {
         remember(job, v);
     } else if (strcmp(known.server, v->identity) && job->accept_identity) {
+        job->accepted_ms = clock_wall_ms();
         remember(job, v);
     } else if (strcmp(known.server, v->identity)) {
         v->refused = true;

@@ -8,7 +8,8 @@
 
 #include "base/list.h"
 #include "base/mailbox.h"
-#include "proxy/redis/blocking.h"
+#include "proxy/journal/actions.h"
+#include "proxy/redis/fleet.h"
 #include "proxy/resolver/live.h"
 #include "proxy/resolver/picture.h"
 #include "proxy/resolver/resolver.h"
@@ -39,9 +40,10 @@ struct resolver;
 struct pending_kill {
     struct list link;
     uint64_t connection_id;
-    int64_t asked_s, start_s; /* wall clock: when it was given up, when its server began; 0 = not known */
+    int64_t opened_ms;        /* wall clock */
     char account[97];         /* "" = any of ours */
-    bool there;               /* at the last look */
+    bool listed, stranger;    /* at the last look: as a process of ours, of another account */
+    bool bound;               /* InnoDB may have a transaction of it that others cannot end yet */
     bool told;                /* that it could not be killed */
 };
 
@@ -56,17 +58,22 @@ struct backend_job {
     struct retry retry;
     struct list kills;        /* pending_kill */
     struct list query_kills;  /* asked for by letter; kill.c */
+    struct list lock_questions; /* likewise; lock_waits.c */
+    bool lock_waits_told;     /* that they cannot be answered */
+    uint64_t detach_looks;    /* a number for each; detach.c */
     bool old_listed;          /* the connections of earlier epochs are among the kills */
     bool has_lock;            /* GET_LOCK of our log */
     bool clean;               /* the verdict has no reservation */
     bool foreign_format;      /* ever seen: crash recovery there may lose what it prepared */
     bool accept_identity;     /* a person said so */
+    int64_t accepted_ms;      /* wall clock: since then the name is another server's; 0 = it always was this one's */
     int64_t judged_ms;        /* monotonic time of the last verdict; 0 = none on this connection */
     int64_t first_judged_ms;  /* of the first one in this process: how long to wait for a dead process's lock */
     int64_t again_ms;         /* back-off of sweeps that achieve nothing */
     struct picture heuristic; /* branches whose damage a person must look at: never judged again */
     struct picture seen;      /* as of the last sweep; under the resolver's lock */
     bool swept;               /* at least once; under the resolver's lock */
+    _Atomic int64_t swept_ms; /* when the last sweep began that came to its end; 0 = none */
 };
 
 struct redis_job {
@@ -74,13 +81,18 @@ struct redis_job {
     struct redis_resource *resource;
     struct mailbox box;
     pthread_t thread;
-    struct redis_blocking *redis; /* NULL: not connected */
+    struct redis_fleet *redis;    /* all its masters; NULL: not connected */
     struct retry retry;
     bool horizon_moved;
-    bool judged;                  /* usable, on this connection */
+    bool unfenced;                /* a slot was on its way when the others were fenced */
+    bool judged;                  /* usable, on these connections */
     int64_t connected_ms, judged_ms, tombs_swept_ms, conflicts_read_ms;
-    int64_t swept_ms;             /* when the last sweep began that came to its end; 0 = none */
+    int64_t sweep_due_ms;         /* monotonic; 0: now */
+    _Atomic int64_t swept_ms;     /* when the last sweep began that came to its end; 0 = none */
     int64_t again_ms;
+    bool found[COMP_SLOTS];       /* by a search */
+    size_t searched_for;          /* so many reasons */
+    size_t unsearched;            /* masters that did not answer then */
     char why[256];                /* of the last call that failed */
     struct picture seen;          /* under the resolver's lock, as are the two below */
     struct conflict_row *conflicts;
@@ -91,6 +103,8 @@ struct resolver {
     struct resolver_options o;
     struct backend_job *backends;
     struct redis_job *redis;
+    struct runner *runners;        /* runner.h */
+    size_t n_runners;
     pthread_mutex_t lock;          /* for pictures, conflicts and sockets */
     pthread_mutex_t identity_lock; /* two names for one server must not both find it free */
     _Atomic bool stopping;
@@ -104,23 +118,43 @@ struct resolver {
 
 /* What sweeps of both kinds share (common.c). */
 struct slice slice_of_text(const char *text);
+uint64_t number_of(struct slice digits); /* up to what is none; capped */
+/* `fd` (-1: none) is what a thread waits on from now on, remembered in `place`. Who begins to wait after the stop does not. */
+void waits_on(struct resolver *r, _Atomic int *place, int fd);
 bool ask_workers(struct resolver *r, struct live_set *out);
 void describe_row(struct resolver *r, struct picture_row *row, const char *gtrid);
 void publish(struct resolver *r, struct picture *place, struct picture *fresh);
 /* A person's verdict was carried out here; it is over when nothing in doubt anywhere bears the name. */
 void person_carried_out(struct resolver *r, const char *gtrid);
 
+/* Those who do actions (runner.c). */
+void runners_start(struct resolver *r);
+void runners_interrupt(struct resolver *r); /* the resolver's lock is held */
+void runners_join(struct resolver *r);
+/* barrier.c: for how long what says that an action was done must stand: none that still waits may ask for an older one. */
+int64_t barrier_keep_ms(struct journal *j);
+/* Makes its table where there is none: a session may need it as soon as the server is judged, before a runner looks after it. */
+void barrier_provide(struct server *s, const char *schema);
+
 void *backend_thread(void *job);
 void *redis_thread(void *job);
 
 /* Threads of servers that must be gone (kill.c). */
-void kill_later(struct backend_job *job, uint64_t connection_id, const char *account, int64_t asked_s, int64_t start_s);
+void kill_later(struct backend_job *job, uint64_t connection_id, int64_t opened_ms, const char *account);
 void kill_old_connections(struct backend_job *job);
 bool kill_pending(struct backend_job *job); /* true: none is left; false: some live, or the connection was lost */
 void kill_forget(struct backend_job *job);
+/* detach.c: notes which of the connections to be gone still have a transaction. False: it cannot be told now, each
+ * counts as bound; ask again DETACH_PAUSE_MS later. */
+#define DETACH_PAUSE_MS 110
+bool detach_look(struct backend_job *job) MUST_USE;
+/* No branch may be ended on that server as long as there is one: it could be the branch of that connection. */
+bool detach_pending(const struct backend_job *job);
 /* Single statements: each asked for is answered, where there is no connection by doing nothing. False: the connection
  * was lost. */
 bool kill_queries(struct backend_job *job);
+/* Who waits for whom; the same. */
+bool lock_questions(struct backend_job *job);
 
 /* The start-up verdict (verdict.c) and its parts (identity.c, lock.c). False: the connection was lost. */
 bool verdict_judge(struct backend_job *job);
@@ -132,7 +166,6 @@ struct verdict {
     char text[512];
 };
 void verdict_never(struct verdict *v, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* not even with allow_unsafe */
-void verdict_unsafe(struct verdict *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void verdict_note(struct verdict *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void verdict_identity(struct backend_job *job, struct verdict *v);
 void verdict_lock(struct backend_job *job, struct verdict *v);
@@ -140,18 +173,35 @@ void verdict_lock(struct backend_job *job, struct verdict *v);
 /* How long to wait until the next sweep, or -1: the connection was lost. */
 int backend_sweep(struct backend_job *job);
 
-/* The reply, which redis_reply_free frees; NULL: an error reply, or the connection is lost (then job->redis is NULL too);
- * job->why says it. */
-struct redisReply *redis_job_call(struct redis_job *job, const struct comp_argv *argv);
-struct redisReply *redis_job_line(struct redis_job *job, const char *first, const char *second, const char *third);
-/* The slots that any start of this log wrote to, as uint16_t. */
+/* Of the slot's master: the reply, which redis_reply_free frees; NULL: an error reply, or a connection is lost (then job->redis
+ * is NULL too); job->why says it. The others: of that master. */
+struct redisReply *redis_job_call(struct redis_job *job, uint16_t slot, const struct comp_argv *argv);
+struct redisReply *redis_job_ask(struct redis_job *job, size_t master, const struct comp_argv *argv);
+/* Several in one write: replies, each freed by the caller, errors among them. False with job->why: there are none. */
+bool redis_job_ask_several(struct redis_job *job, size_t master, const struct comp_argv *argv, size_t n, struct redisReply **replies);
+struct redisReply *redis_job_line(struct redis_job *job, size_t master, const char *line); /* words with a blank between */
+/* Slots with control hashes (redis_slots.c), as uint16_t: those that any start of this log wrote to, and with them those where
+ * another log of this node may have. */
+void redis_touched_slots(struct redis_job *job, struct buf *out);
 void redis_slots(struct redis_job *job, struct buf *out);
-/* Also fences what dead epochs may still send. False: not usable (said in the verdict), or the connection is lost. */
+void redis_search_slots(struct redis_job *job); /* for the latter, where there is a reason */
+/* The verdict (redis_verdict.c) and its parts (redis_rights.c, redis_fence.c). Also fences what dead epochs may still send.
+ * False: not usable (said in the verdict), or the connection is lost. */
 bool redis_judge(struct redis_job *job);
+enum redis_rights { REDIS_RIGHTS_GOOD, REDIS_RIGHTS_LACKING, REDIS_RIGHTS_UNKNOWN };
+enum redis_rights redis_rights(struct redis_job *job, size_t master, char *why, size_t why_size); /* why: unless GOOD */
+bool redis_fence(struct redis_job *job); /* of all masters; false with job->why */
+void redis_each_line(struct slice text, void (*each)(void *arg, struct slice line), void *arg); /* without its end */
+struct comp_scanned;
+/* redis_scan.c: rows of what is open in a slot; NULL: not known, job->why says why. */
+struct redisReply *redis_scan(struct redis_job *job, uint16_t slot);
+bool redis_scanned_at(const struct redisReply *rows, size_t i, struct comp_scanned *out); /* false: not such a row */
+bool redis_scanned_has(const struct redisReply *rows, size_t start, struct slice gtrid);
+bool redis_scanned_any(const struct redisReply *rows);
 int redis_sweep(struct redis_job *job);  /* how long to wait until the next, or -1: the connection was lost */
 void redis_read_conflicts(struct redis_job *job);
-/* Letters: nothing happens while not connected (a killed client's effects are fenced by its tombstone as well). */
-void redis_kill_client(struct redis_job *job, uint64_t client_id);
-void redis_settle_conflict(struct redis_job *job, const char *id, bool force);
+void redis_kill_client(struct redis_job *job, size_t master, uint64_t client_id);
+/* A letter: nothing happens while not connected. */
+void redis_settle_conflict(struct redis_job *job, const char *id, enum comp_settle how);
 
 #endif

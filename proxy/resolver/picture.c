@@ -55,22 +55,45 @@ bool picture_mentions(const struct picture *p, const char *gtrid)
     return false;
 }
 
-struct picture_row *picture_add(struct picture *p, const struct picture *before, struct slice gtrid, struct slice bqual)
+static struct picture_row *new_row(struct picture *p)
 {
     if (p->n == p->cap) {
         p->cap = p->cap ? 2 * p->cap : 16;
         p->row = realloc(p->row, p->cap * sizeof *p->row);
         CHECK(p->row);
     }
-    struct picture_row *row = &p->row[p->n++];
+    return &p->row[p->n++];
+}
+
+struct picture_row *picture_add_at(struct picture *p, const struct picture *before, struct slice gtrid, const char *place)
+{
+    struct picture_row *row = new_row(p);
     memset(row, 0, sizeof *row);
     row->fate = "";
     picture_name(row->gtrid, sizeof row->gtrid, gtrid);
-    picture_name(row->bqual, sizeof row->bqual, bqual);
+    snprintf(row->bqual, sizeof row->bqual, "%s", place);
     const struct picture_row *old = find_from(before, p->n - 1, row->gtrid, row->bqual);
     row->first_seen_ms = old ? old->first_seen_ms : clock_mono_ms();
     row->absent_ms = old ? old->absent_ms : 0;
     return row;
+}
+
+struct picture_row *picture_add(struct picture *p, const struct picture *before, struct slice gtrid, struct slice bqual)
+{
+    char name[PICTURE_NAME_MAX];
+    picture_name(name, sizeof name, bqual);
+    return picture_add_at(p, before, gtrid, name);
+}
+
+void picture_keep(struct picture *p, const struct picture *before, const char *place, const char *why)
+{
+    for (size_t i = 0; i < before->n; i++) {
+        if (strcmp(before->row[i].bqual, place) != 0)
+            continue;
+        struct picture_row *row = new_row(p);
+        *row = before->row[i];
+        snprintf(row->why, sizeof row->why, "%.190s", why);
+    }
 }
 
 bool picture_shows(const struct picture_row *row, int64_t now_ms)

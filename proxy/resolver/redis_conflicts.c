@@ -57,7 +57,7 @@ static bool read_slot(struct redis_job *job, uint16_t slot, struct conflicts *ou
 {
     struct comp_argv call = {0};
     comp_call_conflicts(&call, slot, CONFLICTS_MAX);
-    struct redisReply *reply = redis_job_call(job, &call);
+    struct redisReply *reply = redis_job_call(job, slot, &call);
     comp_argv_fini(&call);
     if (!reply)
         return false;
@@ -94,30 +94,32 @@ void redis_read_conflicts(struct redis_job *job)
 }
 
 /* NIL: not in this slot. */
-static bool settle_in(struct redis_job *job, uint16_t slot, const char *id, bool force)
+static bool settle_in(struct redis_job *job, uint16_t slot, const char *id, enum comp_settle how)
 {
+    static const char *const words[] = {
+        [COMP_SETTLE_DISMISS] = "dismiss", [COMP_SETTLE_RETRY] = "retry", [COMP_SETTLE_FORCE] = "force"};
     struct comp_argv call = {0};
-    comp_call_settle(&call, slot, slice_of_text(id), force);
-    struct redisReply *reply = redis_job_call(job, &call);
+    comp_call_settle(&call, slot, slice_of_text(id), how, (enum comp_dirty)job->resource->config->dirty);
+    struct redisReply *reply = redis_job_call(job, slot, &call);
     comp_argv_fini(&call);
     bool found = reply && redis_reply_kind(reply) != REDIS_NIL;
     if (found)
         log_info("conflict_settled", "resource=%s id=%s verdict=%s", job->resource->config->name, id,
-                 force ? "force" : "dismiss");
+                 words[how]);
     else if (!reply)
         log_warn("conflict_not_settled", "resource=%s id=%s why=\"%s\"", job->resource->config->name, id, job->why);
     redis_reply_free(reply);
     return found;
 }
 
-void redis_settle_conflict(struct redis_job *job, const char *id, bool force)
+void redis_settle_conflict(struct redis_job *job, const char *id, enum comp_settle how)
 {
     struct buf slots = {0};
     bool found = false;
     redis_slots(job, &slots);
     for (uint16_t slot; !found && buf_len(&slots); buf_consume(&slots, sizeof slot)) {
         memcpy(&slot, buf_at(&slots), sizeof slot);
-        found = settle_in(job, slot, id, force);
+        found = settle_in(job, slot, id, how);
     }
     buf_fini(&slots);
     job->conflicts_read_ms = 0;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "compensate/calls.h"
 #include "compensate/replay.h"
+#include "compensate/slot.h"
 #include "proxy/redis/reply.h"
 #include "proxy/resolver/impl.h"
 
@@ -32,6 +33,7 @@ struct sweep {
     bool young;                  /* something waits for its second look */
     bool stuck, progress, conflicts;
     bool old_left;               /* something of earlier epochs */
+    bool everywhere;             /* no slot is left, though some could not be looked at */
 };
 
 static const char *name_of(const struct redis_job *job)
@@ -59,60 +61,6 @@ static void add_open(void *arg, const struct xa_decision *d, enum xa_owner owner
         }
         s->open[s->n_open++] = (struct open_slot){d->gtrid, d->slot[i].slot};
     }
-}
-
-/* --- scanning ----------------------------------------------------------------------------------------------------------- */
-
-static struct redisReply *scan(struct redis_job *job, uint16_t slot)
-{
-    struct comp_argv call = {0};
-    comp_call_scan(&call, slot);
-    struct redisReply *reply = redis_job_call(job, &call);
-    comp_argv_fini(&call);
-    return reply;
-}
-
-/* False: not such a row. */
-static bool row_at(const struct redisReply *rows, size_t i, struct comp_scanned *out)
-{
-    const struct redisReply *row = redis_reply_at(rows, i);
-    if (redis_reply_kind(row) != REDIS_ARRAY || redis_reply_count(row) < 6)
-        return false;
-    for (size_t k = 1; k <= 4; k++)
-        if (redis_reply_kind(redis_reply_at(row, k)) != REDIS_INTEGER)
-            return false;
-    *out = (struct comp_scanned){.gtrid = redis_reply_bytes(redis_reply_at(row, 0)),
-                                 .first = (uint32_t)redis_reply_integer(redis_reply_at(row, 1)),
-                                 .last = (uint32_t)redis_reply_integer(redis_reply_at(row, 2)),
-                                 .n_records = (uint32_t)redis_reply_integer(redis_reply_at(row, 3)),
-                                 .n_locks = (uint32_t)redis_reply_integer(redis_reply_at(row, 4)),
-                                 .tombstone = redis_reply_bytes(redis_reply_at(row, 5)).len > 0};
-    return true;
-}
-
-static bool same(struct slice a, struct slice b)
-{
-    return a.len == b.len && !memcmp(a.at, b.at, a.len);
-}
-
-/* Rows come in no order, but in much the same one: looking begins where the row was before. */
-static bool has_row(const struct redisReply *rows, size_t start, struct slice gtrid)
-{
-    struct comp_scanned row;
-    size_t n = redis_reply_count(rows);
-    for (size_t i = 0; i < n; i++)
-        if (row_at(rows, (start + i) % n, &row) && (row.n_records || row.n_locks) && same(row.gtrid, gtrid))
-            return true;
-    return false;
-}
-
-static bool anything_open(const struct redisReply *rows)
-{
-    struct comp_scanned row;
-    for (size_t i = 0; i < redis_reply_count(rows); i++)
-        if (row_at(rows, i, &row) && (row.n_records || row.n_locks))
-            return true;
-    return false;
 }
 
 /* --- judging ------------------------------------------------------------------------------------------------------------ */
@@ -197,11 +145,33 @@ static enum comp_fate fate_of(struct sweep *s, const struct comp_scanned *row, b
 static void slot_settled(struct sweep *s, const char *gtrid, uint16_t slot, const char *fate)
 {
     struct resolver *r = s->job->resolver;
+    char text[COMP_SLOT_TEXT];
     s->progress = true;
-    log_info("slot_settled", "gtrid=%s resource=%s slot=%u fate=%s", gtrid, name_of(s->job), slot, fate);
+    log_info("slot_settled", "gtrid=%s resource=%s slot=%s fate=%s", gtrid, name_of(s->job), comp_slot_text(slot, text), fate);
     if (xa_registry_slot_settled(journal_registry(r->o.journal), gtrid, name_of(s->job), slot))
         journal_done(r->o.journal, gtrid);
     (void)FAILPOINT(recovery_between);
+}
+
+/* How many the end came across; -1: the reply is none of xa1_end. */
+static int64_t conflicts_of(const struct redisReply *reply)
+{
+    if (redis_reply_count(reply) != 4 || redis_reply_kind(redis_reply_at(reply, 3)) != REDIS_INTEGER)
+        return -1;
+    return redis_reply_integer(redis_reply_at(reply, 3));
+}
+
+/* Ends it in the slot. -1: that is not known, job->why says why. */
+static int64_t call_end(struct redis_job *job, uint16_t slot, const struct comp_argv *call)
+{
+    struct redisReply *reply = redis_job_call(job, slot, call);
+    if (!reply)
+        return -1;
+    int64_t conflicts = conflicts_of(reply);
+    if (conflicts < 0)
+        snprintf(job->why, sizeof job->why, "the server's answer to the end of a transaction has another form");
+    redis_reply_free(reply);
+    return conflicts;
 }
 
 static void end_slot(struct sweep *s, struct picture_row *row, const struct comp_scanned *scanned, uint16_t slot,
@@ -209,22 +179,20 @@ static void end_slot(struct sweep *s, struct picture_row *row, const struct comp
 {
     struct redis_job *job = s->job;
     struct comp_argv call = {0};
-    struct comp_origin who = {row->gtrid, journal_node(journal_of(s)), journal_epoch(journal_of(s)), slot};
-    struct comp_end end = comp_replay_end(scanned, fate, job->resource->config->dirty == CONFIG_DIRTY_FORCE);
+    struct comp_origin who = {row->gtrid, journal_fence(journal_of(s)), journal_epoch(journal_of(s)), slot};
+    struct comp_end end = comp_replay_end(scanned, fate, (enum comp_dirty)job->resource->config->dirty);
     comp_call_end(&call, &who, &end);
-    struct redisReply *reply = redis_job_call(job, &call);
+    int64_t conflicts = call_end(job, slot, &call);
     comp_argv_fini(&call);
-    if (!reply) {
+    if (conflicts < 0) {
         snprintf(row->why, sizeof row->why, "%.190s", job->why);
         s->stuck = true;
         return;
     }
-    if (redis_reply_count(reply) == 4 && redis_reply_integer(redis_reply_at(reply, 3)) > 0) {
-        log_warn("redis_conflicts", "gtrid=%s resource=%s n=%lld", row->gtrid, name_of(job),
-                 (long long)redis_reply_integer(redis_reply_at(reply, 3)));
+    if (conflicts > 0) {
+        log_warn("redis_conflicts", "gtrid=%s resource=%s n=%lld", row->gtrid, name_of(job), (long long)conflicts);
         s->conflicts = true;
     }
-    redis_reply_free(reply);
     (*(fate == COMP_FATE_COMMIT ? &job->resolver->count.committed : &job->resolver->count.rolled_back))++;
     slot_settled(s, row->gtrid, slot, comp_fate_name(fate));
     row->quiet = true;
@@ -232,17 +200,27 @@ static void end_slot(struct sweep *s, struct picture_row *row, const struct comp
         buf_append(&s->persons, row->gtrid, strlen(row->gtrid) + 1);
 }
 
+#define PLACE_MAX (COMP_SLOT_TEXT + 8)
+
+/* What a picture shows where a server's has a branch. */
+static const char *place_of(uint16_t slot, char place[PLACE_MAX])
+{
+    char number[COMP_SLOT_TEXT];
+    snprintf(place, PLACE_MAX, "slot %s", comp_slot_text(slot, number));
+    return place;
+}
+
 static void judge_row(struct sweep *s, const struct redisReply *before, size_t i, const struct comp_scanned *scanned,
                       uint16_t slot)
 {
-    bool seen_before = has_row(before, i, scanned->gtrid);
-    struct picture_row *row = picture_add(&s->seen, &s->job->seen, scanned->gtrid, slice_of_text(""));
+    bool seen_before = redis_scanned_has(before, i, scanned->gtrid);
+    char place[PLACE_MAX];
+    struct picture_row *row = picture_add_at(&s->seen, &s->job->seen, scanned->gtrid, place_of(slot, place));
     enum comp_fate fate = fate_of(s, scanned, seen_before, row->gtrid);
     bool ours = fate != COMP_FATE_FOREIGN && fate != COMP_FATE_OTHER_LOG;
     if (!row->absent_ms)
         row->absent_ms = s->job->swept_ms;
     row->fate = comp_fate_name(fate);
-    snprintf(row->bqual, sizeof row->bqual, "slot %u", slot);
     snprintf(row->why, sizeof row->why, "%s", comp_fate_text(fate));
     describe_row(s->job->resolver, row, row->gtrid);
     row->quiet = fate == COMP_FATE_WAIT || fate == COMP_FATE_NOTHING;
@@ -259,7 +237,7 @@ static void judge_absent(struct sweep *s, const struct redisReply *rows, uint16_
 {
     for (size_t i = 0; i < s->n_open; i++) {
         const struct open_slot *o = &s->open[i];
-        if (o->slot != slot || has_row(rows, 0, slice_of_text(o->gtrid.text)))
+        if (o->slot != slot || redis_scanned_has(rows, 0, slice_of_text(o->gtrid.text)))
             continue;
         s->job->resolver->count.committed++;
         slot_settled(s, o->gtrid.text, slot, "SETTLED");
@@ -270,7 +248,7 @@ static void judge_slot(struct sweep *s, const struct redisReply *before, const s
 {
     struct comp_scanned row;
     for (size_t i = 0; i < redis_reply_count(rows) && s->job->redis && !s->job->resolver->stopping; i++)
-        if (row_at(rows, i, &row) && (row.n_records || row.n_locks))
+        if (redis_scanned_at(rows, i, &row) && (row.n_records || row.n_locks))
             judge_row(s, before, i, &row, slot);
     if (s->job->redis)
         judge_absent(s, rows, slot);
@@ -289,11 +267,11 @@ static bool open_here(const struct sweep *s, uint16_t slot)
 /* The workers are asked anew for each slot: what they had in hand when asked for the last one may be over. */
 static bool sweep_slot(struct sweep *s, uint16_t slot)
 {
-    struct redisReply *before = scan(s->job, slot), *rows = NULL;
+    struct redisReply *before = redis_scan(s->job, slot), *rows = NULL;
     bool good = before;
-    if (before && (anything_open(before) || open_here(s, slot))) {
+    if (before && (redis_scanned_any(before) || open_here(s, slot))) {
         live_set_fini(&s->live);
-        good = ask_workers(s->job->resolver, &s->live) && (rows = scan(s->job, slot)) != NULL;
+        good = ask_workers(s->job->resolver, &s->live) && (rows = redis_scan(s->job, slot)) != NULL;
         if (good)
             judge_slot(s, before, rows, slot);
     }
@@ -302,14 +280,27 @@ static bool sweep_slot(struct sweep *s, uint16_t slot)
     return good && s->job->redis;
 }
 
+/* Its master is away: what was seen there stays in the picture, while the others go on. */
+static void keep_slot(struct sweep *s, uint16_t slot)
+{
+    char place[PLACE_MAX];
+    picture_keep(&s->seen, &s->job->seen, place_of(slot, place), s->job->why);
+}
+
 static bool sweep_slots(struct sweep *s)
 {
     bool good = true;
     redis_slots(s->job, &s->slots);
     for (uint16_t slot; buf_len(&s->slots) && s->job->redis; buf_consume(&s->slots, sizeof slot)) {
         memcpy(&slot, buf_at(&s->slots), sizeof slot);
-        good = sweep_slot(s, slot) && good;
+        if (redis_fleet_has_news(s->job->redis)) /* a master that was not fenced */
+            return false;
+        if (sweep_slot(s, slot))
+            continue;
+        keep_slot(s, slot);
+        good = false;
     }
+    s->everywhere = s->job->redis && !s->job->resolver->stopping;
     return good && s->job->redis && !s->job->resolver->stopping;
 }
 
@@ -319,12 +310,13 @@ static void sweep_tombstones(struct redis_job *job)
     if (job->tombs_swept_ms && clock_mono_ms() - job->tombs_swept_ms < TOMB_SWEEP_MS)
         return;
     job->tombs_swept_ms = clock_mono_ms();
+    uint64_t marks_keep_ms = (uint64_t)barrier_keep_ms(job->resolver->o.journal);
     redis_slots(job, &slots);
     for (uint16_t slot; buf_len(&slots) && job->redis; buf_consume(&slots, sizeof slot)) {
         struct comp_argv call = {0};
         memcpy(&slot, buf_at(&slots), sizeof slot);
-        comp_call_sweep(&call, slot, TOMB_KEEP_MS);
-        redis_reply_free(redis_job_call(job, &call));
+        comp_call_sweep(&call, slot, TOMB_KEEP_MS, marks_keep_ms);
+        redis_reply_free(redis_job_call(job, slot, &call));
         comp_argv_fini(&call);
     }
     buf_fini(&slots);
@@ -381,6 +373,17 @@ static void show(struct sweep *s)
         redis_read_conflicts(job);
 }
 
+/* A sweep that did not get to see all of it: nothing follows from it but what it saw. */
+static void show_rest(struct sweep *s)
+{
+    if (!s->everywhere)
+        return;
+    drop_settled(&s->seen);
+    publish(s->job->resolver, &s->job->seen, &s->seen);
+    if (buf_len(&s->persons))
+        end_persons(s);
+}
+
 static int pause_after(struct sweep *s, bool good)
 {
     struct redis_job *job = s->job;
@@ -401,6 +404,7 @@ int redis_sweep(struct redis_job *job)
     struct sweep s = {.job = job, .began_ms = clock_mono_ms()};
     job->resolver->count.sweeps++;
     xa_registry_each(journal_registry(journal_of(&s)), add_open, &s);
+    redis_search_slots(job);
     bool good = sweep_slots(&s);
     if (good) {
         move_horizon(&s);
@@ -411,6 +415,7 @@ int redis_sweep(struct redis_job *job)
         sweep_tombstones(job);
     } else if (job->redis) {
         job->resolver->count.failures++;
+        show_rest(&s);
     }
     int wait_ms = pause_after(&s, good);
     free(s.open);

@@ -16,7 +16,42 @@ static void init_backend_job(struct resolver *r, struct backend_job *job, struct
     job->socket = -1;
     list_init(&job->kills);
     list_init(&job->query_kills);
+    list_init(&job->lock_questions);
     mailbox_init(&job->box, NULL, NULL);
+}
+
+struct redis_letter {
+    struct letter letter;
+    char conflict[64];    /* to settle; "" = none */
+    enum comp_settle how;
+    bool sweep;
+};
+
+static void deliver_redis(struct letter *letter, void *receiver)
+{
+    struct redis_letter *l = CONTAINER_OF(letter, struct redis_letter, letter);
+    struct redis_job *job = receiver;
+    if (*l->conflict)
+        redis_settle_conflict(job, l->conflict, l->how);
+    if (l->sweep)
+        job->sweep_due_ms = job->conflicts_read_ms = 0; /* what is left over may be among the conflicts */
+    free(l);
+}
+
+static struct letter *new_letter(const char *conflict, enum comp_settle how, bool sweep)
+{
+    struct redis_letter *l = malloc(sizeof *l);
+    CHECK(l);
+    *l = (struct redis_letter){.letter.deliver = deliver_redis, .how = how, .sweep = sweep};
+    snprintf(l->conflict, sizeof l->conflict, "%s", conflict);
+    return &l->letter;
+}
+
+/* A letter without a word: its thread looks at where the masters are with each turn. */
+static void on_stale(void *arg)
+{
+    struct redis_job *job = arg;
+    mailbox_post(&job->box, new_letter("", COMP_SETTLE_DISMISS, false));
 }
 
 static void init_redis_job(struct resolver *r, struct redis_job *job, struct redis_resource *resource)
@@ -24,6 +59,8 @@ static void init_redis_job(struct resolver *r, struct redis_job *job, struct red
     job->resolver = r;
     job->resource = resource;
     mailbox_init(&job->box, NULL, NULL);
+    resource->on_stale = on_stale;
+    resource->on_stale_arg = job;
 }
 
 struct resolver *resolver_new(const struct resolver_options *options)
@@ -50,6 +87,7 @@ void resolver_start(struct resolver *r)
         CHECK(pthread_create(&r->backends[i].thread, NULL, backend_thread, &r->backends[i]) == 0);
     for (size_t i = 0; i < r->o.redis->n; i++)
         CHECK(pthread_create(&r->redis[i].thread, NULL, redis_thread, &r->redis[i]) == 0);
+    runners_start(r);
     r->started = true;
 }
 
@@ -58,7 +96,7 @@ void resolver_start(struct resolver *r)
 struct backend_letter {
     struct letter letter;
     uint64_t connection_id; /* to kill; 0 = none */
-    int64_t asked_s;
+    int64_t opened_ms;
     bool accept;
 };
 
@@ -67,7 +105,7 @@ static void deliver_backend(struct letter *letter, void *receiver)
     struct backend_letter *l = CONTAINER_OF(letter, struct backend_letter, letter);
     struct backend_job *job = receiver;
     if (l->connection_id)
-        kill_later(job, l->connection_id, "", l->asked_s, 0);
+        kill_later(job, l->connection_id, l->opened_ms, "");
     if (l->accept) {
         job->accept_identity = true;
         job->judged_ms = 0;
@@ -75,66 +113,47 @@ static void deliver_backend(struct letter *letter, void *receiver)
     free(l);
 }
 
-static void post_backend(struct resolver *r, unsigned backend, uint64_t connection_id, bool accept)
+static void post_backend(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t opened_ms, bool accept)
 {
     CHECK(backend < r->o.backends->n);
     struct backend_letter *l = malloc(sizeof *l);
     CHECK(l);
     *l = (struct backend_letter){.letter.deliver = deliver_backend,
                                  .connection_id = connection_id,
-                                 .asked_s = clock_wall_ms() / 1000,
+                                 .opened_ms = opened_ms,
                                  .accept = accept};
     mailbox_post(&r->backends[backend].box, &l->letter);
 }
 
 void resolver_sweep_backend(struct resolver *r, unsigned backend)
 {
-    post_backend(r, backend, 0, false);
+    post_backend(r, backend, 0, 0, false);
 }
 
-void resolver_kill_connection(struct resolver *r, unsigned backend, uint64_t connection_id)
+void resolver_kill_connection(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t opened_ms)
 {
-    post_backend(r, backend, connection_id, false);
+    post_backend(r, backend, connection_id, opened_ms, false);
 }
 
 void resolver_accept_failover(struct resolver *r, unsigned backend)
 {
-    post_backend(r, backend, 0, true);
+    post_backend(r, backend, 0, 0, true);
 }
 
-struct redis_letter {
-    struct letter letter;
-    char conflict[64];    /* to settle; "" = none */
-    bool force;
-};
-
-static void deliver_redis(struct letter *letter, void *receiver)
-{
-    struct redis_letter *l = CONTAINER_OF(letter, struct redis_letter, letter);
-    struct redis_job *job = receiver;
-    if (*l->conflict)
-        redis_settle_conflict(job, l->conflict, l->force);
-    free(l);
-}
-
-static void post_redis(struct resolver *r, unsigned resource, const char *conflict, bool force)
+static void post_redis(struct resolver *r, unsigned resource, const char *conflict, enum comp_settle how)
 {
     CHECK(resource < r->o.redis->n);
-    struct redis_letter *l = malloc(sizeof *l);
-    CHECK(l);
-    *l = (struct redis_letter){.letter.deliver = deliver_redis, .force = force};
-    snprintf(l->conflict, sizeof l->conflict, "%s", conflict);
-    mailbox_post(&r->redis[resource].box, &l->letter);
+    mailbox_post(&r->redis[resource].box, new_letter(conflict, how, true));
 }
 
 void resolver_sweep_redis(struct resolver *r, unsigned resource)
 {
-    post_redis(r, resource, "", false);
+    post_redis(r, resource, "", COMP_SETTLE_DISMISS);
 }
 
-void resolver_settle_conflict(struct resolver *r, unsigned resource, const char *id, bool force)
+void resolver_settle_conflict(struct resolver *r, unsigned resource, const char *id, enum comp_settle how)
 {
-    post_redis(r, resource, id, force);
+    post_redis(r, resource, id, how);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------------ */
@@ -146,6 +165,7 @@ static void interrupt(struct resolver *r)
     for (size_t i = 0; i < r->o.backends->n; i++)
         if (r->backends[i].socket >= 0)
             shutdown(r->backends[i].socket, SHUT_RDWR);
+    runners_interrupt(r);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -159,6 +179,7 @@ void resolver_stop(struct resolver *r)
     for (size_t i = 0; i < r->o.redis->n; i++)
         resolver_sweep_redis(r, (unsigned)i);
     interrupt(r);
+    runners_join(r);
     for (size_t i = 0; i < r->o.backends->n; i++)
         pthread_join(r->backends[i].thread, NULL);
     for (size_t i = 0; i < r->o.redis->n; i++)

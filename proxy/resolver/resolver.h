@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "compensate/calls.h"
 #include "proxy/backend/backend.h"
 #include "proxy/config/config.h"
 #include "proxy/journal/journal.h"
@@ -35,17 +36,20 @@ void resolver_free(struct resolver *r);  /* after stop, or never started */
 /* Any thread; a letter, nothing waits. */
 void resolver_sweep_backend(struct resolver *r, unsigned backend);
 void resolver_sweep_redis(struct resolver *r, unsigned resource);
-/* The server-side thread of a connection that was given up with a branch open; closed in the journal once it is gone. */
-void resolver_kill_connection(struct resolver *r, unsigned backend, uint64_t connection_id);
+/* The server-side thread of a connection that was given up with a branch open; closed in the journal once it is gone. opened_ms:
+ * wall clock, since a server that has begun anew gives the number to another. */
+void resolver_kill_connection(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t opened_ms);
 /* KILL QUERY of the statement that runs on this connection, now or not at all. done: once, in the resolver's thread, when no kill
- * of this request is on its way any more, whether or not there was one. start_s: of the server when the connection was opened
- * (backend.h). */
-void resolver_kill_query(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t start_s, void (*done)(void *arg),
-                         void *arg);
+ * of this request is on its way any more, whether or not there was one. */
+void resolver_kill_query(struct resolver *r, unsigned backend, uint64_t connection_id, int64_t opened_ms,
+                         void (*done)(void *arg), void *arg);
+/* Who waits for row locks there. done: once, in the resolver's thread; n = 0 where the server cannot be asked. */
+void resolver_lock_waits(struct resolver *r, unsigned backend,
+                         void (*done)(void *arg, const struct backend_lock_wait *waits, unsigned n), void *arg);
 /* A person says: the server behind this name is another one now, and that is right. */
 void resolver_accept_failover(struct resolver *r, unsigned backend);
-/* A person's word on a conflict (its id as listed): take back after all, or forget it. */
-void resolver_settle_conflict(struct resolver *r, unsigned resource, const char *id, bool force);
+/* A person's word on a conflict (its id as listed). */
+void resolver_settle_conflict(struct resolver *r, unsigned resource, const char *id, enum comp_settle how);
 
 /* What is in doubt, as the last sweeps saw it. Texts are valid during the call. */
 struct resolver_in_doubt {
@@ -65,6 +69,10 @@ struct resolver_conflict {
     int64_t at_ms;                                                       /* wall clock */
 };
 void resolver_each_conflict(struct resolver *r, void (*each)(void *arg, const struct resolver_conflict *row), void *arg);
+
+/* When the last look began that came to its end, monotonic; 0: none did. */
+int64_t resolver_backend_swept_ms(struct resolver *r, unsigned backend);
+int64_t resolver_redis_swept_ms(struct resolver *r, unsigned resource);
 
 /* X(name, what is counted) since the start */
 #define RESOLVER_COUNTERS(X) \

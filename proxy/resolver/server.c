@@ -1,23 +1,15 @@
 /* What the two client libraries have in common, and the few options in which they differ, decided by what their header
  * declares. */
-#include "proxy/resolver/server.h"
+#include "proxy/resolver/server_impl.h"
 
-#include <mysql.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
-
-/* Errors of the libraries themselves, never a server's: CR_MIN_ERROR .. CR_MAX_ERROR, and Connector/C's own above. */
-#define IS_CLIENT_ERROR(code) (((code) >= 2000 && (code) < 3000) || (code) >= 5000)
-
-struct server {
-    MYSQL *mysql;
-    bool lost;
-};
 
 void server_library_init(void)
 {
@@ -128,8 +120,10 @@ struct server *server_open(const struct config_backend *c, char *why, size_t why
     bool local = c->address[0] == '/';
     if (mysql_real_connect(s->mysql, local ? "localhost" : host_to_name(c), c->resolver_user,
                            c->resolver_password ? c->resolver_password : "", NULL, local ? 0 : (unsigned)c->port,
-                           local ? c->address : NULL, 0))
+                           local ? c->address : NULL, 0)) {
+        s->opened_ms = clock_wall_ms();
         return s;
+    }
     snprintf(why, why_size, "%u %s", mysql_errno(s->mysql), mysql_error(s->mysql));
     server_close(s);
     return NULL;
@@ -146,6 +140,16 @@ void server_close(struct server *s)
 uint64_t server_connection_id(const struct server *s)
 {
     return mysql_thread_id(s->mysql);
+}
+
+int64_t server_opened_ms(const struct server *s)
+{
+    return s->opened_ms;
+}
+
+uint8_t server_charset(const struct server *s)
+{
+    return (uint8_t)s->mysql->server_language;
 }
 
 int server_socket(const struct server *s)
@@ -187,9 +191,16 @@ static uint16_t take_rows(struct server *s, server_row_fn *row, void *arg)
 
 static uint16_t ask(struct server *s, const char *sql, size_t len, server_row_fn *row, void *arg)
 {
+    s->own_code = 0;
     if (mysql_real_query(s->mysql, sql, (unsigned long)len))
         return error_of(s);
     return take_rows(s, row, arg);
+}
+
+uint16_t server_reset(struct server *s)
+{
+    s->own_code = 0;
+    return mysql_reset_connection(s->mysql) ? error_of(s) : 0;
 }
 
 uint16_t server_ask(struct server *s, const char *sql, server_row_fn *row, void *arg)
@@ -215,7 +226,7 @@ bool server_lost(const struct server *s)
 
 const char *server_error(const struct server *s)
 {
-    return mysql_error(s->mysql);
+    return s->own_code ? s->own_error : mysql_error(s->mysql);
 }
 
 struct text_out {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "actions/action.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/cursor.h"
@@ -24,6 +25,8 @@ bool server_name_checked(const struct config_backend *config);
 struct server *server_open(const struct config_backend *config, char *why, size_t why_size) MUST_USE;
 void server_close(struct server *s); /* NULL is allowed */
 uint64_t server_connection_id(const struct server *s);
+int64_t server_opened_ms(const struct server *s); /* wall clock */
+uint8_t server_charset(const struct server *s); /* of its greeting: the low byte of its default collation */
 int server_socket(const struct server *s);
 
 /* One row; a value is NULL (at == NULL) or bytes. Valid during the call. */
@@ -35,6 +38,13 @@ uint16_t server_ask(struct server *s, const char *sql, server_row_fn *row, void 
 uint16_t server_askf(struct server *s, server_row_fn *row, void *arg, const char *fmt, ...) PRINTF_LIKE(4, 5) MUST_USE;
 bool server_lost(const struct server *s);
 const char *server_error(const struct server *s); /* of the last statement */
+
+/* A statement of a user, with as many arguments as it has question marks (none: sent as a text); results are dropped. Answers as
+ * server_ask does. */
+uint16_t server_execute(struct server *s, struct slice text, const struct action_value *args, uint32_t n) MUST_USE;
+uint64_t server_affected(const struct server *s);     /* rows, by the last text */
+/* Variables, locks, temporary tables, an open transaction: as after the log-in. An error's number, or 0. */
+uint16_t server_reset(struct server *s) MUST_USE;
 
 /* The first value of the first row as text; "" where there is none. False: not answered. */
 bool server_value(struct server *s, const char *sql, char *out, size_t out_size) MUST_USE;

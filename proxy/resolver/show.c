@@ -180,3 +180,13 @@ void resolver_counters(struct resolver *r, struct resolver_counters *out)
 #undef X
     walk_all(r, count_row, out);
 }
+
+int64_t resolver_backend_swept_ms(struct resolver *r, unsigned backend)
+{
+    return r->backends[backend].swept_ms;
+}
+
+int64_t resolver_redis_swept_ms(struct resolver *r, unsigned resource)
+{
+    return r->redis[resource].swept_ms;
+}

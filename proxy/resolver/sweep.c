@@ -26,6 +26,7 @@ struct sweep {
     struct rows first, second;
     struct live_set live;
     struct picture seen;
+    int64_t began_ms;
     bool old_gone;   /* before the first list */
     bool young;      /* something waits for its second look */
     bool progress, stuck, lost;
@@ -145,6 +146,10 @@ static void on_answer(struct sweep *s, struct picture_row *row, const struct row
 static void end_branch(struct sweep *s, struct picture_row *row, const struct row *r, bool commit)
 {
     struct buf sql = {0};
+    if (detach_pending(s->job)) {
+        stuck(s, row, "a connection that may hold it is ending there");
+        return;
+    }
     xa_text_raw(&sql, commit ? XA_TEXT_COMMIT : XA_TEXT_ROLLBACK, r->gtrid, r->bqual);
     uint16_t code = server_ask(s->job->server, buf_cstr(&sql), NULL, NULL);
     buf_fini(&sql);
@@ -354,6 +359,7 @@ static void show(struct sweep *s)
     drop_settled(&s->seen);
     publish(job->resolver, &job->seen, &s->seen);
     job->swept = true;
+    job->swept_ms = s->began_ms;
     end_persons(s);
 }
 
@@ -386,6 +392,7 @@ static int sweep(struct sweep *s)
         job->resolver->count.failures++;
         return s->lost ? -1 : AGAIN_MS * 4;
     }
+    mailbox_deliver(&job->box, job); /* connections that were given up since: the workers' answers came behind them */
     act(s);
     if (s->lost)
         return -1;
@@ -395,7 +402,7 @@ static int sweep(struct sweep *s)
 
 int backend_sweep(struct backend_job *job)
 {
-    struct sweep s = {.job = job};
+    struct sweep s = {.job = job, .began_ms = clock_mono_ms()};
     job->resolver->count.sweeps++;
     int wait_ms = sweep(&s);
     free(s.open);

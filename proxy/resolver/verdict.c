@@ -38,7 +38,7 @@ void verdict_never(struct verdict *v, const char *fmt, ...)
     ADD();
 }
 
-void verdict_unsafe(struct verdict *v, const char *fmt, ...)
+PRINTF_LIKE(2, 3) static void verdict_unsafe(struct verdict *v, const char *fmt, ...)
 {
     v->unsafe = true;
     ADD();
@@ -193,14 +193,28 @@ static void on_uptime(void *arg, const struct slice *value, unsigned n)
     *(int64_t *)arg = atoll(text);
 }
 
-/* Seconds are all a server tells: a start that differs by more than their rounding is another start. */
+/* False: not answered. Where the answer takes long nobody knows of which moment it is. */
+static bool ask_start(struct backend_job *job, int64_t *start_s)
+{
+    for (int tries = 3; tries; tries--) {
+        int64_t asked_ms = clock_wall_ms(), uptime_s = -1;
+        if (server_ask(job->server, "SHOW GLOBAL STATUS LIKE 'Uptime'", on_uptime, &uptime_s) || uptime_s < 0)
+            return false;
+        *start_s = asked_ms / 1000 - uptime_s;
+        if (clock_wall_ms() - asked_ms < 1000)
+            break;
+    }
+    return true;
+}
+
+/* Once a connection, which ends with its server. Seconds are all that this tells: a start that differs by more than their
+ * rounding is another start. */
 static void note_start(struct backend_job *job)
 {
     struct backend *b = job->backend;
-    int64_t uptime_s = -1;
-    if (server_ask(job->server, "SHOW GLOBAL STATUS LIKE 'Uptime'", on_uptime, &uptime_s) || uptime_s < 0)
+    int64_t start_s, before_s = b->server_start_s;
+    if (job->judged_ms || !ask_start(job, &start_s))
         return;
-    int64_t start_s = clock_wall_ms() / 1000 - uptime_s, before_s = b->server_start_s;
     if (before_s && llabs(start_s - before_s) <= 2)
         return;
     if (before_s) {
@@ -235,6 +249,7 @@ static void pronounce(struct backend_job *job, const struct verdict *v, const st
     b->ansi_quotes = s->ansi_quotes;
     b->no_backslash_escapes = s->no_backslash_escapes;
     b->detach_on_prepare = is_on(s->detach);
+    b->charset = server_charset(job->server);
     job->clean = !v->never && !v->unsafe && !v->refused;
     if (safety != (enum backend_safety)b->safety || strcmp(before.verdict, text) != 0)
         log_write(safety == BACKEND_SAFE ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "backend_verdict",
@@ -257,6 +272,8 @@ bool verdict_judge(struct backend_job *job)
     verdict_identity(job, &v);
     if (!v.refused)
         verdict_lock(job, &v);
+    if (!v.refused && !job->judged_ms)
+        barrier_provide(job->server, job->backend->config->barrier_schema);
     judge_tls(job->backend->config, &v);
     if (job->foreign_format)
         verdict_unsafe(&v, "branches of others with another formatID: this server may roll back ours at a crash");

@@ -2,7 +2,7 @@
  * looks there sees the client for whom a connection was opened. Leaves the proxy's own attributes to backend/login.c. */
 #include <string.h>
 
-#include "proxy/session/session.h"
+#include "proxy/session/phases.h"
 
 #define ATTRIBUTES_MOST 2048 /* servers keep 512 unless told otherwise */
 

@@ -5,6 +5,7 @@
 
 #include "proxy/session/callers.h"
 #include "proxy/session/login_impl.h"
+#include "proxy/session/phases.h"
 
 #define FAILED_CHANGES 3 /* on one connection */
 
@@ -17,7 +18,7 @@ unsigned login_become(struct session *s, const struct config_user *user)
     return ++clients[user - s->world->config->users];
 }
 
-/* MariaDB's servers let it go on as who it was, a few times; MySQL's close. */
+/* MariaDB's servers let it go on as who it was, with the character set that it asked for, a few times; MySQL's close. */
 bool login_goes_on_as_before(struct session *s, uint16_t code, const char *sqlstate, const char *text)
 {
     struct session_login *l = s->login;
@@ -25,7 +26,9 @@ bool login_goes_on_as_before(struct session *s, uint16_t code, const char *sqlst
         return false;
     login_become(s, l->before);
     memcpy(s->schema, l->schema_before, sizeof s->schema);
-    s->charset = l->charset_before;
+    if (sql_charset_is_wide(s->charset)) /* which was refused */
+        s->charset = l->charset_before;
+    variables_reset(s);
     s->failed_changes++;
     net_conn_read_limit(s->net, 0);
     login_free(s);

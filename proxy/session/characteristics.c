@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/session/phases.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 
@@ -79,22 +80,49 @@ static void remember(struct session *s, const char *name, const char *text)
     buf_fini(&setting);
 }
 
+/* READ COMMITTED is READ-COMMITTED as a value. */
+static void tell_isolation(struct session *s, const struct session_characteristics *c)
+{
+    char level[32];
+    snprintf(level, sizeof level, "%s", c->isolation + strlen("SET TRANSACTION ISOLATION LEVEL "));
+    for (char *space = strchr(level, ' '); space; space = strchr(space, ' '))
+        *space = '-';
+    tracking_characteristic(s, "isolation", level);
+}
+
 static void set_for_session(struct session *s, const struct session_characteristics *c)
 {
     remember(s, "transaction isolation", c->isolation);
     remember(s, "transaction mode", c->access);
-    if (*c->access)
+    if (*c->isolation)
+        tell_isolation(s, c);
+    if (*c->access) {
         s->read_only = c->read_only;
+        tracking_characteristic(s, "read_only", c->read_only ? "ON" : "OFF");
+    }
     session_answer_ok(s);
+}
+
+bool characteristics_refused(struct session *s)
+{
+    return session_in_transaction(s);
+}
+
+void characteristics_take(struct session *s, const struct session_characteristics *c)
+{
+    if (s->tx)
+        tx_set_characteristics(s->tx, c);
+    else
+        characteristics_add(&s->one_shot, c);
 }
 
 static void set_for_next(struct session *s, const struct session_characteristics *c)
 {
-    if (s->tx || s->xa) {
+    if (characteristics_refused(s)) {
         session_answer_error(s, 1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress");
         return;
     }
-    characteristics_add(&s->one_shot, c);
+    characteristics_take(s, c);
     session_answer_ok(s);
 }
 

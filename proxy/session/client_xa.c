@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "proxy/session/client_xa.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/xa.h"
 
@@ -187,7 +188,7 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
     struct session *s = arg;
     struct sql_xa xa;
     if (s->start_failed) { /* what it did, it did under other settings */
-        target_drop(&s->servers[s->target], "an XA transaction could not be started as asked");
+        link_drop(&s->servers[s->target], "an XA transaction could not be started as asked");
         session_answer_error(s, s->setup_error, s->setup_sqlstate, "%s", s->setup_message);
         return;
     }
@@ -199,7 +200,7 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
         session_answer_ok_with(s, 0, outcome->warnings, "");
 }
 
-static const struct backend_sink sink = {.done = on_done, .lost = target_on_lost};
+static const struct backend_sink sink = {.done = on_done, .lost = link_on_lost};
 
 static void send(struct session *s)
 {
@@ -226,8 +227,9 @@ static void send(struct session *s)
 /* --- XA RECOVER --------------------------------------------------------------------------------------------------- */
 
 /* A transaction manager that finds a proxy's branches among its own might think that they are for it to end. */
-static bool is_row_of_others(struct slice row)
+static bool is_row_of_ours(struct session *s, struct slice row)
 {
+    (void)s;
     static const char *const begins[] = {XA_GTRID_PREFIX, "'" XA_GTRID_PREFIX, "0x" XA_GTRID_PREFIX_HEX,
                                          "X'" XA_GTRID_PREFIX_HEX};
     struct cursor c = cursor_make(row.at, row.len);
@@ -236,8 +238,8 @@ static bool is_row_of_others(struct slice row)
         data = wire_lenenc_str(&c, NULL);
     for (size_t i = 0; !c.bad && data.at && i < sizeof begins / sizeof *begins; i++)
         if (data.len >= strlen(begins[i]) && !strncasecmp((const char *)data.at, begins[i], strlen(begins[i])))
-            return false;
-    return true;
+            return true;
+    return false;
 }
 
 static void on_recovered(struct session *s, const struct backend_outcome *outcome)
@@ -249,7 +251,15 @@ static void on_recovered(struct session *s, const struct backend_outcome *outcom
 static void send_recover(struct session *s)
 {
     relay_query(s, s->statement->text, on_recovered);
-    s->relay.keeps_row = is_row_of_others;
+    s->relay.takes_row = is_row_of_ours;
+}
+
+bool client_xa_is_recover(struct session *s)
+{
+    struct sql_context ctx;
+    struct sql_xa xa;
+    statement_context(s, &ctx);
+    return s->statement->kind == SQL_XA && sql_xa_read(s->statement, &ctx, &xa) && xa.verb == SQL_XA_RECOVER;
 }
 
 /* --- the statement ------------------------------------------------------------------------------------------------ */
@@ -272,10 +282,6 @@ void client_xa_run(struct session *s)
     statement_context(s, &ctx);
     if (!sql_xa_read(s->statement, &ctx, &xa)) {
         session_answer_error(s, 1064, "42000", "You have an error in your SQL syntax; this XA statement is not well-formed");
-        return;
-    }
-    if (xa.verb == SQL_XA_RECOVER && s->binary) {
-        session_answer_error(s, 1295, "HY000", "This command is not supported in the prepared statement protocol yet");
         return;
     }
     if (xa.verb != SQL_XA_RECOVER && (refuses_xid(s, &xa) || refuses_inside(s, &xa)))

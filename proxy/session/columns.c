@@ -2,7 +2,7 @@
  * only then. What it must say (warnings, parameters that are OUT) is known when the result ends, so the first rows wait for that:
  * to the end of the turn, by which a small result is whole; those of a prepared CALL, which may be OUT parameters, as long as
  * they are few. */
-#include "proxy/session/session.h"
+#include "proxy/session/phases.h"
 
 #define HELD_MAX 65536
 

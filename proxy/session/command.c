@@ -5,8 +5,10 @@
 
 #include "base/log.h"
 #include "proxy/session/diagnostics.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
+#include "proxy/sql/quote.h"
 
 static struct slice argument(struct session *s)
 {
@@ -24,12 +26,20 @@ static void on_schema_set(struct session *s, const struct backend_outcome *outco
     session_next(s);
 }
 
-static void send_init_db(struct session *s)
+/* Of MySQL's warnings the command leaves those of the statement before, the text does not; MariaDB's stay with both. */
+static void send_use(struct session *s)
 {
     struct buf payload = {0};
-    buf_u8(&payload, WIRE_COM_INIT_DB);
-    buf_text(&payload, s->statement->name);
-    relay_send(s, WIRE_RESPONSE_SIMPLE, buf_at(&payload), buf_len(&payload), on_schema_set);
+    if (*buf_at(&s->command) == WIRE_COM_INIT_DB || target_conn(s)->mariadb) {
+        buf_u8(&payload, WIRE_COM_INIT_DB);
+        buf_text(&payload, s->statement->name);
+        relay_send(s, WIRE_RESPONSE_SIMPLE, buf_at(&payload), buf_len(&payload), on_schema_set);
+    } else {
+        buf_u8(&payload, WIRE_COM_QUERY);
+        buf_text(&payload, "USE ");
+        sql_quote_name(&payload, s->statement->name, &s->dialect);
+        relay_send(s, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_schema_set);
+    }
     buf_fini(&payload);
 }
 
@@ -48,7 +58,7 @@ void command_use(struct session *s, struct slice name)
         return;
     }
     if (!rights_refuse_schema(s, s->statement->name))
-        target_prepare(s, backend, false, send_init_db);
+        target_prepare(s, backend, false, send_use);
 }
 
 /* --- columns of a table ------------------------------------------------------------------------------------------- */
@@ -77,11 +87,12 @@ static void field_list(struct session *s)
 
 static void forget_everything(struct session *s)
 {
-    target_release_all(s);
+    link_release_all(s);
     for (size_t i = 0; i < s->world->backends.n; i++)
         sharing_forget(&s->servers[i]);
     diagnostics_reset(s);
     s->lost_holds = 0;
+    s->lost_to_guest = false;
     prepared_free_all(s);
     variables_reset(s);
 }
@@ -100,6 +111,18 @@ static void change_user(struct session *s)
     tx_rollback(s, SESSION_AFTER_CALL);
 }
 
+/* A reset leaves the role as it is. */
+static void forget_all_but_role(struct session *s)
+{
+    struct slice role = settings_text(s, "role");
+    struct buf kept = {0};
+    buf_append(&kept, role.at, role.len);
+    forget_everything(s);
+    if (role.len)
+        settings_remember(s, "role", (struct slice){buf_at(&kept), buf_len(&kept)}, buf_len(&kept));
+    buf_fini(&kept);
+}
+
 /* MySQL forgets what the log-in said of character sets, MariaDB does not. */
 static void on_reset_rolled_back(struct session *s)
 {
@@ -107,7 +130,7 @@ static void on_reset_rolled_back(struct session *s)
         s->charset = WIRE_CHARSET_UTF8MB4;
         s->charset_of_server = true;
     }
-    forget_everything(s);
+    forget_all_but_role(s);
     session_answer_ok(s);
 }
 
@@ -141,7 +164,7 @@ static void set_option(struct session *s)
     struct cursor c = cursor_make(argument(s).at, argument(s).len);
     uint16_t option = cursor_u16le(&c);
     if (c.bad || option > 1) {
-        session_answer_error(s, 1047, "08S01", "Unknown option of COM_SET_OPTION");
+        session_answer_error(s, 1047, "08S01", "Unknown command");
         return;
     }
     if (option == 0)
@@ -181,7 +204,7 @@ static void refuse_command(struct session *s, uint8_t command)
         session_answer_error(s, 1227, "42000", "Access denied; you need (at least one of) the %s privilege(s) for this operation",
                              right);
     else
-        session_answer_error(s, 1047, "08S01", "Unknown command: 0x%02x", command);
+        session_answer_error(s, 1047, "08S01", "Unknown command");
 }
 
 static void run_admin(struct session *s, uint8_t command)

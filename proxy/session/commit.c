@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proxy/session/phases.h"
+#include "proxy/session/saga.h"
 #include "proxy/session/tx.h"
 
 static void perform(struct session_tx *tx, const struct xa_action *action);
@@ -53,6 +55,8 @@ static void end(struct session_tx *tx)
     tx_free(tx);
     if (then)
         then(s);
+    else if (s->phase == SESSION_ENDING && s->saga)
+        saga_step_lost(s);
     else if (s->phase == SESSION_ENDING)
         tx_go_on(s); /* of a deadlock its victim knows already */
     else if (s->phase == SESSION_CLOSING)
@@ -229,9 +233,9 @@ static void close_branch(struct session_branch *b)
     net_timer_stop(&b->deadline);
     CHECK(!b->conn || server_of(b)->conn == b->conn);
     if (b->conn)
-        target_drop(server_of(b), "its branch was given up");
+        link_drop(server_of(b), "its branch was given up");
     b->conn = NULL;
-    s->world->resolver->kill_connection(s->world->resolver_arg, b->backend, b->connection_id);
+    s->world->resolver->kill_connection(s->world->resolver_arg, b->backend, b->connection_id, b->opened_ms);
 }
 
 /* --- the decision ---------------------------------------------------------------------------------------------------- */
@@ -242,7 +246,10 @@ static void describe(const struct session_tx *tx, struct xa_decision *d)
     memset(d, 0, sizeof *d);
     d->gtrid = tx->gtrid;
     d->decided_ms = clock_wall_ms();
+    _Static_assert(CONFIG_USER_MAX + sizeof s->peer < sizeof d->who, "whole");
     snprintf(d->who, sizeof d->who, "%s@%s", s->user->name, s->peer);
+    if (saga_ends(s))
+        snprintf(d->saga, sizeof d->saga, "%s", saga_gtrid(s->saga));
     for (unsigned i = 0; i < tx->machine.n_branches; i++) {
         if (tx->machine.branch[i].state != XA_BRANCH_PREPARED)
             continue;
@@ -250,12 +257,11 @@ static void describe(const struct session_tx *tx, struct xa_decision *d)
         snprintf(b->backend, sizeof b->backend, "%s", s->world->config->backends[tx->branch[i]->backend].name);
         b->bqual = tx->branch[i]->bqual;
     }
-    for (size_t i = 0; tx->resources && i < s->world->redis.n; i++)
-        if (tx->resources[i].used) {
-            struct xa_decision_slot *slot = &d->slot[d->n_slots++];
-            snprintf(slot->resource, sizeof slot->resource, "%s", s->world->config->redis[i].name);
-            slot->slot = 0;
-        }
+    for (unsigned i = 0; i < tx->n_parts; i++) {
+        struct xa_decision_slot *slot = &d->slot[d->n_slots++];
+        snprintf(slot->resource, sizeof slot->resource, "%s", s->world->config->redis[tx->parts[i]->index].name);
+        slot->slot = tx->parts[i]->slot;
+    }
 }
 
 static void on_decision_durable(struct session_tx *tx)
@@ -289,26 +295,33 @@ static void hand_over_decided(struct session_tx *tx)
         struct session_branch *b = tx->branch[i];
         struct session_server *server = server_of(b);
         if (tx->machine.branch[i].state == XA_BRANCH_SETTLED) {
-            (void)xa_registry_branch_settled(r, tx->gtrid.text, s->world->config->backends[b->backend].name, b->bqual.text);
+            (void)xa_registry_branch_settled(r, tx->gtrid.text, session_backend_name(s, b->backend), b->bqual.text);
         } else if (tx->machine.branch[i].state == XA_BRANCH_HANDED_OVER) {
             snprintf(server->in_doubt, sizeof server->in_doubt, "%s", tx->gtrid.text);
             server->in_doubt_bqual = b->bqual;
         }
     }
-    for (size_t i = 0; tx->machine.redis == XA_REDIS_SETTLED && i < s->world->redis.n; i++)
-        if (tx->resources[i].used)
-            (void)xa_registry_slot_settled(r, tx->gtrid.text, s->world->config->redis[i].name, 0);
+    for (unsigned i = 0; tx->machine.redis == XA_REDIS_SETTLED && i < tx->n_parts; i++)
+        (void)xa_registry_slot_settled(r, tx->gtrid.text, s->world->config->redis[tx->parts[i]->index].name, tx->parts[i]->slot);
     xa_registry_hand_over(r, tx->gtrid.text);
+}
+
+static bool writes_to(const struct session_tx *tx, unsigned resource)
+{
+    for (unsigned i = 0; i < tx->n_parts; i++)
+        if (tx->parts[i]->index == resource)
+            return true;
+    return false;
 }
 
 static void hand_over_redis(struct session_tx *tx)
 {
     struct world *w = tx->session->world;
-    for (size_t i = 0; i < w->redis.n; i++) {
-        if (!tx->resources[i].used)
+    for (unsigned i = 0; i < w->redis.n; i++) {
+        if (!writes_to(tx, i))
             continue;
         journal_undo_left(w->journal, &tx->live, w->config->redis[i].name);
-        w->resolver->sweep_redis(w->resolver_arg, (unsigned)i);
+        w->resolver->sweep_redis(w->resolver_arg, i);
     }
 }
 

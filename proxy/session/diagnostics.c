@@ -1,58 +1,209 @@
-/* Answers about the last statement. A server knows them as long as it was the last to answer and its connection has stayed; else
- * the session does. Leaves finding the questions in a text to sql/information.c, memories of connections to sharing.c. */
+/* What the last statement left. A server knows it as long as it was the last to answer and its connection has stayed; else the
+ * session does. Leaves answers to show_warnings.c and information.c, memories of connections to sharing.c. */
 #include "proxy/session/diagnostics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/session/phases.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
-#include "proxy/sql/information.h"
-#include "proxy/sql/quote.h"
 
 /* --- what happened ---------------------------------------------------------------------------------------------------------- */
 
 void diagnostics_reset(struct session *s)
 {
-    s->diag = (struct session_diagnostics){.server = -1, .insert_server = -1};
+    s->diag = (struct session_diagnostics){.server = -1, .last = -1, .found_server = -1};
+    insert_id_reset(s);
 }
 
-/* MariaDB forgets warnings only for a statement that uses tables or has its own, which BEGIN and COMMIT are not. */
-void diagnostics_own(struct session *s, uint16_t code, bool is_error, const char *text, int64_t row_count)
+bool diagnostics_like_mariadb(const struct session *s)
+{
+    return s->user && s->world->backends.n && s->world->backends.at[statement_home(s)].mariadb;
+}
+
+bool diagnostics_shows_tables(struct sql_tokens *in)
+{
+    static const char *const others[] = {"WARNINGS", "ERRORS", "COUNT", "GRANTS", "PROCESSLIST", "MASTER", "BINLOG", "BINARY",
+                                         "SLAVE", "REPLICA", "ALL", "PROFILES", "PRIVILEGES", "CONTRIBUTORS", "AUTHORS",
+                                         "ENGINE"};
+    if (sql_accept_word(in, "CREATE"))
+        return sql_is_word(&in->ahead, "TABLE") || sql_is_word(&in->ahead, "VIEW") || sql_is_word(&in->ahead, "SEQUENCE");
+    (void)sql_accept_word(in, "FULL");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (sql_is_word(&in->ahead, others[i]))
+            return false;
+    return true;
+}
+
+static bool prepares(const struct session *s)
+{
+    return s->relay.prepare || (s->text_unfinished && !s->executing_text);
+}
+
+/* As far as MariaDB is concerned: derived tables and those of SHOW count too. */
+static bool uses_tables(const struct session *s)
+{
+    struct sql_tokens in;
+    sql_tokens_init(&in, s->statement->text, &s->dialect);
+    if (prepares(s) && sql_is_word(&in.ahead, "CALL"))
+        return false;
+    if (sql_accept_word(&in, "SHOW"))
+        return diagnostics_shows_tables(&in);
+    bool schema_only = sql_is_word(&in.ahead, "SELECT") && !s->statement->unqualified_table; /* perhaps a function's */
+    if (!schema_only && sql_names_tables(s->statement))
+        return s->statement->kind != SQL_USE;
+    for (; in.ahead.kind != SQL_END; sql_take(&in))
+        if (sql_accept_word(&in, "FROM") && !sql_is_word(&in.ahead, "DUAL"))
+            return true;
+    return false;
+}
+
+/* A command that is no statement: it leaves the warnings of the one before. */
+static bool is_small(const struct session *s)
+{
+    static const uint8_t small[] = {WIRE_COM_PING, WIRE_COM_INIT_DB, WIRE_COM_STMT_RESET, WIRE_COM_STMT_FETCH,
+                                    WIRE_COM_STATISTICS, WIRE_COM_DEBUG};
+    return buf_len(&s->command) && memchr(small, *buf_at(&s->command), sizeof small);
+}
+
+/* MariaDB forgets warnings only for a statement that uses tables or has its own, MySQL for every statement. */
+static bool forgets(const struct session *s)
+{
+    return !is_small(s) && (!diagnostics_like_mariadb(s) || (!s->relay.fields && uses_tables(s)));
+}
+
+static void note_small(struct session *s)
+{
+    uint8_t command = buf_len(&s->command) ? *buf_at(&s->command) : 0;
+    s->diag.told |= command == WIRE_COM_STMT_RESET || command == WIRE_COM_STMT_FETCH;
+}
+
+void diagnostics_own(struct session *s, uint16_t code, const char *sqlstate, const char *text, int64_t row_count)
 {
     s->diag.own_row_count = true;
     s->diag.row_count = row_count;
-    if (!code && s->user && s->world->backends.n && s->world->backends.at[statement_home(s)].mariadb)
+    note_small(s);
+    if (!code && !forgets(s))
         return;
     s->diag.own = true;
+    s->diag.told = false;
     s->diag.code = code;
-    s->diag.is_error = is_error;
+    s->diag.is_error = *sqlstate;
+    snprintf(s->diag.sqlstate, sizeof s->diag.sqlstate, "%s", sqlstate);
     snprintf(s->diag.text, sizeof s->diag.text, "%s", text);
+}
+
+void diagnostics_prepared(struct session *s)
+{
+    struct session_diagnostics before = s->diag;
+    diagnostics_own(s, 0, "", "", 0);
+    s->diag.own_row_count = before.own_row_count;
+    s->diag.row_count = before.row_count;
+}
+
+/* MySQL warns of COM_FIELD_LIST without telling so in its answer. */
+static unsigned untold_warnings(const struct session *s)
+{
+    bool there = !s->diag.own && !s->diag.moved && s->diag.server == s->target;
+    return s->relay.fields && !diagnostics_like_mariadb(s) ? 1 + (there ? s->diag.warnings : 0) : 0;
+}
+
+void diagnostics_set_counts(struct session *s, unsigned warnings, unsigned errors)
+{
+    s->diag.own = s->diag.moved = false;
+    s->diag.server = s->target;
+    s->diag.errors = errors;
+    s->diag.warnings = warnings;
+    buf_fini(&s->servers[s->target].memory.warnings); /* of earlier ones */
+}
+
+static void note_conditions(struct session *s, const struct backend_outcome *outcome)
+{
+    unsigned untold = untold_warnings(s);
+    if (!outcome->error && is_small(s)) { /* what MySQL tells is of the statement before, be it one of our own */
+        note_small(s);
+        return;
+    }
+    s->diag.told = s->diag.asked_counts;
+    if (s->diag.asked_counts && !outcome->had_rows && outcome->warnings) { /* GET DIAGNOSTICS has found none */
+        bool more = diagnostics_like_mariadb(s) && !s->diag.own && !s->diag.moved;
+        s->diag.own = s->diag.moved = s->diag.told = false;
+        s->diag.server = s->target;
+        s->diag.warnings = (more ? s->diag.warnings : 0) + outcome->warnings;
+        s->diag.errors = (more ? s->diag.errors : 0) + outcome->warnings;
+        return;
+    }
+    if (s->diag.asked_counts || s->conditions.unclear || conditions_are_old(s, outcome) || !(outcome->error || outcome->warnings || untold || forgets(s)))
+        return;
+    unsigned errors = (outcome->error != 0) + (untold > 1 ? s->diag.errors : 0);
+    diagnostics_set_counts(s, untold ? untold : outcome->warnings + errors, errors);
+}
+
+bool diagnostics_describes_table(const struct session *s)
+{
+    static const char *const words[] = {"COLUMNS", "FIELDS", "INDEX", "INDEXES", "KEYS"};
+    struct sql_tokens in;
+    sql_tokens_init(&in, s->statement->text, &s->dialect);
+    if (sql_accept_word(&in, "SHOW")) {
+        (void)sql_accept_word(&in, "FULL");
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            if (sql_is_word(&in.ahead, words[i]))
+                return true;
+        return false;
+    }
+    if (!sql_accept_word(&in, "DESCRIBE") && !sql_accept_word(&in, "DESC") && !sql_accept_word(&in, "EXPLAIN"))
+        return false;
+    struct sql_token table = sql_take(&in);
+    if (sql_accept_punct(&in, '.'))
+        sql_take(&in);
+    bool statement = sql_is_word(&table, "SELECT") || sql_is_word(&table, "TABLE"); /* that is explained */
+    if (!statement && (sql_is_name(&in.ahead) || in.ahead.kind == SQL_STRING)) /* a column */
+        sql_take(&in);
+    return in.ahead.kind == SQL_END;
+}
+
+/* 1146, 1109: there is no such table. On the way to its own MariaDB leaves what ROW_COUNT() says. */
+static bool keeps_row_count(const struct session *s, const struct backend_outcome *outcome)
+{
+    return (outcome->error == 1146 || outcome->error == 1109) && diagnostics_like_mariadb(s) && diagnostics_describes_table(s);
+}
+
+static void note_row_count(struct session *s, const struct backend_outcome *outcome)
+{
+    bool fetch = buf_len(&s->command) && *buf_at(&s->command) == WIRE_COM_STMT_FETCH;
+    bool rows = (outcome->had_rows && !conditions_of_routine(s)) || s->relay.fields || fetch; /* a routine ends with an OK */
+    if ((s->relay.prepare && !outcome->error) || keeps_row_count(s, outcome)) /* leave them as they are */
+        return;
+    if (diagnostics_is_get(s)) { /* so does this where it finds what it asks for, but it may have run as a SET */
+        s->diag.own_row_count = true;
+        s->diag.row_count = outcome->warnings ? -1 : s->diag.row_count;
+        return;
+    }
+    s->diag.own_row_count = s->diag.last_moved = false;
+    s->diag.row_count = outcome->error || rows ? -1 : (int64_t)outcome->affected_rows;
+    s->diag.last = s->target;
+    if (!outcome->error && (outcome->had_rows || !(is_small(s) || prepares(s))))
+        found_rows_note(s, outcome->had_rows);
 }
 
 void diagnostics_server(struct session *s, const struct backend_outcome *outcome)
 {
-    s->diag.own_row_count = false;
-    s->diag.row_count = outcome->error || outcome->had_rows ? -1 : (int64_t)outcome->affected_rows;
-    if (!s->diag.asked_counts) { /* a question about the last statement leaves it the last */
-        s->diag.own = s->diag.moved = false;
-        s->diag.server = s->target;
-        s->diag.warnings = outcome->warnings + (outcome->error != 0);
-        s->diag.errors = outcome->error != 0;
-    }
+    note_conditions(s, outcome);
     s->diag.asked_counts = false;
-    /* in rows no server tells it */
-    if ((outcome->last_insert_id || s->statement->gives_insert_id) && !outcome->error) {
-        s->diag.insert_server = s->target;
-        s->diag.insert_known = false;
-    }
+    note_row_count(s, outcome);
+    if (outcome->error)
+        insert_id_failed(s);
+    else
+        insert_id_note(s, outcome->last_insert_id, outcome->had_rows);
 }
 
 void diagnostics_server_forgotten(struct session *s, int server)
 {
-    if (s->diag.server == server)
-        s->diag.moved = true;
+    s->diag.moved |= s->diag.server == server;
+    s->diag.last_moved |= s->diag.last == server;
+    s->diag.found_moved |= s->diag.found_server == server;
 }
 
 static const struct session_memory *memory(const struct session *s)
@@ -60,309 +211,87 @@ static const struct session_memory *memory(const struct session *s)
     return s->diag.server >= 0 ? &s->servers[s->diag.server].memory : NULL;
 }
 
-/* --- SHOW WARNINGS and its like ----------------------------------------------------------------------------------- */
-
-struct show {
-    bool errors, count;
-    uint64_t skip, limit;
-    uint64_t row;
-};
-
-static bool read_number(struct sql_tokens *in, uint64_t *out)
+/* The target was the last to answer, and nothing of ours comes between. */
+bool diagnostics_knows_counts(struct session *s)
 {
-    char text[24];
-    struct sql_token t = sql_take(in);
-    snprintf(text, sizeof text, "%.*s", (int)t.text.len, (const char *)t.text.at);
-    *out = strtoull(text, NULL, 10);
-    return t.kind == SQL_NUMBER && t.text.len < sizeof text;
+    return !s->diag.own_row_count && !s->diag.last_moved && s->diag.last == s->target && !target_conn(s)->pinged &&
+           target_is_quiet(s);
 }
 
-/* LIMIT n, LIMIT skip, n */
-static bool read_limit(struct sql_tokens *in, struct show *out)
+void diagnostics_disturbed(struct session *s, int server)
 {
-    if (!sql_accept_word(in, "LIMIT"))
-        return true;
-    if (!read_number(in, &out->limit))
+    if (s->diag.last == server)
+        s->diag.own_row_count = true;
+}
+
+/* --- what is asked for -------------------------------------------------------------------------------------------- */
+
+static struct slice slice_of(const char *text)
+{
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+bool diagnostics_read_condition(struct slice row, struct diagnostics_condition *out)
+{
+    struct cursor in = cursor_make(row.at, row.len);
+    out->level = wire_lenenc_str(&in, NULL);
+    out->code = wire_lenenc_str(&in, NULL);
+    out->text = wire_lenenc_str(&in, NULL);
+    return !in.bad;
+}
+
+static bool read_row(struct cursor *c, struct diagnostics_condition *out)
+{
+    struct slice row = cursor_bytes(c, cursor_u32le(c));
+    return !c->bad && diagnostics_read_condition(row, out);
+}
+
+bool diagnostics_condition(struct session *s, unsigned number, struct diagnostics_condition *out)
+{
+    *out = (struct diagnostics_condition){.sqlstate = NULL};
+    if (s->diag.own) {
+        snprintf(out->own_code, sizeof out->own_code, "%u", s->diag.code);
+        out->level = slice_of(s->diag.is_error ? "Error" : "Warning");
+        out->code = slice_of(out->own_code);
+        out->text = slice_of(s->diag.text);
+        out->sqlstate = s->diag.is_error ? s->diag.sqlstate : "HY000";
+        return s->diag.code && number == 1;
+    }
+    if (!memory(s))
         return false;
-    if (!sql_accept_punct(in, ','))
-        return true;
-    out->skip = out->limit;
-    return read_number(in, &out->limit);
-}
-
-static bool read_show(const struct session *s, struct show *out)
-{
-    struct sql_tokens in;
-    *out = (struct show){.limit = UINT64_MAX};
-    sql_tokens_init(&in, s->statement->text, &s->dialect);
-    if (!sql_accept_word(&in, "SHOW"))
-        return false;
-    out->count = sql_accept_word(&in, "COUNT");
-    if (out->count && !(sql_accept_punct(&in, '(') && sql_accept_punct(&in, '*') && sql_accept_punct(&in, ')')))
-        return false;
-    out->errors = sql_accept_word(&in, "ERRORS");
-    return (out->errors || sql_accept_word(&in, "WARNINGS")) && read_limit(&in, out) && in.ahead.kind == SQL_END;
-}
-
-static unsigned count(const struct session *s, bool errors)
-{
-    if (s->diag.own)
-        return s->diag.code && (!errors || s->diag.is_error);
-    return errors ? s->diag.errors : s->diag.warnings;
-}
-
-static void put_row(struct wire_resultset *rs, struct show *show, const struct slice row[3])
-{
-    bool wanted = (!show->errors || slice_is(row[0], "Error")) && show->row++ >= show->skip;
-    if (wanted && show->row <= show->skip + show->limit)
-        wire_resultset_row(rs, row);
-}
-
-static void put_own_row(struct session *s, struct wire_resultset *rs, struct show *show)
-{
-    char code[8];
-    const char *level = s->diag.is_error ? "Error" : "Warning";
-    snprintf(code, sizeof code, "%u", s->diag.code);
-    const struct slice row[3] = {{(const uint8_t *)level, strlen(level)}, {(const uint8_t *)code, strlen(code)},
-                                 {(const uint8_t *)s->diag.text, strlen(s->diag.text)}};
-    if (s->diag.code)
-        put_row(rs, show, row);
-}
-
-static void put_remembered_rows(struct session *s, struct wire_resultset *rs, struct show *show)
-{
     const struct buf *rows = &memory(s)->warnings;
     struct cursor c = cursor_make(buf_at(rows), buf_len(rows));
-    while (cursor_left(&c)) {
-        struct slice packet = cursor_bytes(&c, cursor_u32le(&c));
-        struct cursor in = cursor_make(packet.at, packet.len);
-        struct slice row[3];
-        for (int i = 0; i < 3; i++)
-            row[i] = wire_lenenc_str(&in, NULL);
-        if (!in.bad)
-            put_row(rs, show, row);
-    }
+    while (cursor_left(&c) && read_row(&c, out))
+        if (!--number)
+            return true;
+    return false;
 }
 
-/* To be asked as often as one likes: what the last statement left stays. */
-static void begin_rows(struct session *s, struct wire_resultset *rs, const struct wire_column *columns, unsigned n)
+/* An ERR packet does not say how many warnings came before the error; the rows do, where they are here. */
+unsigned diagnostics_counted(struct session *s, bool errors)
 {
-    struct session_diagnostics kept = s->diag;
-    session_answer_rows(s, rs, columns, n);
-    s->diag = kept;
-    s->diag.row_count = -1;
-}
-
-static void answer_rows(struct session *s, struct show *show)
-{
-    bool mariadb = s->world->backends.at[statement_home(s)].mariadb; /* whose columns an application would see */
-    uint16_t charset = settings_name_charset(s) ? WIRE_CHARSET_UTF8MB4 : s->charset;
-    uint8_t decimals = mariadb ? 39 : 31;
-    const struct wire_column columns[] = {
-        {.name = "Level", .type = WIRE_TYPE_VAR_STRING, .charset = charset, .length = 28, .flags = WIRE_COLUMN_NOT_NULL,
-         .decimals = decimals},
-        {.name = "Code", .type = WIRE_TYPE_LONG, .charset = WIRE_CHARSET_BINARY, .length = mariadb ? 4 : 5,
-         .flags = WIRE_COLUMN_NOT_NULL | WIRE_COLUMN_UNSIGNED | WIRE_COLUMN_BINARY},
-        {.name = "Message", .type = WIRE_TYPE_VAR_STRING, .charset = charset, .length = 2048, .flags = WIRE_COLUMN_NOT_NULL,
-         .decimals = decimals}};
-    struct wire_resultset rs;
-    begin_rows(s, &rs, columns, 3);
+    struct diagnostics_condition c;
+    unsigned rows = 0, counted = errors ? s->diag.errors : s->diag.warnings;
     if (s->diag.own)
-        put_own_row(s, &rs, show);
-    else
-        put_remembered_rows(s, &rs, show);
-    session_answer_rows_end(s, &rs);
+        return s->diag.code && (!errors || s->diag.is_error);
+    for (unsigned i = 1; s->diag.moved && diagnostics_condition(s, i, &c); i++)
+        rows += !errors || slice_is(c.level, "Error");
+    return rows > counted ? rows : counted;
 }
 
-static void answer_count(struct session *s, const struct show *show)
+uint16_t diagnostics_repeated(struct session *s)
 {
-    struct wire_column column = {.name = show->errors ? "@@session.error_count" : "@@session.warning_count",
-                                 .type = WIRE_TYPE_LONGLONG, .charset = WIRE_CHARSET_BINARY, .length = 21,
-                                 .flags = WIRE_COLUMN_UNSIGNED | WIRE_COLUMN_BINARY};
-    char text[16];
-    struct wire_resultset rs;
-    snprintf(text, sizeof text, "%u", count(s, show->errors));
-    const struct slice value = {(const uint8_t *)text, strlen(text)};
-    begin_rows(s, &rs, &column, 1);
-    wire_resultset_row(&rs, &value);
-    session_answer_rows_end(s, &rs);
+    uint8_t command = *buf_at(&s->command);
+    bool repeats = command == WIRE_COM_PING || command == WIRE_COM_INIT_DB;
+    return repeats && !s->diag.told && !diagnostics_like_mariadb(s) ? (uint16_t)diagnostics_counted(s, false) : 0;
 }
 
-bool diagnostics_answer(struct session *s)
+bool diagnostics_is_here(const struct session *s)
 {
-    struct show show;
-    if (s->statement->kind != SQL_READ || !read_show(s, &show))
-        return false;
-    if (!s->diag.own && !s->diag.moved) {
-        s->diag.asked_counts = true;
-        return false;
-    }
-    if (show.count)
-        answer_count(s, &show);
-    else
-        answer_rows(s, &show);
-    return true;
+    return s->diag.own || s->diag.moved;
 }
 
-/* --- LAST_INSERT_ID() of another server --------------------------------------------------------------------------- */
-
-bool diagnostics_due(const struct session *s)
+bool diagnostics_is_all_there(struct session *s)
 {
-    return s->statement->asks_session && s->diag.insert_server >= 0 && s->diag.insert_server != s->target &&
-           !s->diag.insert_known;
-}
-
-static void fetched(struct session *s)
-{
-    s->diag.insert_known = true;
-    if (s->phase == SESSION_RUNNING)
-        s->diag.then(s);
-}
-
-static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
-{
-    struct session *s = arg;
-    struct cursor c = cursor_make(part.at, part.len);
-    char text[24];
-    if (kind != WIRE_PACKET_ROW || offset || part.len != frame_len)
-        return;
-    struct slice value = wire_lenenc_str(&c, NULL);
-    snprintf(text, sizeof text, "%.*s", (int)value.len, (const char *)value.at);
-    s->diag.insert_id = strtoull(text, NULL, 10);
-}
-
-static void on_done(void *arg, const struct backend_outcome *outcome)
-{
-    (void)outcome;
-    fetched(arg);
-}
-
-static void on_lost(void *arg, const char *why)
-{
-    (void)why;
-    fetched(arg);
-}
-
-static const struct backend_sink fetch_sink = {.frame = on_frame, .done = on_done, .lost = on_lost};
-
-void diagnostics_fetch(struct session *s, void (*then)(struct session *s))
-{
-    static const char text[] = "SELECT LAST_INSERT_ID()";
-    struct session_server *server = &s->servers[s->diag.insert_server];
-    s->diag.then = then;
-    s->diag.insert_id = server->memory.insert_id;
-    if (!server->conn) {
-        fetched(s);
-        return;
-    }
-    sharing_take_back(server);
-    backend_send_query(server->conn, text, sizeof text - 1, &fetch_sink, s);
-}
-
-/* --- put into a text ---------------------------------------------------------------------------------------------- */
-
-struct putting {
-    struct session *session;
-    bool kept;
-};
-
-static bool put_schema(struct session *s, struct buf *literal)
-{
-    if (!strcmp(s->schema, target_conn(s)->schema))
-        return false;
-    if (*s->schema)
-        sql_quote_text(literal, (struct slice){(const uint8_t *)s->schema, strlen(s->schema)}, &s->dialect);
-    else
-        buf_text(literal, "NULL");
-    return true;
-}
-
-/* The target was the last server to answer, and nothing of ours comes between. */
-static bool knows_itself(struct session *s)
-{
-    bool there = !s->diag.moved && s->diag.server == s->target;
-    return there && (tx_is_on(s, s->target) || (target_conn(s)->autocommit && !s->target_in_tx));
-}
-
-static bool put_count(struct session *s, bool errors, struct buf *literal)
-{
-    s->diag.asked_counts = true;
-    if (!s->diag.own && knows_itself(s))
-        return false;
-    buf_printf(literal, "CAST(%u AS UNSIGNED)", count(s, errors));
-    return true;
-}
-
-static bool put_row_count(struct session *s, struct buf *literal)
-{
-    if (!s->diag.own_row_count && knows_itself(s))
-        return false;
-    buf_printf(literal, "%lld", (long long)s->diag.row_count);
-    return true;
-}
-
-static bool put_found_rows(const struct session *s, struct buf *literal)
-{
-    if (!s->diag.moved || !memory(s))
-        return false;
-    buf_printf(literal, "%llu", (unsigned long long)memory(s)->found_rows);
-    return true;
-}
-
-static bool put_insert_id(const struct session *s, struct buf *literal)
-{
-    if (s->diag.insert_server < 0 || s->diag.insert_server == s->target || !s->diag.insert_known)
-        return false;
-    buf_printf(literal, "CAST(%llu AS UNSIGNED)", (unsigned long long)s->diag.insert_id);
-    return true;
-}
-
-static bool put_changing(struct session *s, enum sql_information which, struct buf *literal)
-{
-    switch (which) {
-    case SQL_INFORMATION_ROW_COUNT:
-        return put_row_count(s, literal);
-    case SQL_INFORMATION_FOUND_ROWS:
-        return put_found_rows(s, literal);
-    case SQL_INFORMATION_LAST_INSERT_ID:
-    case SQL_INFORMATION_LAST_INSERT_ID_VARIABLE:
-    case SQL_INFORMATION_IDENTITY:
-        return put_insert_id(s, literal);
-    case SQL_INFORMATION_DATABASE:
-    case SQL_INFORMATION_SCHEMA:
-        return put_schema(s, literal);
-    case SQL_INFORMATION_AUTOCOMMIT:
-        buf_u8(literal, s->autocommit ? '1' : '0');
-        return true;
-    case SQL_INFORMATION_IN_TRANSACTION:
-        buf_u8(literal, tx_visible(s) ? '1' : '0');
-        return target_conn(s)->mariadb;
-    case SQL_INFORMATION_WARNING_COUNT:
-    case SQL_INFORMATION_ERROR_COUNT:
-        return put_count(s, which == SQL_INFORMATION_ERROR_COUNT, literal);
-    default:
-        return false;
-    }
-}
-
-static bool put(void *arg, enum sql_information which, struct buf *literal)
-{
-    const struct putting *p = arg;
-    if (which != SQL_INFORMATION_CONNECTION_ID && which != SQL_INFORMATION_PSEUDO_THREAD_ID)
-        return !p->kept && put_changing(p->session, which, literal);
-    buf_printf(literal, "CAST(%llu AS UNSIGNED)", (unsigned long long)p->session->id);
-    return true;
-}
-
-/* What is stored in a schema is not this session's question. */
-static bool may_ask(const struct sql_statement *statement)
-{
-    enum sql_kind k = statement->kind;
-    return statement->asks_session && !statement->compound && (k == SQL_READ || k == SQL_PLAIN || k == SQL_SET);
-}
-
-bool diagnostics_put(struct session *s, const struct sql_statement *statement, struct slice text, bool kept, struct buf *out)
-{
-    struct putting p = {s, kept};
-    return may_ask(statement) && sql_put_information(text, &s->dialect, put, &p, out);
+    return !diagnostics_is_here(s) && s->diag.server == s->target && diagnostics_knows_counts(s);
 }

@@ -5,6 +5,8 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proxy/session/phases.h"
+#include "proxy/session/saga.h"
 #include "proxy/session/tx.h"
 
 /* --- the answer ------------------------------------------------------------------------------------------------------ */
@@ -52,6 +54,7 @@ void tx_go_on(struct session *s)
         break;
     case SESSION_AFTER_STATEMENT:
         session_enter(s, SESSION_RUNNING, "implicit commit done");
+        kill_statement_begins(s);
         statement_run(s);
         break;
     case SESSION_AFTER_CALL:
@@ -88,6 +91,19 @@ static void count(struct world *w, const struct session_tx *tx, enum xa_answer w
         w->count.commits_one_phase++;
 }
 
+static void answer(struct session *s)
+{
+    if (is_success(s->answer))
+        tx_go_on(s);
+    else
+        answer_failure(s);
+}
+
+static void go_on_with_saga(struct session *s)
+{
+    saga_go_on(s, is_success(s->answer), answer);
+}
+
 /* Said when the transaction is off the session's hands: tx->then. */
 void tx_answer(struct session_tx *tx, enum xa_answer what)
 {
@@ -100,17 +116,17 @@ void tx_answer(struct session_tx *tx, enum xa_answer what)
     if (what == XA_ANSWER_COMMITTED_LATER)
         snprintf(s->warning, sizeof s->warning, "committed; a server that cannot be reached now will follow (transaction %s)",
                  tx->gtrid.text);
-    tx->then = is_success(what) ? tx_go_on : answer_failure;
+    tx->then = s->saga ? go_on_with_saga : answer;
 }
 
 /* --- what sessions ask for ------------------------------------------------------------------------------------------- */
 
-static void ask_commit(struct session_tx *tx)
+void tx_ask_commit(struct session_tx *tx)
 {
     bool log = xa_needs_log(&tx->machine);
     tx->on_durable = NULL;
     if (log)
-        tx->reserved = journal_reserve(tx->session->world->journal, tx->machine.n_branches, undo_resources_used(tx));
+        tx->reserved = journal_reserve(tx->session->world->journal, tx->machine.n_branches, tx->n_parts);
     tx_event(tx, &(struct xa_event){.kind = log && !tx->reserved ? XA_EVENT_NO_ROOM : XA_EVENT_COMMIT, .branch = XA_NO_BRANCH});
 }
 
@@ -134,26 +150,34 @@ static bool enter_ending(struct session *s, enum session_after after, const char
     if (s->tx)
         return true;
     s->chain = (struct session_characteristics){.access = ""};
+    if (after != SESSION_AFTER_CHAIN) /* servers forget then what SET TRANSACTION has said, be there a transaction or not */
+        s->one_shot = s->chain;
     tx_go_on(s); /* which may begin a chained one */
     return false;
 }
 
 void tx_commit(struct session *s, enum session_after after)
 {
+    if (s->saga && s->tx && s->tx->local && !local_step_may_end(s))
+        return;
     if (!enter_ending(s, after, "commit"))
         return;
+    if (s->saga)
+        saga_ask_commit(s);
     if (s->tx->local)
         local_end(s, true);
     else if (connections_logged_at(s->tx) > wal_durable(journal_wal(s->world->journal)))
-        tx_wait_durable(s->tx, connections_logged_at(s->tx), ask_commit);
+        tx_wait_durable(s->tx, connections_logged_at(s->tx), tx_ask_commit);
     else
-        ask_commit(s->tx);
+        tx_ask_commit(s->tx);
 }
 
 void tx_rollback(struct session *s, enum session_after after)
 {
     if (!enter_ending(s, after, "rollback"))
         return;
+    if (s->saga)
+        saga_ask_rollback(s);
     if (s->tx->local)
         local_end(s, false);
     else
@@ -171,7 +195,7 @@ void tx_client_gone(struct session *s)
         local_client_gone(s);
         return;
     }
-    if (tx->on_durable == ask_commit)
+    if (tx->on_durable == tx_ask_commit)
         list_remove(&tx->wait_link); /* COMMIT was not asked yet, and is not any more */
     tx_event(tx, &(struct xa_event){.kind = XA_EVENT_CLIENT_GONE, .branch = XA_NO_BRANCH});
 }

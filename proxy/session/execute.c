@@ -4,9 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/session/diagnostics.h"
 #include "proxy/session/own.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/prepared.h"
 #include "proxy/session/tx.h"
+
+#define EXECUTE_HEAD 10 /* bytes before the parameters: command, id, flags, a count */
 
 /* --- the proxy's own -------------------------------------------------------------------------------------------------------- */
 
@@ -15,13 +19,24 @@ static void answer_arguments(struct session *s)
     session_answer_error(s, 1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
 }
 
+static bool is_for_mariadb(const struct session *s, const struct session_statement *ps)
+{
+    int backend = ps && ps->backend >= 0 ? ps->backend : statement_home(s);
+    return s->world->backends.at[backend].mariadb;
+}
+
+static void answer_malformed(struct session *s, const struct session_statement *ps)
+{
+    session_answer_error(s, 1835, "HY000", "Malformed communication packet%s", is_for_mariadb(s, ps) ? "" : ".");
+}
+
 static void run_own(struct session *s, const struct session_statement *ps, const struct wire_param *params, struct slice types)
 {
     if (ps->parsed.kind != SQL_REDIS_CALL && ps->n_params)
         own_start_with_values(s, ps->parsed.text, params, ps->n_params, types);
     else if (ps->parsed.kind != SQL_REDIS_CALL)
         statement_start_prepared(s);
-    else if (!tx_refuses(s))
+    else if (statement_may_begin(s))
         redis_call_begin(s, params, ps->n_params);
 }
 
@@ -32,11 +47,18 @@ static void execute_own(struct session *s, struct session_statement *ps, const s
     struct buf scratch = {0};
     CHECK(params && given);
     long_data_given(ps, given);
-    struct slice types = {buf_at(&ps->types), buf_len(&ps->types)};
-    if (wire_params_read(e, types, given, ps->n_params, params, &scratch))
+    struct buf none = {0};
+    for (unsigned i = 0; !buf_len(&ps->types) && i < ps->n_params; i++) /* all are NULL */
+        buf_append(&none, (const uint8_t[]){WIRE_TYPE_NULL, 0}, 2);
+    struct slice types = buf_len(&ps->types) ? (struct slice){buf_at(&ps->types), buf_len(&ps->types)}
+                                             : (struct slice){buf_at(&none), buf_len(&none)};
+    bool ours = ps->parsed.kind == SQL_REDIS_CALL;
+    if (wire_params_read(e, types, given, ps->n_params, params, &scratch) &&
+        (ours || own_takes_types(s, params, ps->n_params, types)))
         run_own(s, ps, params, types);
     else
         answer_arguments(s);
+    buf_fini(&none);
     long_data_forget(s, ps);
     free(params);
     free(given);
@@ -64,12 +86,35 @@ static bool take_types(struct session_statement *ps, bool sent, struct slice typ
     return buf_len(&ps->types) == 2 * (size_t)ps->n_params;
 }
 
+/* Of what is NULL no server wants to know the type. */
+static bool nothing_but_nulls(const struct session_statement *ps, const struct wire_execute *e)
+{
+    for (unsigned i = 0; i < ps->n_params; i++)
+        if (!(e->nulls.at[i / 8] >> (i % 8) & 1))
+            return false;
+    return !buf_len(&ps->types) && !e->values.len;
+}
+
 static bool take_execute(struct session *s, struct session_statement *ps, struct wire_execute *e)
 {
     struct wire_bulk b;
     if (is_bulk(s))
         return wire_bulk_read(command_of(s), ps->n_params, &b) && take_types(ps, b.types_sent, b.types);
-    return wire_execute_read(command_of(s), ps->n_params, e) && (!ps->n_params || take_types(ps, e->types_sent, e->types));
+    return wire_execute_read(command_of(s), ps->n_params, e) &&
+           (!ps->n_params || take_types(ps, e->types_sent, e->types) || nothing_but_nulls(ps, e));
+}
+
+/* Servers tell a packet that ends too early from types that were never sent; where it ends before the types, MariaDB does not,
+ * unless it has to read it once more behind a PREPARE that was sent with it. */
+static void answer_unreadable(struct session *s, const struct session_statement *ps, uint32_t id)
+{
+    size_t len = buf_len(&s->command), types_sent = EXECUTE_HEAD + (ps->n_params + 7u) / 8;
+    if (is_bulk(s) || (len > types_sent && !buf_at(&s->command)[types_sent]))
+        answer_arguments(s);
+    else if (len >= EXECUTE_HEAD && len <= types_sent && is_for_mariadb(s, ps) && id != PREPARED_LAST)
+        answer_arguments(s);
+    else
+        answer_malformed(s, ps);
 }
 
 void prepared_execute(struct session *s)
@@ -77,13 +122,17 @@ void prepared_execute(struct session *s)
     uint32_t id;
     struct session_statement *ps = prepared_of_command(s, &id);
     struct wire_execute e;
+    if (!ps && buf_len(&s->command) < EXECUTE_HEAD) {
+        answer_malformed(s, NULL);
+        return;
+    }
     if (!ps) {
         prepared_no_such(s, id, "mysqld_stmt_execute");
         return;
     }
     if (!take_execute(s, ps, &e)) {
         long_data_forget(s, ps);
-        answer_arguments(s);
+        answer_unreadable(s, ps, id);
         return;
     }
     if (long_data_answer(s, ps))
@@ -133,7 +182,7 @@ static void put_execute(struct session *s, struct session_statement *ps, struct 
     struct wire_bulk b = {0};
     bool bulk = is_bulk(s);
     CHECK(bulk ? wire_bulk_read(command_of(s), ps->n_params, &b) : wire_execute_read(command_of(s), ps->n_params, &e));
-    bool complete = !ps->n_params || ps->types_there || e.types_sent || b.types_sent;
+    bool complete = !types.len || ps->types_there || e.types_sent || b.types_sent;
     if (complete)
         buf_append(payload, buf_at(&s->command), buf_len(&s->command));
     else if (bulk)
@@ -141,7 +190,7 @@ static void put_execute(struct session *s, struct session_statement *ps, struct 
     else
         wire_execute_write(payload, &e, ps->backend_id, types);
     put_id(payload, ps->backend_id);
-    ps->types_there = true;
+    ps->types_there = types.len;
     ps->cursor_used |= e.flags;
     s->cursor_asked = e.flags;
 }
@@ -154,6 +203,8 @@ static void send_execute(struct session *s)
     prepared_used(s, ps);
     bool first = s->target_in_tx && s->servers[s->target].branch < 0;
     target_begin(s);
+    insert_id_bring(s);
+    conditions_bring(s);
     long_data_send(ps);
     relay_send(s, s->cursor_asked ? WIRE_RESPONSE_CURSOR : WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_executed);
     relay_sent(s, first);
@@ -224,13 +275,15 @@ static void on_again_done(void *arg, const struct backend_outcome *outcome)
     struct session *s = arg;
     if (outcome->error)
         session_answer_error(s, outcome->error, outcome->sqlstate, "%s", outcome->message);
+    else if (s->killed)
+        kill_answer(s);
     else if (!s->executing->conn)
         session_answer_error(s, 1615, "HY000", "Prepared statement needs to be re-prepared");
     else
         send_execute(s);
 }
 
-static const struct backend_sink again_sink = {.frame = on_again_frame, .done = on_again_done, .lost = target_on_lost};
+static const struct backend_sink again_sink = {.frame = on_again_frame, .done = on_again_done, .lost = link_on_lost};
 
 /* Its names are bound as they were, whatever the default schema is now; the next statement finds the schema changed. */
 static void send_again(struct session *s)
@@ -240,7 +293,7 @@ static void send_again(struct session *s)
     struct buf payload = {0};
     if (*ps->schema && strcmp(ps->schema, conn->schema) && !ps->anywhere)
         target_send_schema(s, ps->schema);
-    prepared_payload(s, ps, &payload);
+    prepared_payload(s, ps, true, &payload);
     backend_send(conn, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), &again_sink, s);
     buf_fini(&payload);
 }
@@ -256,7 +309,7 @@ void prepared_send(struct session *s, void (*on_done)(struct session *s, const s
 {
     struct session_statement *ps = s->executing;
     s->execute_done = on_done;
-    if (prepared_is_there(ps, target_conn(s)) && ends_wrongly(s, ps))
+    if (prepared_is_there(ps, target_conn(s)) && (ends_wrongly(s, ps) || !prepared_is_current(s, ps)))
         prepared_leave(s, ps);
     if (prepared_is_there(s->executing, target_conn(s)))
         send_execute(s);
@@ -296,9 +349,9 @@ void prepared_fetch(struct session *s)
     if (!ps)
         prepared_no_such(s, id, "mysqld_stmt_fetch");
     else if (!ps->cursor_open)
-        session_answer_error(s, 1421, "HY000", "The statement (%u) has no open cursor.", id);
+        session_answer_error(s, 1421, "HY000", "The statement (%u) has no open cursor%s", id, is_for_mariadb(s, ps) ? "" : ".");
     else if (buf_len(&s->command) < 9)
-        session_answer_error(s, 1835, "HY000", "Malformed communication packet");
+        answer_malformed(s, ps);
     else
         prepared_relay(s, ps, WIRE_RESPONSE_FETCH, on_fetched);
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/session/session.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/tx.h"
 
 static void finish_one(struct session *s)

@@ -9,7 +9,9 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/round.h"
+#include "proxy/session/saga.h"
 #include "proxy/session/tx.h"
 
 #define GIVE_UP_MS 5000 /* a statement that a server does not end for so long is ended with its connection */
@@ -88,7 +90,7 @@ static void kill_on(struct session *s, struct session_server *server)
     list_init(&l->letter.link);
     server->killing = true;
     s->kills++;
-    s->world->resolver->kill_query(s->world->resolver_arg, l->backend, l->connection_id, server->conn->server_start_s,
+    s->world->resolver->kill_query(s->world->resolver_arg, l->backend, l->connection_id, server->conn->opened_ms,
                                    on_answered, l);
 }
 
@@ -134,12 +136,19 @@ static void start_timer(struct session *s, int64_t after_ms)
     net_timer_start(&s->deadline, after_ms);
 }
 
-/* COMMIT and ROLLBACK come to their end by themselves, as on a server. */
+/* COMMIT and ROLLBACK come to their end by themselves, as on a server; what a saga's waits for goes on without it. Behind a
+ * complete answer there is nothing to kill but what follows in the same command. */
 static void kill_query(struct session *s, enum session_killed by)
 {
+    if (s->phase == SESSION_ENDING && s->saga)
+        saga_stop_waiting(s);
     if ((s->phase != SESSION_RUNNING && s->phase != SESSION_REDIS) || s->killed || s->held)
         return;
     s->killed = by;
+    if (s->answered) {
+        start_timer(s, GIVE_UP_MS);
+        return;
+    }
     if (by == SESSION_KILLED_LATE)
         s->world->count.statements_timed_out++;
     log_info("statement_killed", "session=%llu why=\"%s\"", (unsigned long long)s->id,
@@ -154,24 +163,24 @@ static void kill_query(struct session *s, enum session_killed by)
     }
 }
 
-/* In the middle of a row no error fits. */
-static void kill_session(struct session *s)
+/* Who kills itself is told; to others the line is cut, as by servers. */
+static void kill_session(struct session *s, bool itself)
 {
-    static const char text[] = "Connection was killed";
-    if (s->phase == SESSION_IDLE)
-        s->seq = 0;
-    if (s->phase != SESSION_LOGIN && s->phase != SESSION_CLOSING && !(s->relay.active && s->relay.packet_left))
-        session_put_error(s, 1927, "70100", text);
+    guests_gone(s);
+    if (itself && speaks_mariadb(s))
+        session_put_error(s, 1927, "70100", "Connection was killed");
+    else if (itself)
+        session_put_error(s, 1317, "70100", "Query execution was interrupted");
     session_close(s, "killed");
 }
 
 /* The server did not end it: its connection is given up, and with it what was open there. */
 static void give_up(struct session *s)
 {
-    bool held = s->held, in_row = s->relay.active && s->relay.packet_left;
+    bool over = s->held || s->answered, in_row = s->relay.active && s->relay.packet_left;
     s->held = s->relay.active = false;
-    target_give_up(s, "a statement could not be killed");
-    if (held)
+    link_give_up(s, "a statement could not be killed");
+    if (over)
         session_next(s);
     else if (load_server_gone(s, "killed"))
         return;
@@ -202,7 +211,7 @@ void kill_command_begins(struct session *s)
 void kill_statement_begins(struct session *s)
 {
     s->statement_ms = net_loop_now_ms(s->worker->loop);
-    if (s->user->statement_timeout_ms)
+    if (s->user && s->user->statement_timeout_ms)
         start_timer(s, s->user->statement_timeout_ms);
 }
 
@@ -253,7 +262,7 @@ static void visit(struct round *r, struct session *s)
     if (k->query)
         kill_query(s, SESSION_KILLED);
     else
-        kill_session(s);
+        kill_session(s, s->id == r->asker);
 }
 
 static void answer(struct round *r, struct session *s)
@@ -285,12 +294,36 @@ static struct kill *kill_new(const struct session *s)
     return k;
 }
 
+static void on_evaluated(struct session *s, uint64_t id)
+{
+    struct kill *k = kill_new(s);
+    k->query = s->statement->kill_query;
+    k->id = id;
+    round_begin(s, &k->round);
+}
+
+/* No server takes it for a KILL. */
+static bool is_an_error(const struct session *s)
+{
+    bool mariadb = s->world->backends.at[statement_home(s)].mariadb;
+    return s->statement->kill_of_nobody || (!mariadb && s->statement->kill_in_words);
+}
+
 void kill_statement(struct session *s)
 {
     const struct sql_statement *st = s->statement;
-    if (!st->kill_by_id && !st->kill_by_user) {
-        session_answer_error(s, 1235, "42000",
-                             "KILL takes the number of a connection or USER and a name here: no expression, and no QUERY ID");
+    if (!s->user->admin && is_an_error(s)) {
+        s->statement->kind = SQL_PLAIN; /* for a server to complain about */
+        statement_run(s);
+        return;
+    }
+    bool evaluated = st->kill_expression.len && !s->user->admin; /* a DBA's session has no servers */
+    if (!st->kill_by_id && !st->kill_by_user && !evaluated) {
+        session_answer_error(s, 1235, "42000", "KILL takes the id of a connection or USER and a name here, no QUERY ID");
+        return;
+    }
+    if (evaluated) {
+        kill_evaluate(s, on_evaluated);
         return;
     }
     struct kill *k = kill_new(s);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/session/session.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/tx.h"
 
 bool load_allowed(const struct session *s)
@@ -50,7 +50,7 @@ static bool names_it(const struct session *s, struct slice name)
 static void refuse(struct session *s, struct slice name)
 {
     char quoted[256];
-    const char *backend = s->world->config->backends[s->target].name;
+    const char *backend = session_backend_name(s, s->target);
     struct backend_outcome error = {.error = 1148, .sqlstate = "42000"};
     snprintf(error.message, sizeof error.message, "backend '%s' asked for another file than the statement names: refused",
              backend);

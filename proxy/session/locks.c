@@ -2,7 +2,7 @@
  * local one (local.c), since servers begin no XA branch there. */
 #include <string.h>
 
-#include "proxy/session/session.h"
+#include "proxy/session/phases.h"
 
 static const unsigned any_lock = SESSION_HOLD_TABLE_LOCKS | SESSION_HOLD_READ_LOCK;
 
@@ -26,6 +26,7 @@ static void release(struct session_server *server, unsigned which)
 
 void locks_give_up(struct session *s)
 {
+    s->locks_began = false;
     for (size_t i = 0; i < s->world->backends.n; i++)
         release(&s->servers[i], SESSION_HOLD_TABLE_LOCKS);
 }
@@ -53,6 +54,7 @@ void locks_unlock(struct session *s)
             release(&s->servers[last], any_lock);
         last = (int)i;
     }
+    s->locks_began = false;
     if (last >= 0)
         target_prepare(s, last, false, send_unlock);
     else
@@ -70,15 +72,18 @@ static void on_locked(struct session *s, const struct backend_outcome *outcome)
 {
     if (!outcome->error && target_conn(s))
         s->servers[s->target].holds |= is_flush(s) ? SESSION_HOLD_READ_LOCK : SESSION_HOLD_TABLE_LOCKS;
+    else
+        s->locks_began = false;
     session_next(s);
 }
 
 static void send_lock(struct session *s)
 {
-    if (!is_flush(s)) /* the server itself gives up what the session has there */
-        for (size_t i = 0; i < s->world->backends.n; i++)
-            if ((int)i != s->target)
-                release(&s->servers[i], SESSION_HOLD_TABLE_LOCKS);
+    bool flush = is_flush(s);
+    for (size_t i = 0; !flush && i < s->world->backends.n; i++) /* the server itself gives up what the session has there */
+        if ((int)i != s->target)
+            release(&s->servers[i], SESSION_HOLD_TABLE_LOCKS);
+    s->locks_began = !flush && !s->autocommit;
     relay_query(s, s->statement->text, on_locked);
 }
 

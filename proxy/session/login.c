@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proxy/session/callers.h"
 #include "proxy/session/login_impl.h"
+#include "proxy/session/phases.h"
 #include "proxy/wire/proxy_header.h"
 
 /* What we can do. What changes the bytes that pass undecoded is not offered: optional metadata, query attributes. */
@@ -68,6 +69,14 @@ static void server_version(const struct session *s, char *out, size_t size)
              *version ? version : "8.0.36-xaproxy");
 }
 
+/* The default server's: clients that name no character set take this one. */
+static uint8_t greeting_charset(const struct session *s)
+{
+    const struct world *w = s->world;
+    uint8_t charset = w->backends.n ? w->backends.at[config_default_backend(w->config)].charset : 0;
+    return charset ? charset : WIRE_CHARSET_UTF8MB4;
+}
+
 void login_begin(struct session *s, bool counted)
 {
     struct session_login *l = s->login = calloc(1, sizeof *l);
@@ -76,7 +85,7 @@ void login_begin(struct session *s, bool counted)
     wire_scramble_make(l->scramble);
     struct wire_greeting g = {.connection_id = (uint32_t)s->id,
                               .caps = offered(s),
-                              .charset = WIRE_CHARSET_UTF8MB4,
+                              .charset = greeting_charset(s),
                               .status = WIRE_STATUS_AUTOCOMMIT}; /* OK after the log-in says what is true, as with servers */
     server_version(s, g.version, sizeof g.version);
     /* MariaDB's servers leave LONG_PASSWORD out, by which its clients know them */
@@ -103,6 +112,7 @@ void login_free(struct session *s)
     s->world->unauthenticated--;
     if (l->counted)
         callers_leave(s->world->callers, s->peer);
+    entering_free(l->entering);
     free(l->user);
     free(l->schema_text);
     wire_wipe(l, sizeof *l);
@@ -115,7 +125,7 @@ void login_refuse(struct session *s, uint16_t code, const char *sqlstate, const 
     s->seq = s->gatherer.next_seq;
     if (login_goes_on_as_before(s, code, sqlstate, text))
         return;
-    wire_err_packet(&s->net->out, &s->seq, s->caps, code, sqlstate, "%s", text);
+    s->face->put_error(s, code, sqlstate, text);
     session_close(s, why);
 }
 
@@ -132,7 +142,7 @@ void login_on_timeout(struct session *s)
 
 bool login_take_charset(struct session *s, uint16_t charset)
 {
-    s->charset = charset ? charset : WIRE_CHARSET_UTF8MB4;
+    s->charset = charset && charset != WIRE_CHARSET_FILENAME ? charset : WIRE_CHARSET_UTF8MB4;
     s->charset_of_server = false;
     if (!sql_charset_is_wide(s->charset))
         return true;
@@ -179,6 +189,7 @@ static void take_packet(struct session *s, struct slice payload)
         break;
     case LOGIN_WAIT_TLS:
     case LOGIN_DENIED:
+    case LOGIN_WAIT_SCHEMA:
         break;
     }
 }
@@ -203,9 +214,15 @@ static void limit_reading(struct session *s)
     net_conn_read_limit(s->net, want > have ? want - have : 1);
 }
 
-/* The greeting goes out at once, since a balancer's client may wait for it: the header comes before the answer. False: it is not
- * complete, or the session is being closed. */
-static bool take_proxy_header(struct session *s)
+/* Is the next packet the log-in's? */
+static bool listens(const struct session *s)
+{
+    enum login_step step = s->login->step;
+    return step != LOGIN_WAIT_TLS && step != LOGIN_DENIED && step != LOGIN_WAIT_SCHEMA;
+}
+
+/* The greeting goes out at once, since a balancer's client may wait for it: the header comes before the answer. */
+bool login_take_proxy_header(struct session *s)
 {
     char address[WIRE_PROXY_ADDRESS];
     size_t n;
@@ -236,9 +253,9 @@ static bool take_proxy_header(struct session *s)
 
 void login_on_read(struct session *s)
 {
-    if (!s->login->counted && !take_proxy_header(s))
+    if (!s->login->counted && !login_take_proxy_header(s))
         return;
-    while (s->phase == SESSION_LOGIN && s->login->step != LOGIN_WAIT_TLS && s->login->step != LOGIN_DENIED) {
+    while (s->phase == SESSION_LOGIN && listens(s)) {
         struct slice payload;
         enum wire_gather got = wire_gather(&s->gatherer, &s->net->in, LOGIN_PACKET_MAX, &payload);
         if (got == WIRE_MORE)

@@ -1,8 +1,9 @@
-/* A log-in under way, as login.c (who says what when), proof.c (who may come in) and change_user.c (another one) share it. */
+/* A log-in under way, as login.c (who says what when), proof.c (who may come in), welcome.c (what follows) and
+ * change_user.c (another one) share it, and that of Redis' clients (proxy/resp). */
 #ifndef PROXY_SESSION_LOGIN_IMPL_H
 #define PROXY_SESSION_LOGIN_IMPL_H
 
-#include "proxy/session/session.h"
+#include "proxy/session/entering.h"
 
 #define LOGIN_COMPRESSED (WIRE_CAP_COMPRESS | WIRE_CAP_ZSTD)
 
@@ -12,6 +13,7 @@ enum login_step {
     LOGIN_WAIT_SWITCHED, /* the proof for the plugin we switched to */
     LOGIN_WAIT_PASSWORD, /* clear text over TLS: the full exchange of caching_sha2_password */
     LOGIN_DENIED,        /* and the client is to wait for it */
+    LOGIN_WAIT_SCHEMA,   /* a server is asked whether it has the client's */
 };
 
 struct session_login {
@@ -22,7 +24,9 @@ struct session_login {
     char *user;
     const struct config_user *found; /* NULL: unknown, and the client does not learn it */
     enum wire_plugin plugin;
+    bool no_password; /* the client gave none */
     char *schema_text;
+    struct entering *entering; /* NULL unless a server is asked for it */
     uint8_t zstd_level;
     const struct config_user *before; /* COM_CHANGE_USER: who it was; what was agreed on at the first log-in stays */
     char schema_before[SQL_NAME_SIZE];
@@ -32,6 +36,9 @@ struct session_login {
 /* --- login.c --- */
 /* An error, and the end; unless the client goes on as the user that it was. */
 void login_refuse(struct session *s, uint16_t code, const char *sqlstate, const char *text, const char *why);
+/* What a balancer says of its client, where it is believed and not yet heard. False: it is not complete, or the session is being
+ * closed. */
+bool login_take_proxy_header(struct session *s);
 bool login_take_charset(struct session *s, uint16_t charset); /* false: the refusal is answered */
 
 /* --- change_user.c --- */
@@ -39,6 +46,9 @@ bool login_take_charset(struct session *s, uint16_t charset); /* false: the refu
 unsigned login_become(struct session *s, const struct config_user *user);
 /* True: that was answered. */
 bool login_goes_on_as_before(struct session *s, uint16_t code, const char *sqlstate, const char *text);
+
+/* --- welcome.c --- */
+void login_welcome(struct session *s); /* who has proved to be l->found; answers, maybe later */
 
 /* proof.c. Each answers: OK, an error, or what is still wanted. */
 
@@ -49,5 +59,13 @@ void login_take_proof(struct session *s, struct slice proof, enum wire_plugin wa
 void login_judge(struct session *s, struct slice proof);         /* of the plugin asked for */
 void login_judge_full(struct session *s, struct slice password); /* caching_sha2_password in full */
 void login_answer_denied(struct session *s);
+/* A log-in failed: noted. For how many ms the answer is to be kept back; 0 = it may go. */
+int login_denied(struct session *s);
+/* The session is l->found's now. What its limits say against it; NULL: nothing. */
+struct login_objection {
+    uint16_t code;
+    const char *sqlstate, *text, *why;
+};
+const struct login_objection *login_admit(struct session *s);
 
 #endif

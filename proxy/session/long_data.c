@@ -2,6 +2,7 @@
  * a server that stands still costs no more than the limit of a client. Leaves EXECUTE to execute.c. */
 #include <stdlib.h>
 
+#include "proxy/session/phases.h"
 #include "proxy/session/prepared.h"
 
 #define PIECE (1u << 20) /* of a value, a command: below every server's max_allowed_packet */

@@ -1,31 +1,30 @@
-/* All Redis resources of a transaction as the one participant that the commit machine knows: vote, end, savepoints. Leaves each
+/* All parts of a transaction in Redis as the one participant that the commit machine knows: vote, end, savepoints. Leaves each
  * of them to undo.c. */
 #include <stdlib.h>
 
 #include "proxy/session/tx.h"
+#include "proxy/session/waits.h"
 
-/* --- the resources ------------------------------------------------------------------------------------------------------- */
+/* --- the parts ----------------------------------------------------------------------------------------------------------- */
 
-struct session_resource *undo_resource(struct session_tx *tx, unsigned index)
+struct session_resource *undo_find_part(const struct session_tx *tx, unsigned resource, uint16_t slot)
 {
-    struct world *w = tx->session->world;
-    if (!tx->resources) {
-        tx->resources = calloc(w->redis.n, sizeof *tx->resources);
-        CHECK(tx->resources);
-        for (size_t i = 0; i < w->redis.n; i++) {
-            tx->resources[i].tx = tx;
-            tx->resources[i].index = (unsigned)i;
-        }
-    }
-    return &tx->resources[index];
+    for (unsigned i = 0; i < tx->n_parts; i++)
+        if (tx->parts[i]->index == resource && tx->parts[i]->slot == slot)
+            return tx->parts[i];
+    return NULL;
 }
 
-unsigned undo_resources_used(const struct session_tx *tx)
+struct session_resource *undo_add_part(struct session_tx *tx, unsigned resource, uint16_t slot)
 {
-    unsigned n = 0;
-    for (size_t i = 0; tx->resources && i < tx->session->world->redis.n; i++)
-        n += tx->resources[i].used;
-    return n;
+    struct session_resource *part = calloc(1, sizeof *part);
+    tx->parts = realloc(tx->parts, (tx->n_parts + 1) * sizeof *tx->parts);
+    CHECK(part && tx->parts);
+    part->tx = tx;
+    part->index = resource;
+    part->slot = slot;
+    tx->parts[tx->n_parts++] = part;
+    return part;
 }
 
 /* --- what they said ------------------------------------------------------------------------------------------------------ */
@@ -37,10 +36,11 @@ static void report_votes(struct session_tx *tx)
 
 static void report_end(struct session_tx *tx)
 {
+    waits_part(tx->session->world->waits, &tx->party);
     tx_event(tx, &(struct xa_event){.kind = tx->redis_yes ? XA_EVENT_REDIS_ENDED : XA_EVENT_REDIS_LOST, .branch = XA_NO_BRANCH});
 }
 
-/* The last of all resources reports. */
+/* The last of all parts reports. */
 void undo_counted(struct session_resource *res, bool yes)
 {
     struct session_tx *tx = res->tx;
@@ -59,17 +59,17 @@ void undo_counted(struct session_resource *res, bool yes)
 
 /* --- what they are asked ------------------------------------------------------------------------------------------------- */
 
-static void feed_all(struct session_tx *tx, int doing, enum comp_event_kind kind, const uint32_t *marks)
+/* sp: where ROLLBACK TO goes back to; a part that came later goes back to its beginning. */
+static void feed_all(struct session_tx *tx, int doing, enum comp_event_kind kind, const struct session_savepoint *sp)
 {
-    size_t n = tx->session->world->redis.n;
     tx->redis_yes = true;
     tx->redis_pending = 1; /* held until all are under way: an early answer must not be taken for the last */
-    for (size_t i = 0; tx->resources && i < n; i++)
-        if (tx->resources[i].used) {
-            tx->redis_pending++;
-            tx->resources[i].doing = doing;
-            undo_feed(&tx->resources[i], &(struct comp_event){.kind = kind, .mark = marks ? marks[i] : 0});
-        }
+    for (unsigned i = 0; i < tx->n_parts; i++) {
+        uint32_t mark = sp && i < sp->n_redis_marks ? sp->redis_marks[i] : 0;
+        tx->redis_pending++;
+        tx->parts[i]->doing = doing;
+        undo_feed(tx->parts[i], &(struct comp_event){.kind = kind, .mark = mark});
+    }
 }
 
 void undo_vote(struct session_tx *tx)
@@ -86,18 +86,21 @@ void undo_end(struct session_tx *tx, bool commit)
         report_end(tx);
 }
 
-void undo_marks(struct session_tx *tx, uint32_t *marks)
+void undo_mark(const struct session_tx *tx, struct session_savepoint *sp)
 {
-    for (size_t i = 0; i < tx->session->world->redis.n; i++)
-        marks[i] = tx->resources ? comp_tx_mark(&tx->resources[i].machine) : 0;
+    sp->n_redis_marks = tx->n_parts;
+    sp->redis_marks = calloc(tx->n_parts + 1, sizeof *sp->redis_marks);
+    CHECK(sp->redis_marks);
+    for (unsigned i = 0; i < tx->n_parts; i++)
+        sp->redis_marks[i] = comp_tx_mark(&tx->parts[i]->machine);
 }
 
-bool undo_back_to(struct session_tx *tx, const uint32_t *marks, void (*on_done)(struct session *s, bool ok))
+bool undo_back_to(struct session_tx *tx, const struct session_savepoint *sp, void (*on_done)(struct session *s, bool ok))
 {
     if (!tx->redis_used)
         return false;
     tx->on_redis_partial = on_done;
-    feed_all(tx, RESOURCE_PARTIAL, COMP_EVENT_ROLLBACK_TO, marks);
+    feed_all(tx, RESOURCE_PARTIAL, COMP_EVENT_ROLLBACK_TO, sp);
     if (!--tx->redis_pending)
         on_done(tx->session, tx->redis_yes);
     return true;
@@ -105,12 +108,16 @@ bool undo_back_to(struct session_tx *tx, const uint32_t *marks, void (*on_done)(
 
 void undo_free(struct session_tx *tx)
 {
-    for (size_t i = 0; tx->resources && i < tx->session->world->redis.n; i++) {
-        struct session_resource *res = &tx->resources[i];
-        undo_cancel(res);
-        net_timer_fini(&res->timer);
-        comp_tx_fini(&res->machine);
+    for (unsigned i = 0; i < tx->n_parts; i++) {
+        undo_cancel(tx->parts[i]);
+        comp_keyset_fini(&tx->parts[i]->held);
+        comp_keyset_fini(&tx->parts[i]->written);
+        buf_fini(&tx->parts[i]->written_names);
+        comp_tx_fini(&tx->parts[i]->machine);
+        free(tx->parts[i]);
     }
-    free(tx->resources);
-    tx->resources = NULL;
+    waits_part(tx->session->world->waits, &tx->party);
+    free(tx->parts);
+    tx->parts = NULL;
+    tx->n_parts = 0;
 }

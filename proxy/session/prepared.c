@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/session/own.h"
 #include "proxy/session/diagnostics.h"
+#include "proxy/session/own.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/prepared.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/prepare.h"
-
-#define LAST_ONE UINT32_MAX /* as an id: the one that was prepared last, for clients that do not wait for the answer */
 
 /* --- the table ---------------------------------------------------------------------------------------------------------- */
 
@@ -31,14 +30,16 @@ static void free_statement(struct session *s, struct session_statement *ps)
     s->prepared_bytes -= ps->len;
     s->prepared_count--;
     buf_fini(&ps->types);
+    buf_fini(&ps->answers);
     buf_fini(&ps->columns);
     free(ps->text);
     free(ps);
 }
 
-struct session_statement *prepared_find(const struct session *s, uint32_t id)
+/* NULL: none. */
+static struct session_statement *prepared_find(const struct session *s, uint32_t id)
 {
-    if (id == LAST_ONE)
+    if (id == PREPARED_LAST)
         id = s->last_prepared;
     return id && id <= s->n_prepared ? s->prepared[id - 1] : NULL;
 }
@@ -162,11 +163,24 @@ void prepared_arrived(struct session *s, struct session_statement *ps, uint32_t 
     prepared_used(s, ps);
 }
 
-void prepared_payload(struct session *s, const struct session_statement *ps, struct buf *payload)
+static struct information_text information_of(const struct session_statement *ps)
 {
+    return (struct information_text){&ps->parsed, ps->parsed.text, ps->prepared_in};
+}
+
+void prepared_payload(struct session *s, struct session_statement *ps, bool again, struct buf *payload)
+{
+    struct information_text t = information_of(ps);
     buf_u8(payload, WIRE_COM_STMT_PREPARE);
-    if (!diagnostics_put(s, &ps->parsed, ps->parsed.text, true, payload))
+    if (!information_put_prepared(s, &t, again, payload))
         buf_append(payload, ps->parsed.text.at, ps->parsed.text.len);
+    information_answers(s, &t, again, &ps->answers);
+}
+
+bool prepared_is_current(struct session *s, const struct session_statement *ps)
+{
+    struct information_text t = information_of(ps);
+    return information_is_as_prepared(s, &t, &ps->answers);
 }
 
 /* --- PREPARE -------------------------------------------------------------------------------------------------------------- */
@@ -194,6 +208,7 @@ static void answer_own(struct session *s, struct session_statement *ps)
     s->preparing = NULL;
     enter(s, ps);
     struct wire_prepare_ok ok = {.statement_id = ps->id, .n_params = (uint16_t)ps->n_params};
+    diagnostics_prepared(s);
     wire_prepare_write(&s->net->out, &s->seq, s->caps, &ok, NULL, session_status(s));
     session_next(s);
 }
@@ -216,10 +231,30 @@ static void on_prepared(struct session *s, const struct backend_outcome *outcome
         session_next(s);
 }
 
+/* A SET is run by the proxy; of which type its parameters are is the server's to tell. */
+static void on_set_prepared(struct session *s, const struct backend_outcome *outcome)
+{
+    struct session_statement *ps = prepared_find(s, s->last_prepared);
+    if (!outcome->error && ps) {
+        prepared_leave(s, ps);
+        ps->backend = -1;
+    }
+    on_prepared(s, outcome);
+}
+
+static void send_set(struct session *s)
+{
+    struct buf payload = {0};
+    buf_u8(&payload, WIRE_COM_STMT_PREPARE);
+    buf_append(&payload, s->preparing->parsed.text.at, s->preparing->parsed.text.len);
+    relay_send(s, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), on_set_prepared);
+    buf_fini(&payload);
+}
+
 static void send_prepare(struct session *s)
 {
     struct buf payload = {0};
-    prepared_payload(s, s->preparing, &payload);
+    prepared_payload(s, s->preparing, false, &payload);
     target_begin_aside(s); /* it looks at tables, and must not leave a transaction behind */
     relay_send(s, WIRE_RESPONSE_PREPARE, buf_at(&payload), buf_len(&payload), on_prepared);
     buf_fini(&payload);
@@ -240,33 +275,38 @@ static struct session_statement *new_statement(struct session *s, struct slice t
 
 void prepared_prepare(struct session *s, struct slice text)
 {
-    struct sql_context ctx;
     struct session_statement *ps = s->preparing = new_statement(s, text);
     struct slice all = {(const uint8_t *)ps->text, text.len}, rest = all;
     s->last_prepared = 0;
     if (prepared_refuses_more(s))
         return;
-    statement_context(s, &ctx);
-    if (!sql_next_statement(&rest, &ctx, &ps->parsed)) {
-        session_answer_error(s, 1065, "42000", "Query was empty");
+    if (!statement_to_prepare(s, &rest, &ps->parsed))
+        return;
+    *s->statement = ps->parsed;
+    if (client_xa_is_recover(s)) { /* its rows are looked at, and that as text only: drivers say it so, then */
+        session_answer_error(s, 1295, "HY000", "This command is not supported in the prepared statement protocol yet");
         return;
     }
-    *s->statement = ps->parsed;
     if (own_refuses(s, &ps->parsed, rest))
         return;
     if (rights_refuse_statement(s, s->statement))
         return;
-    if (own_is(ps->parsed.kind)) {
+    if (own_is(ps->parsed.kind) && ps->parsed.kind != SQL_SET) {
         answer_own(s, ps);
         return;
     }
     int backend = statement_route(s);
     if (backend < 0)
         return;
+    if (ps->parsed.kind == SQL_SET) {
+        target_prepare(s, backend, false, send_set);
+        return;
+    }
     /* all of the text: a second statement in it is the server's to complain about */
     ps->parsed.text = all;
     ps->backend = backend;
     ps->anywhere = statement_is_anywhere(s);
+    snprintf(ps->prepared_in, sizeof ps->prepared_in, "%s", s->schema);
     target_prepare(s, backend, false, send_prepare);
 }
 

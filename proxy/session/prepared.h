@@ -4,6 +4,8 @@
 
 #include "proxy/session/session.h"
 
+#define PREPARED_LAST UINT32_MAX /* as an id: the one that was prepared last, for clients that do not wait for the answer */
+
 /* One parameter's SEND_LONG_DATA. */
 struct prepared_long {
     struct buf data;
@@ -17,7 +19,8 @@ struct session_statement {
     struct sql_statement parsed; /* its slices point into text */
     int backend;                 /* -1: the proxy's own */
     bool anywhere;               /* names nothing of a server: it runs where the session was last */
-    char schema[SQL_NAME_SIZE];  /* the default schema of its PREPARE, which its names are bound to */
+    char prepared_in[SQL_NAME_SIZE]; /* the default schema of its PREPARE; "" = none */
+    char schema[SQL_NAME_SIZE];  /* that of the connection it was prepared on, which its names are bound to */
     struct list use;             /* of its server's, least recently used first, while it is prepared there */
     struct backend_conn *conn;   /* where it is prepared; NULL: nowhere now */
     uint64_t generation;
@@ -26,6 +29,7 @@ struct session_statement {
     bool cursor_used;            /* it ran with one there */
     bool cursor_open;            /* an EXECUTE left a cursor with rows to fetch */
     unsigned n_params, n_columns;
+    struct buf answers;          /* the session's own in its text, as it is prepared there */
     struct buf columns;          /* of a PREPARE on another connection, to be told to the client by this EXECUTE: packets
                                   * whose numbers are to be put in */
     unsigned params_left;        /* definitions of its parameters that come before them */
@@ -36,7 +40,6 @@ struct session_statement {
 };
 
 /* --- prepared.c --- */
-struct session_statement *prepared_find(const struct session *s, uint32_t id); /* NULL: none */
 /* Which statement the command under way names. */
 struct session_statement *prepared_of_command(struct session *s, uint32_t *id);
 void prepared_no_such(struct session *s, uint32_t id, const char *what); /* answers */
@@ -46,7 +49,10 @@ bool prepared_is_there(const struct session_statement *ps, const struct backend_
 void prepared_arrived(struct session *s, struct session_statement *ps, uint32_t backend_id);
 void prepared_used(struct session *s, struct session_statement *ps);
 void prepared_leave(struct session *s, struct session_statement *ps); /* closes it on its server */
-void prepared_payload(struct session *s, const struct session_statement *ps, struct buf *payload); /* of COM_STMT_PREPARE */
+/* Of COM_STMT_PREPARE; again: on the way to an EXECUTE. */
+void prepared_payload(struct session *s, struct session_statement *ps, bool again, struct buf *payload);
+/* What it asks of the session is the same still. */
+bool prepared_is_current(struct session *s, const struct session_statement *ps);
 void prepared_set_cursor(struct session *s, struct session_statement *ps, bool open);
 bool prepared_refuses_more(struct session *s); /* the client has too many: answered */
 bool prepared_has_bytes(const struct session *s, size_t more); /* within the limit of a client */

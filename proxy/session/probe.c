@@ -1,7 +1,7 @@
 /* Can a server read the statement at all? Servers parse first and commit what is open only then, so a text that nobody can read
  * must not end the transaction. It is asked by a PREPARE; what a server cannot prepare it may still run. Leaves the commit to
  * ending.c. */
-#include "proxy/session/session.h"
+#include "proxy/session/phases.h"
 
 static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
 {
@@ -38,7 +38,7 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
         s->probed(s);
 }
 
-static const struct backend_sink sink = {.frame = on_frame, .done = on_done, .lost = target_on_lost};
+static const struct backend_sink sink = {.frame = on_frame, .done = on_done, .lost = link_on_lost};
 
 static void send(struct session *s)
 {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/session/phases.h"
 #include "proxy/session/redis_call.h"
 #include "proxy/session/round.h"
 #include "proxy/session/table.h"
@@ -17,7 +18,7 @@
 
 static const char *server_name(const struct session *s)
 {
-    return s->target >= 0 ? s->world->config->backends[s->target].name : "";
+    return s->target >= 0 ? session_backend_name(s, s->target) : "";
 }
 
 static void describe_running(const struct session *s, char *out, size_t size)
@@ -53,15 +54,21 @@ static void describe_ending(const struct session *s, char *out, size_t size)
     if (!tx)
         snprintf(out, size, "ending a transaction");
     else if (tx->local)
-        snprintf(out, size, "waiting for %s", s->world->config->backends[tx->local_server].name);
+        snprintf(out, size, "waiting for %s", session_backend_name(s, tx->local_server));
     else
         snprintf(out, size, "%s%s", xa_tx_state_text(tx->machine.state), waits_for_log(tx) ? ": waiting for the log" : "");
 }
 
 static void describe_redis(const struct session *s, char *out, size_t size)
 {
-    const char *name = s->redis ? s->world->config->redis[s->redis->resource].name : "";
-    snprintf(out, size, redis_waits_for_lock(s) ? "waiting for a Redis lock in %s" : "waiting for Redis %s", name);
+    if (!s->redis) {
+        snprintf(out, size, "waiting for the session of its transaction");
+        return;
+    }
+    const char *name = s->world->config->redis[s->redis->resource].name;
+    snprintf(out, size, redis_waits_for_data(s)   ? "waiting for an element in Redis %s"
+                        : redis_waits_for_lock(s) ? "waiting for a Redis lock in %s"
+                                                  : "waiting for Redis %s", name);
 }
 
 void processlist_state(const struct session *s, char *out, size_t size)
@@ -102,6 +109,8 @@ static const char *command_text(const struct session *s)
         return "Killed";
     if (s->phase == SESSION_IDLE)
         return "Sleep";
+    if (s->resp)
+        return "Redis";
     for (size_t i = 0; buf_len(&s->command) && i < sizeof names / sizeof *names; i++)
         if (names[i].command == *buf_at(&s->command))
             return names[i].text;
@@ -161,7 +170,7 @@ static void add_row(struct session_table *t, const struct session *s, bool full)
     session_cell(t, state);
     add_info(t, s, full);
     session_cell(t, s->phase == SESSION_RUNNING && s->target >= 0 ? server_name(s) : NULL);
-    session_cell(t, s->tx ? s->tx->gtrid.text : NULL);
+    session_cell(t, s->tx ? s->tx->gtrid.text : s->face->transaction ? s->face->transaction(s) : NULL);
 }
 
 /* --- the statement ------------------------------------------------------------------------------------------------ */

@@ -1,102 +1,42 @@
-/* Who may come in: the plugin that a user is asked for, the proof against its verifier, the welcome with its limits, the refusal.
- * A wrong password and an unknown user look and cost the same. Leaves arithmetic to wire/auth, the order of messages to
- * login.c. */
+/* Who may come in: the plugin that a user is asked for, the proof against its verifier, the refusal. A wrong password and an
+ * unknown user look and cost the same. Leaves arithmetic to wire/auth, the order of messages to login.c, what follows a good
+ * proof to welcome.c. */
 #include <stdio.h>
 #include <string.h>
 
-#include "base/failpoint.h"
 #include "base/log.h"
 #include "proxy/session/callers.h"
 #include "proxy/session/login_impl.h"
+#include "proxy/session/phases.h"
 
 void login_answer_denied(struct session *s)
 {
     char text[256];
-    snprintf(text, sizeof text, "Access denied for user '%.64s'@'%s' (using password: YES)", s->login->user, s->peer);
+    snprintf(text, sizeof text, "Access denied for user '%.64s'@'%s' (using password: %s)", s->login->user, s->peer,
+             s->login->no_password ? "NO" : "YES");
     login_refuse(s, 1045, "28000", text, "access denied");
 }
 
-static void deny(struct session *s)
+int login_denied(struct session *s)
 {
     char quoted[128];
     int delay_ms = callers_failed(s->world->callers, s->peer, net_loop_now_ms(s->worker->loop));
     s->world->count.logins_failed++;
     log_warn("login_denied", "session=%llu user=%s peer=%s delay_ms=%d", (unsigned long long)s->id,
              log_quote(quoted, sizeof quoted, s->login->user, strlen(s->login->user)), s->peer, delay_ms);
-    if (!delay_ms) {
-        login_answer_denied(s);
-        return;
-    }
+    if (!delay_ms)
+        return 0;
     s->world->count.logins_delayed++;
     s->login->step = LOGIN_DENIED;
     net_conn_pause(s->net);
     net_timer_start(&s->timer, delay_ms);
+    return delay_ms;
 }
 
-/* Behind the OK; where a client asks for both, it gets what every client knows, as servers do. */
-static void compress(struct session *s, uint8_t zstd_level)
+static void deny(struct session *s)
 {
-    if (!(s->caps & LOGIN_COMPRESSED))
-        return;
-    s->gatherer.any_seq = true;
-    net_conn_compress(s->net, s->caps & WIRE_CAP_COMPRESS ? NET_COMPRESSION_ZLIB : NET_COMPRESSION_ZSTD, zstd_level);
-}
-
-static bool refuses_schema(struct session *s, const char *schema)
-{
-    char text[256];
-    if (!rights_to_schema(s, s->user, schema)) {
-        snprintf(text, sizeof text, "Access denied for user '%.64s'@'%s' to database '%.64s'", s->user->name, s->peer, schema);
-        login_refuse(s, 1044, "42000", text, "schema not allowed");
-        return true;
-    }
-    if (s->user->admin || statement_backend_of_schema(s, schema) >= 0)
-        return false;
-    snprintf(text, sizeof text, "Unknown database '%.64s'", schema);
-    login_refuse(s, 1049, "42000", text, "unknown schema");
-    return true;
-}
-
-/* A DBA must get in, and local sockets have no address. */
-static bool stays(struct session *s)
-{
-    if (s->stays || s->user->admin || !strcmp(s->peer, "unix"))
-        return true;
-    s->stays = callers_stay(s->world->callers, s->peer);
-    return s->stays;
-}
-
-static void welcome(struct session *s)
-{
-    struct session_login *l = s->login;
-    unsigned n = login_become(s, l->found);
-    if (l->found->max_connections && n > (unsigned)l->found->max_connections) {
-        s->world->count.refused_user++;
-        login_refuse(s, 1226, "42000", "User has exceeded the 'max_connections' resource", "too many connections of this user");
-        return;
-    }
-    if (!stays(s)) {
-        s->world->count.refused_address++;
-        login_refuse(s, 1040, "08004", "Too many connections from this address: [proxy] max_clients_per_address",
-                     "too many of one address");
-        return;
-    }
-    const char *schema = l->schema_text && *l->schema_text ? l->schema_text : l->found->default_schema;
-    if (schema && refuses_schema(s, schema))
-        return;
-    if (schema)
-        snprintf(s->schema, sizeof s->schema, "%s", schema);
-    log_info("login", "session=%llu user=%s peer=%s tls=%d", (unsigned long long)s->id, s->user->name, s->peer, s->net->tls);
-    variables_reset(s);
-    net_conn_read_limit(s->net, 0);
-    s->seq = s->gatherer.next_seq;
-    uint8_t zstd_level = l->zstd_level;
-    bool again = l->before;
-    login_free(s);
-    (void)FAILPOINT(auth_ok);
-    session_answer_ok(s);
-    if (!again)
-        compress(s, zstd_level);
+    if (!login_denied(s))
+        login_answer_denied(s);
 }
 
 static void send_more(struct session *s, uint8_t word)
@@ -128,7 +68,7 @@ static void judge_sha2(struct session *s, struct slice proof)
     wire_wipe(&secret, sizeof secret);
     if (good) {
         send_more(s, WIRE_SHA2_FAST_OK);
-        welcome(s);
+        login_welcome(s);
         return;
     }
     /* A wrong proof goes the same way as a secret not yet known: the full exchange tells. */
@@ -153,7 +93,7 @@ void login_judge_full(struct session *s, struct slice password)
     s->world->fast_secrets[l->found - s->world->config->users] = learned;
     pthread_mutex_unlock(&s->world->secrets_lock);
     wire_wipe(&learned, sizeof learned);
-    welcome(s);
+    login_welcome(s);
 }
 
 /* An empty password has no proof; where the user has none, it costs what others cost. */
@@ -174,15 +114,16 @@ static bool proves(const struct session_login *l, struct slice proof)
 void login_judge(struct session *s, struct slice proof)
 {
     struct wire_fast_secret none;
-    if (is_empty(proof) && s->login->found && s->login->found->empty_password) {
-        welcome(s);
-    } else if (is_empty(proof)) {
+    s->login->no_password = is_empty(proof);
+    if (s->login->no_password && s->login->found && s->login->found->empty_password) {
+        login_welcome(s);
+    } else if (s->login->no_password) {
         (void)wire_check_full(NULL, (struct slice){(const uint8_t *)"-", 1}, &none);
         deny(s);
     } else if (s->login->plugin == WIRE_PLUGIN_SHA2) {
         judge_sha2(s, proof);
     } else if (proves(s->login, proof)) {
-        welcome(s);
+        login_welcome(s);
     } else {
         deny(s);
     }
@@ -221,7 +162,7 @@ static void welcome_by_certificate(struct session *s, enum wire_plugin offered, 
 {
     if (offered == WIRE_PLUGIN_SHA2 && !is_empty(proof))
         send_more(s, WIRE_SHA2_FAST_OK);
-    welcome(s);
+    login_welcome(s);
 }
 
 static void ask_for_plugin(struct session *s)

@@ -1,10 +1,13 @@
 /* Variables whose value only a server knows, since it computed it: remembered by name, read back when the session turns to
  * another server, then followed like any literal. What cannot be read keeps its connection. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/session/diagnostics.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/settings.h"
 #include "proxy/sql/assigned.h"
 #include "proxy/sql/quote.h"
@@ -14,11 +17,12 @@
 struct session_reading {
     struct session *session;
     char name[SQL_NAME_SIZE + 1];
-    uint8_t type;    /* of its column */
-    uint16_t flags;
+    struct wire_column column;
+    bool unset;      /* nobody has assigned it: GET DIAGNOSTICS for instance had nothing to assign */
     struct buf row;  /* as it comes */
     struct buf text; /* "SET ..." without the SET, once it is known */
     size_t plain_len;
+    struct buf then; /* a statement behind it */
 };
 
 void readback_pin(struct session *s, int server, const char *why)
@@ -28,7 +32,7 @@ void readback_pin(struct session *s, int server, const char *why)
     s->servers[server].untracked = true;
     s->servers[server].holds |= SESSION_HOLD_SETTING;
     log_info("session_held", "session=%llu backend=%s why=\"%.160s\"", (unsigned long long)s->id,
-             s->world->config->backends[server].name, why);
+             session_backend_name(s, server), why);
 }
 
 void readback_free(struct session *s)
@@ -36,14 +40,16 @@ void readback_free(struct session *s)
     for (unsigned i = 0; i < s->owed.n; i++) {
         buf_fini(&s->owed.at[i].row);
         buf_fini(&s->owed.at[i].text);
+        buf_fini(&s->owed.at[i].then);
     }
     free(s->owed.at);
     memset(&s->owed, 0, sizeof s->owed);
 }
 
+/* Answers that are on their way come when it was taken, and never when it was closed. */
 void readback_server_gone(struct session *s, int server)
 {
-    if (s->owed.n && !s->owed.pending && s->owed.server == server)
+    if (s->owed.n && !s->owed.taken && s->owed.server == server)
         readback_free(s);
 }
 
@@ -80,11 +86,26 @@ bool readback_due(const struct session *s)
 
 /* --- a value as a literal --------------------------------------------------------------------------------------------------- */
 
-static void put_name(struct buf *out, const char *name)
+static void put_name(const struct session_reading *r, struct buf *out)
 {
-    bool user = *name == '@';
+    bool user = *r->name == '@';
     buf_text(out, user ? "@" : "SESSION ");
-    sql_quote_name(out, name + user);
+    sql_quote_name(out, r->name + user, &r->session->dialect);
+}
+
+/* MariaDB gives a variable the character set of an assignment that is never made: so bytes may be there that are none of its
+ * texts, which no literal can say. */
+static bool put_no_text(struct session_reading *r, struct slice hex, struct slice collation, size_t charset)
+{
+    if (charset < 4 || memcmp(collation.at, "utf8", 4) || sql_hex_is_utf8(hex))
+        return false;
+    buf_printf(&r->text, "_binary X'%.*s'", (int)hex.len, (const char *)hex.at);
+    r->plain_len = buf_len(&r->text);
+    buf_text(&r->then, "DO IF(0,");
+    put_name(r, &r->then);
+    buf_printf(&r->then, ":=_%.*s'' COLLATE %.*s,0)", (int)charset, (const char *)collation.at, (int)collation.len,
+               (const char *)collation.at);
+    return true;
 }
 
 /* The bytes as they are, in the character set that the collation belongs to; utf8mb4 has the names of system variables and all
@@ -95,6 +116,8 @@ static void put_string(struct session_reading *r, struct slice hex, struct slice
     size_t charset = 0;
     while (charset < collation.len && collation.at[charset] != '_')
         charset++;
+    if (user && put_no_text(r, hex, collation, charset))
+        return;
     buf_u8(&r->text, '_');
     if (user)
         buf_append(&r->text, collation.at, charset);
@@ -108,21 +131,61 @@ static void put_string(struct session_reading *r, struct slice hex, struct slice
 
 static void put_number(struct session_reading *r, struct slice value)
 {
-    if (r->type == WIRE_TYPE_LONGLONG && r->flags & WIRE_COLUMN_UNSIGNED && *r->name == '@') { /* 0 - 1 is an error with it */
+    if (r->column.type == WIRE_TYPE_LONGLONG && r->column.flags & WIRE_COLUMN_UNSIGNED && *r->name == '@') { /* 0 - 1 is an error with it */
         buf_printf(&r->text, "CAST(%.*s AS UNSIGNED)", (int)value.len, (const char *)value.at);
         return;
     }
     buf_append(&r->text, value.at, value.len);
-    if (r->type == WIRE_TYPE_DOUBLE && !memchr(value.at, 'e', value.len))
+    if (r->column.type == WIRE_TYPE_DOUBLE && !memchr(value.at, 'e', value.len))
         buf_text(&r->text, "e0"); /* else it would be a decimal */
-    if (r->type == WIRE_TYPE_NEWDECIMAL && !memchr(value.at, '.', value.len))
+    if (r->column.type == WIRE_TYPE_NEWDECIMAL && !memchr(value.at, '.', value.len))
         buf_u8(&r->text, '.'); /* else an integer */
 }
 
-static bool is_number(uint8_t type)
+static bool is_number(enum wire_type type)
 {
     return type <= WIRE_TYPE_DOUBLE || type == WIRE_TYPE_LONGLONG || type == WIRE_TYPE_INT24 || type == WIRE_TYPE_YEAR ||
            type == WIRE_TYPE_NEWDECIMAL;
+}
+
+static void put_typed(struct session_reading *r, struct slice value, struct slice hex, struct slice collation)
+{
+    if (is_number(r->column.type))
+        put_number(r, value);
+    else
+        put_string(r, hex, collation);
+}
+
+/* It has the type of the value before, which a client sees: a variable keeps it when it is set to NULL. */
+static void put_null(struct session_reading *r, bool typed)
+{
+    if (typed) {
+        buf_text(&r->text, ", ");
+        put_name(r, &r->text);
+        buf_u8(&r->text, '=');
+    }
+    buf_text(&r->text, "NULL");
+    r->plain_len = buf_len(&r->text);
+}
+
+/* As servers describe what has never been assigned: MySQL by its type, MariaDB by its length. */
+static bool is_unset(const struct session_reading *r)
+{
+    return *r->name == '@' && (r->column.type == WIRE_TYPE_VAR_STRING || r->column.length == 1 << 24);
+}
+
+static bool is_made_of(struct slice text, const char *marks)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] >= 0x80 || (!isalnum(text.at[i]) && (!text.at[i] || !strchr(marks, text.at[i]))))
+            return false;
+    return true;
+}
+
+/* They go unquoted into the text for another server, where one server may have nothing else said. */
+static bool are_plain(const struct session_reading *r, struct slice value, struct slice hex, struct slice collation)
+{
+    return (!is_number(r->column.type) || is_made_of(value, "+-.")) && is_made_of(hex, "") && is_made_of(collation, "_");
 }
 
 /* value, HEX(value), COLLATION(value) */
@@ -132,16 +195,18 @@ static void take_row(struct session_reading *r, struct slice row)
     bool null, no_hex, no_collation;
     struct slice value = wire_lenenc_str(&c, &null), hex = wire_lenenc_str(&c, &no_hex);
     struct slice collation = wire_lenenc_str(&c, &no_collation);
-    if (c.bad || (!null && !is_number(r->type) && !hex.at)) /* HEX() of much is NULL with a warning */
+    bool typed = !null || is_number(r->column.type) || !slice_is(collation, "binary");
+    if (c.bad || (!null && !is_number(r->column.type) && !hex.at)) /* HEX() of much is NULL with a warning */
         return;
-    put_name(&r->text, r->name);
+    if (!are_plain(r, value, hex, collation))
+        return;
+    r->unset = null && !typed && is_unset(r);
+    put_name(r, &r->text);
     buf_u8(&r->text, '=');
+    if (typed)
+        put_typed(r, null ? (struct slice){(const uint8_t *)"0", 1} : value, hex, collation);
     if (null)
-        buf_text(&r->text, "NULL");
-    else if (is_number(r->type))
-        put_number(r, value);
-    else
-        put_string(r, hex, collation);
+        put_null(r, typed);
     if (!r->plain_len)
         r->plain_len = buf_len(&r->text);
 }
@@ -154,10 +219,14 @@ static void adopt(struct session *s, struct session_server *server)
     for (unsigned i = 0; i < s->owed.n; i++) {
         struct session_reading *r = &s->owed.at[i];
         size_t len = buf_len(&r->text);
+        if (r->unset)
+            continue;
         if (len && settings_have_room(s, r->name, len))
             settings_remember(s, r->name, (struct slice){buf_at(&r->text), len}, r->plain_len);
         else
             all = false;
+        if (buf_len(&r->then) && settings_names(s, r->name))
+            settings_then(s, r->name, buf_cstr(&r->then));
     }
     if (!server->conn) {
         if (!all)
@@ -191,8 +260,8 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
 {
     struct session_reading *r = arg;
     bool last = offset + part.len == frame_len;
-    if (kind == WIRE_PACKET_COLUMN && !offset && last && !r->type)
-        r->type = wire_column_type(part, r->session->caps, &r->flags);
+    if (kind == WIRE_PACKET_COLUMN && !offset && last && !r->column.length)
+        r->column = wire_column_read(part, r->session->caps);
     if (kind != WIRE_PACKET_ROW || frame_len > (size_t)r->session->world->config->max_packet) /* that one stays where it is */
         return;
     buf_append(&r->row, part.at, part.len);
@@ -222,7 +291,7 @@ static void send_reading(struct session_reading *r, struct backend_conn *conn)
     struct buf name = {0}, text = {0};
     bool user = *r->name == '@';
     buf_text(&name, user ? "@" : "@@session.");
-    sql_quote_name(&name, r->name + user);
+    sql_quote_name(&name, r->name + user, &r->session->dialect);
     buf_printf(&text, "SELECT %s,HEX(%s),COLLATION(%s)", buf_cstr(&name), buf_cstr(&name), buf_cstr(&name));
     backend_send_query(conn, (const char *)buf_at(&text), buf_len(&text), &reading_sink, r);
     buf_fini(&name);
@@ -238,6 +307,8 @@ void readback_run(struct session *s, void (*then)(struct session *s))
         return;
     }
     sharing_take_back(&s->servers[s->owed.server]);
+    if (!s->owed.taken) /* else it was asked for with the last questions */
+        found_rows_save(s, s->owed.server);
     s->owed.then = then;
     s->owed.pending = s->owed.n;
     for (unsigned i = 0; i < s->owed.n; i++) {
@@ -262,14 +333,54 @@ static void note_user_variables(struct session *s)
         readback_owe(s, s->target, name);
 }
 
+/* What MySQL's hint assigns is for its SELECT alone, but told as a change. */
+static bool sets_for_itself(const struct session *s)
+{
+    static const char mark[] = "/*+";
+    struct sql_tokens in, hint;
+    sql_tokens_init(&in, s->statement->text, &s->dialect);
+    if (s->statement->leaves & SQL_LEAVES_UNKNOWN || !sql_is_word(&in.ahead, "SELECT"))
+        return false;
+    struct sql_token select = sql_take(&in);
+    const uint8_t *from = select.text.at + select.text.len;
+    const uint8_t *at = memmem(from, (size_t)(in.ahead.text.at - from), mark, sizeof mark - 1);
+    if (!at)
+        return false;
+    at += sizeof mark - 1;
+    sql_tokens_init(&hint, (struct slice){at, (size_t)(in.ahead.text.at - at)}, &s->dialect);
+    while (hint.ahead.kind != SQL_END && !sql_is_word(&hint.ahead, "SET_VAR"))
+        sql_take(&hint);
+    return hint.ahead.kind != SQL_END;
+}
+
+/* What a write reads and nobody has set MySQL sets to NULL for its binary log, and tells so. False: there is none. */
+static bool owe_unset(struct session *s)
+{
+    struct sql_lexer l;
+    char name[SQL_NAME_SIZE + 1] = "@";
+    bool any = false;
+    sql_lexer_init(&l, s->statement->text, &s->dialect);
+    for (struct sql_token t = sql_next(&l); t.kind != SQL_END; t = sql_next(&l)) {
+        bool user = t.kind == SQL_VARIABLE && !t.unfinished && t.text.len > 1 && t.text.at[1] != '@';
+        if (!user || !sql_token_name(&l, &t, name + 1) || settings_names(s, name))
+            continue;
+        readback_owe(s, s->target, name);
+        any = true;
+    }
+    return any;
+}
+
 /* Of a routine no error tells what it had done before it failed. */
 static bool changed_unseen(const struct session *s, const struct backend_outcome *outcome)
 {
     struct sql_tokens in;
+    if (diagnostics_is_get(s) || sets_for_itself(s)) /* the first may have run as a SET of user variables */
+        return false;
     sql_tokens_init(&in, s->statement->text, &s->dialect);
     if (sql_accept_word(&in, "SET")) /* SET STATEMENT reports what it takes back silently, SET RESOURCE GROUP reports nothing */
         return !outcome->error && sql_accept_word(&in, "RESOURCE");
-    return outcome->state_changed || (outcome->error && sql_accept_word(&in, "CALL"));
+    return outcome->state_changed ||
+           (outcome->error && sql_accept_word(&in, "CALL") && !holds_found_no_routine(s, outcome));
 }
 
 /* A routine or trigger changes what it likes: what the server names follows the session, what it does not name stays there.
@@ -286,7 +397,8 @@ void readback_note(struct session *s, const struct backend_outcome *outcome)
     if (kind == SQL_TEMPORARY_TABLE || kind == SQL_IMPLICIT_COMMIT)
         return;
     note_user_variables(s);
-    if (!changed_unseen(s, outcome))
+    bool writes = kind == SQL_PLAIN && !(s->statement->leaves & SQL_LEAVES_UNKNOWN) && !server->conn->mariadb;
+    if (!changed_unseen(s, outcome) || (writes && outcome->state_changed && owe_unset(s)))
         return;
     readback_pin(s, s->target, "what a statement changed in the session cannot be told");
     for (unsigned i = 0; i < BACKEND_N_TRACKED; i++)

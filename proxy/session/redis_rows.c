@@ -1,6 +1,8 @@
 /* Shapes of replies: one value, a list, pairs, a cursor with its page, JSON for what is nested. */
 #include "proxy/session/redis_rows.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,15 +120,17 @@ static void answer_value(struct session *s, struct slice value, struct wire_colu
     session_answer_rows_end(s, &rs);
 }
 
+/* One that a column of integers can hold. */
 static bool is_integer_text(struct slice s)
 {
-    size_t i = s.len && s.at[0] == '-';
-    if (!s.at || i == s.len || s.len > 20)
+    char digits[24], *end;
+    if (!s.at || !s.len || s.len >= sizeof digits || !(s.at[0] == '-' || isdigit(s.at[0])))
         return false;
-    for (; i < s.len; i++)
-        if (s.at[i] < '0' || s.at[i] > '9')
-            return false;
-    return true;
+    memcpy(digits, s.at, s.len);
+    digits[s.len] = '\0';
+    errno = 0;
+    strtoll(digits, &end, 10);
+    return !errno && end == digits + s.len;
 }
 
 static void answer_leaf(struct session *s, const struct redisReply *r, bool integer, const char *name)
@@ -226,6 +230,40 @@ static void answer_do(struct session *s, const struct redisReply *r)
 {
     int64_t n = redis_reply_kind(r) == REDIS_INTEGER ? redis_reply_integer(r) : 0;
     session_answer_ok_with(s, n > 0 ? (uint64_t)n : 0, 0, "");
+}
+
+void redis_rows_word(struct session *s, const char *word, bool as_do, const char *alias)
+{
+    if (as_do)
+        session_answer_ok_with(s, 0, 0, "");
+    else
+        answer_value(s, (struct slice){(const uint8_t *)word, strlen(word)}, text_column(*alias ? alias : "reply", true));
+}
+
+void redis_rows_flags(struct session *s, const bool *flags, size_t n, bool as_do)
+{
+    struct wire_column columns[] = {integer_column("i"), integer_column("value")};
+    struct wire_resultset rs;
+    if (as_do) {
+        session_answer_ok_with(s, 0, 0, "");
+        return;
+    }
+    session_answer_rows(s, &rs, columns, 2);
+    for (size_t i = 0; i < n; i++) {
+        char index[24];
+        struct slice row[] = {{(const uint8_t *)index, (size_t)snprintf(index, sizeof index, "%zu", i)},
+                              {(const uint8_t *)(flags[i] ? "1" : "0"), 1}};
+        wire_resultset_row(&rs, row);
+    }
+    session_answer_rows_end(s, &rs);
+}
+
+void redis_rows_nil(struct session *s, bool as_do, const char *alias)
+{
+    if (as_do)
+        session_answer_ok_with(s, 0, 0, "");
+    else
+        answer_value(s, (struct slice){NULL, 0}, text_column(*alias ? alias : "reply", true));
 }
 
 void redis_rows_answer(struct session *s, const struct redisReply *r, enum comp_shape shape, bool as_do, const char *alias,

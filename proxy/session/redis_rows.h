@@ -11,4 +11,11 @@
 void redis_rows_answer(struct session *s, const struct redisReply *reply, enum comp_shape shape, bool as_do,
                        const char *alias, const char *resource);
 
+/* A word of the proxy's own instead of a reply. */
+void redis_rows_word(struct session *s, const char *word, bool as_do, const char *alias);
+/* A list of 0 and 1. */
+void redis_rows_flags(struct session *s, const bool *flags, size_t n, bool as_do);
+/* Nothing came to a command that waited. */
+void redis_rows_nil(struct session *s, bool as_do, const char *alias);
+
 #endif

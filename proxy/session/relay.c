@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "proxy/session/diagnostics.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/tx.h"
 
 /* --- towards the client ------------------------------------------------------------------------------------------- */
@@ -28,10 +29,10 @@ static void put_end(struct session *s, uint16_t status, uint16_t warnings)
         tracking_told(s);
 }
 
-static void put_eof(struct session *s, uint16_t status)
+static void put_eof(struct session *s, uint16_t warnings, uint16_t status)
 {
     size_t at = wire_packet_begin(&s->net->out);
-    wire_eof_write(&s->net->out, 0, status);
+    wire_eof_write(&s->net->out, warnings, status);
     wire_packet_end(&s->net->out, at, &s->seq);
 }
 
@@ -69,6 +70,8 @@ static void relay_ok(struct session *s, struct slice payload)
         return;
     }
     ok.status = status_for_client(s, ok.status);
+    if (*buf_at(&s->command) == WIRE_COM_INIT_DB)
+        ok.warnings = diagnostics_repeated(s);
     tracking_note(s, ok.session);
     session_write_ok(s, &ok);
 }
@@ -79,6 +82,8 @@ static void relay_rows_end(struct session *s, struct slice payload)
     if (!wire_end_read(payload, caps_of_target(s), &ok))
         return;
     uint16_t status = status_for_client(s, ok.status);
+    if (s->relay.at_end)
+        s->relay.at_end(s);
     /* only of an EXECUTE that asked for one: a routine's own cursors set the status too */
     bool cursor_only = s->executing && s->cursor_asked && s->relay.columns_open && (ok.status & WIRE_STATUS_CURSOR) &&
                        !(ok.status & WIRE_STATUS_LAST_ROW);
@@ -111,6 +116,9 @@ static void relay_err(struct session *s, struct slice payload)
     struct wire_err err;
     if (!wire_err_read(payload, caps_of_target(s), &err))
         return;
+    struct buf quoting = {0};
+    if (syntax_quote(s, &err, &quoting))
+        err.message = (struct slice){buf_at(&quoting), buf_len(&quoting)};
     s->more = false;
     columns_break(s);
     if (err.code == 1317 && s->killed)
@@ -122,6 +130,7 @@ static void relay_err(struct session *s, struct slice payload)
     else
         wire_err_packet(&s->net->out, &s->seq, s->caps, err.code, err.sqlstate, "%.*s%s", (int)err.message.len,
                         (const char *)err.message.at, remedy(s, &err));
+    buf_fini(&quoting);
 }
 
 static void relay_prepare_ok(struct session *s, struct slice payload)
@@ -131,6 +140,7 @@ static void relay_prepare_ok(struct session *s, struct slice payload)
         return;
     s->relay.sections_left[0] = ok.n_params;
     s->relay.sections_left[1] = ok.n_columns;
+    s->relay.prepare_warnings = ok.warnings;
     ok.statement_id = prepared_answered(s, &ok);
     size_t at = wire_packet_begin(&s->net->out);
     wire_prepare_ok_write(&s->net->out, &ok);
@@ -151,7 +161,7 @@ static void count_section(struct session *s)
 {
     unsigned *left = s->relay.sections_left[0] ? &s->relay.sections_left[0] : &s->relay.sections_left[1];
     if (*left && !--*left && !(s->caps & WIRE_CAP_DEPRECATE_EOF))
-        put_eof(s, session_status(s));
+        put_eof(s, s->relay.prepare_warnings, session_status(s));
 }
 
 static void relay_column(struct session *s, struct slice part, uint32_t offset, uint32_t frame_len)
@@ -170,6 +180,7 @@ static void relay_count(struct session *s, struct slice part, uint32_t frame_len
     struct wire_count count;
     if (!wire_count_read(part, caps_of_target(s), &count))
         return;
+    s->relay.rows = 0;
     if (!prepared_tells_columns(s, &count))
         relay_raw(s, part, 0, frame_len);
     s->relay.columns_open |= !count.follows;
@@ -186,7 +197,10 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
         return;
     switch (kind) {
     case WIRE_PACKET_OK:
-        relay_ok(s, part);
+        if (*buf_at(&s->command) == WIRE_COM_DEBUG) /* answered as rows end */
+            relay_rows_end(s, part);
+        else
+            relay_ok(s, part);
         break;
     case WIRE_PACKET_ROWS_END:
         relay_rows_end(s, part);
@@ -207,7 +221,8 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
         relay_column(s, part, offset, frame_len);
         break;
     case WIRE_PACKET_ROW:
-        if (s->relay.keeps_row && part.len == frame_len && !s->relay.keeps_row(part))
+        s->relay.rows += !offset;
+        if (s->relay.takes_row && part.len == frame_len && s->relay.takes_row(s, part))
             break;
         if (!offset)
             columns_first_row(s);
@@ -216,20 +231,23 @@ static void on_frame(void *arg, enum wire_packet_kind kind, struct slice part, u
     default:
         relay_raw(s, part, offset, frame_len);
     }
+    if (!s->net) /* closed for what it had sent instead of a file */
+        return;
     net_conn_flush(s->net);
     if (net_conn_above_water(s->net) && target_conn(s))
         backend_pause(target_conn(s));
 }
 
-static void answer_start_failed(struct session *s)
-{
-    session_answer_error(s, s->setup_error, s->setup_sqlstate, "%s", s->setup_message);
-}
-
 static void drop_if_broken(struct session *s)
 {
     if (target_conn(s)->broken)
-        target_drop(&s->servers[s->target], "a statement left a transaction open");
+        link_drop(&s->servers[s->target], "a statement left a transaction open");
+}
+
+/* What is answered here next is another's. */
+static void forget_command(struct session *s)
+{
+    s->relay.prepare = s->relay.fields = false;
 }
 
 static void on_done(void *arg, const struct backend_outcome *outcome)
@@ -241,7 +259,6 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
     backend_resume(target_conn(s)); /* the last packet may have made it pause: the next answer is another's */
     if (s->start_failed) {
         tx_start_failed(s);
-        answer_start_failed(s);
         return;
     }
     if (outcome->schema_changed)
@@ -249,19 +266,22 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
     diagnostics_server(s, outcome);
     drop_if_broken(s);
     if (!s->relay.prepare)
-        sharing_note(s, &s->servers[s->target], outcome);
-    s->relay.on_done(s, outcome);
+        holds_note(s, &s->servers[s->target], outcome);
+    forget_command(s);
+    if (!conditions_ask(s, outcome))
+        s->relay.on_done(s, outcome);
 }
 
-static const struct backend_sink relay_sink = {.frame = on_frame, .done = on_done, .lost = target_on_lost};
+static const struct backend_sink relay_sink = {.frame = on_frame, .done = on_done, .lost = link_on_lost};
 
 void relay_on_gone(struct session *s, const char *why)
 {
     if (load_server_gone(s, why))
         return;
     s->relay.active = false;
+    forget_command(s);
     s->setup_pending = 0;
-    const char *backend = s->world->config->backends[s->target].name;
+    const char *backend = session_backend_name(s, s->target);
     if (s->net)
         columns_break(s);
     if (s->relay.packet_left) /* no error fits into the middle of a row */
@@ -283,7 +303,10 @@ static void begin(struct session *s, enum wire_response_kind kind,
     s->relay.packet_left = 0;
     s->relay.prepare = kind == WIRE_RESPONSE_PREPARE;
     s->relay.fields = kind == WIRE_RESPONSE_FIELDS;
-    s->relay.keeps_row = NULL;
+    s->relay.takes_row = user_locks_rows(s);
+    if (!s->relay.takes_row)
+        s->relay.takes_row = shown_rows(s);
+    s->relay.at_end = NULL;
     s->relay.on_done = done_fn;
 }
 

@@ -20,8 +20,10 @@ static void visit(struct round *r, struct worker *w)
 
 static void come_home(struct round *r, struct worker *w)
 {
-    struct session *s = worker_session(w, r->asker);
-    if (s && s->round == r) { /* else it was closed, or interrupted */
+    struct session *s = r->asker ? worker_session(w, r->asker) : NULL;
+    if (!r->asker) {
+        r->answer(r, NULL);
+    } else if (s && s->round == r) { /* else it was closed, or interrupted */
         s->round = NULL;
         r->answer(r, s);
     }
@@ -40,17 +42,25 @@ static void deliver(struct letter *letter, void *receiver)
         come_home(r, w);
 }
 
+static void set_out(struct world *world, struct round *r, unsigned home)
+{
+    r->world = world;
+    r->home = home;
+    r->next = 0;
+    post(r, 0);
+}
+
+void round_for_nobody(struct worker *home, struct round *r)
+{
+    if (home->world->draining)
+        r->free(r);
+    else
+        set_out(home->world, r, home->index);
+}
+
 void round_begin(struct session *s, struct round *r)
 {
-    if (s->world->draining) { /* a worker that has ended would keep it */
-        r->free(r);
-        session_answer_error(s, 1053, "08S01", "Server shutdown in progress");
-        return;
-    }
-    r->world = s->world;
     r->asker = s->id;
-    r->home = s->worker->index;
-    r->next = 0;
     s->round = r;
-    post(r, 0);
+    set_out(s->world, r, s->worker->index);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/session/phases.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/quote.h"
 
@@ -15,10 +16,19 @@ static void free_savepoint(struct session_savepoint *sp)
     free(sp);
 }
 
-void tx_free_savepoints(struct session_tx *tx)
+void tx_free_savepoints(struct list *savepoints)
 {
-    LIST_FOR_SAFE(it, &tx->savepoints)
+    LIST_FOR_SAFE(it, savepoints)
         free_savepoint(CONTAINER_OF(it, struct session_savepoint, link));
+}
+
+void tx_move_savepoints(struct list *from, struct list *to)
+{
+    LIST_FOR_SAFE(it, from)
+    {
+        list_remove(it);
+        list_push_back(to, it);
+    }
 }
 
 static struct session_savepoint *find_savepoint(struct session_tx *tx, const char *name)
@@ -48,18 +58,17 @@ static void remember_savepoint(struct session *s, const char *name)
     sp = calloc(1, sizeof *sp);
     CHECK(sp);
     snprintf(sp->name, sizeof sp->name, "%s", name);
-    sp->redis_marks = calloc(s->world->redis.n + 1, sizeof *sp->redis_marks);
-    CHECK(sp->redis_marks);
-    undo_marks(s->tx, sp->redis_marks);
+    undo_mark(s->tx, sp);
+    sp->action_mark = actions_mark(s->tx);
     list_push_back(&s->tx->savepoints, &sp->link);
 }
 
 /* --- on the servers ------------------------------------------------------------------------------------------------------ */
 
-static void put_command(struct buf *out, const char *verb, const char *name)
+static void put_command(const struct session *s, struct buf *out, const char *verb, const char *name)
 {
     buf_text(out, verb);
-    sql_quote_name(out, name);
+    sql_quote_name(out, name, &s->dialect);
 }
 
 void tx_send_savepoints(struct session *s, struct session_tx *tx)
@@ -68,7 +77,7 @@ void tx_send_savepoints(struct session *s, struct session_tx *tx)
     LIST_FOR(it, &tx->savepoints)
     {
         buf_clear(&text);
-        put_command(&text, "SAVEPOINT ", CONTAINER_OF(it, struct session_savepoint, link)->name);
+        put_command(s, &text, "SAVEPOINT ", CONTAINER_OF(it, struct session_savepoint, link)->name);
         target_send_first(s, buf_cstr(&text));
     }
     buf_fini(&text);
@@ -77,7 +86,7 @@ void tx_send_savepoints(struct session *s, struct session_tx *tx)
 static void send_everywhere(struct session *s, const char *verb, void (*on_done)(struct session *))
 {
     struct buf text = {0};
-    put_command(&text, verb, s->statement->name);
+    put_command(s, &text, verb, s->statement->name);
     if (!fan_out(s, buf_cstr(&text), on_done))
         on_done(s);
     buf_fini(&text);
@@ -143,7 +152,8 @@ static void on_servers_back(struct session *s)
         return;
     session_enter(s, SESSION_REDIS, "rollback to savepoint");
     struct session_savepoint *sp = find_savepoint(s->tx, s->statement->name);
-    if (!undo_back_to(s->tx, sp->redis_marks, on_redis_back))
+    actions_back_to(s->tx, sp->action_mark);
+    if (!undo_back_to(s->tx, sp, on_redis_back))
         session_answer_ok(s);
 }
 

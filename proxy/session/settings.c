@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/settings.h"
 
 #define WAIT_TIMEOUT_MAX 31536000 /* as servers have it */
@@ -19,8 +20,10 @@ static struct session_setting *find(const struct session *s, const char *name)
 
 void settings_free(struct session *s)
 {
-    for (unsigned i = 0; i < s->n_settings; i++)
+    for (unsigned i = 0; i < s->n_settings; i++) {
         free(s->settings[i].text);
+        free(s->settings[i].then);
+    }
     free(s->settings);
     s->settings = NULL;
     s->n_settings = 0;
@@ -67,12 +70,33 @@ void settings_remember(struct session *s, const char *name, struct slice text, s
     struct session_setting *setting = find_or_add(s, name);
     s->settings_bytes += text.len - setting->len;
     free(setting->text);
+    free(setting->then);
+    setting->then = NULL;
     setting->text = slice_dup(text);
     setting->len = text.len;
     setting->plain_len = plain_len;
     setting->generation = ++s->settings_generation;
     if (!strcmp(name, "wait_timeout"))
         s->wait_timeout_s = seconds_of(text);
+}
+
+void settings_then(struct session *s, const char *name, const char *statement)
+{
+    struct session_setting *setting = find_or_add(s, name);
+    free(setting->then);
+    setting->then = strdup(statement);
+    CHECK(setting->then);
+}
+
+bool settings_names(const struct session *s, const char *name)
+{
+    return find(s, name);
+}
+
+struct slice settings_text(const struct session *s, const char *name)
+{
+    const struct session_setting *it = find(s, name);
+    return it ? (struct slice){(const uint8_t *)it->text, it->len} : (struct slice){NULL, 0};
 }
 
 /* --- by name ------------------------------------------------------------------------------------------------------------ */
@@ -143,7 +167,7 @@ static void on_batch_done(void *arg, const struct backend_outcome *outcome)
         server->settings_one_by_one = true;
         server->settings_seen = 0;
     }
-    target_setup_answered(s);
+    setup_command_answered(s);
 }
 
 /* A server of the other family has no such variable, or no such collation: the session goes on without it there. */
@@ -152,8 +176,8 @@ static void on_optional_done(void *arg, const struct backend_outcome *outcome)
     struct session *s = arg;
     if (outcome->error)
         log_info("session_setting_skipped", "session=%llu backend=%s error=%u message=\"%s\"", (unsigned long long)s->id,
-                 s->world->config->backends[s->target].name, outcome->error, outcome->message);
-    target_setup_answered(s);
+                 session_backend_name(s, s->target), outcome->error, outcome->message);
+    setup_command_answered(s);
 }
 
 /* Statements would be read wrongly in another character set. */
@@ -161,13 +185,13 @@ static void on_charset_done(void *arg, const struct backend_outcome *outcome)
 {
     struct session *s = arg;
     if (outcome->error)
-        target_setup_failed(s, outcome);
-    target_setup_answered(s);
+        setup_command_failed(s, outcome);
+    setup_command_answered(s);
 }
 
-static const struct backend_sink batch_sink = {.done = on_batch_done, .lost = target_on_lost};
-static const struct backend_sink optional_sink = {.done = on_optional_done, .lost = target_on_lost};
-static const struct backend_sink charset_sink = {.done = on_charset_done, .lost = target_on_lost};
+static const struct backend_sink batch_sink = {.done = on_batch_done, .lost = link_on_lost};
+static const struct backend_sink optional_sink = {.done = on_optional_done, .lost = link_on_lost};
+static const struct backend_sink charset_sink = {.done = on_charset_done, .lost = link_on_lost};
 
 static void send(struct session *s, struct buf *text, const struct backend_sink *sink)
 {
@@ -178,6 +202,15 @@ static void send(struct session *s, struct buf *text, const struct backend_sink 
     buf_clear(text);
 }
 
+static void send_then(struct session *s, const struct session_setting *it, const struct backend_sink *sink)
+{
+    struct buf text = {0};
+    if (it->then)
+        buf_text(&text, it->then);
+    send(s, &text, sink);
+    buf_fini(&text);
+}
+
 static void send_batches(struct session *s, struct buf *text)
 {
     uint64_t seen = s->servers[s->target].settings_seen;
@@ -185,8 +218,9 @@ static void send_batches(struct session *s, struct buf *text)
         if (goes_alone(it->name))
             send(s, text, &batch_sink);
         put_text(text, target_conn(s), it, it->len);
-        if (goes_alone(it->name))
+        if (goes_alone(it->name) || it->then)
             send(s, text, &batch_sink);
+        send_then(s, it, &batch_sink);
     }
     send(s, text, &batch_sink);
 }
@@ -198,6 +232,7 @@ static void send_one_by_one(struct session *s, struct buf *text)
     for (struct session_setting *it; (it = next_setting(s, seen)); seen = it->generation) {
         put_text(text, target_conn(s), it, it->plain_len);
         send(s, text, is_client_charset(it->name) ? &charset_sink : &optional_sink);
+        send_then(s, it, &optional_sink);
         if (it->plain_len == it->len)
             continue;
         put_text(text, target_conn(s), it, it->len);

@@ -11,6 +11,9 @@
 bool settings_have_room(const struct session *s, const char *name, size_t len);
 /* `text`: what follows "SET "; its first plain_len bytes are a setting too, without the collation. */
 void settings_remember(struct session *s, const char *name, struct slice text, size_t plain_len);
+void settings_then(struct session *s, const char *name, const char *statement); /* to be sent behind it, wherever that is */
+bool settings_names(const struct session *s, const char *name); /* it was set in this session */
+struct slice settings_text(const struct session *s, const char *name); /* "SET ..." without the SET; at == NULL: was not set */
 bool settings_is_charset(const char *name);
 bool settings_name_charset(const struct session *s); /* SET NAMES was said, which replaces the character set of the log-in */
 /* Sends what the target has not seen yet, counted in setup_pending. What it refuses there it does without, but for the client's

@@ -1,10 +1,11 @@
 /* Connections that a session does not need now: parked, taken back, or taken by the pool for another session, after the last
- * questions. What must stay on its connection is a hold. Leaves getting connections to target.c, settings to variables.c. */
+ * questions. Leaves what keeps a connection to holds.c, getting one to target.c, settings to variables.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 
@@ -15,6 +16,7 @@
 /* On the heap, since its session may end before the answers come. */
 struct session_farewell {
     struct session_server *server; /* NULL: nobody wants to know any more */
+    bool keeps_warnings, keeps_found_rows; /* those of an earlier connection there are still the last */
     struct session_memory memory;
 };
 
@@ -22,8 +24,14 @@ static void farewell_over(struct session_farewell *f)
 {
     struct session_server *server = f->server;
     if (server) {
-        buf_fini(&server->memory.warnings);
+        struct session_memory before = server->memory;
         server->memory = f->memory;
+        if (f->keeps_found_rows)
+            server->memory.found_rows = before.found_rows;
+        if (f->keeps_warnings)
+            server->memory.warnings = before.warnings;
+        else
+            buf_fini(&before.warnings);
         f->memory.warnings = (struct buf){0};
         server->farewell = NULL;
         sharing_answered(server->session);
@@ -32,13 +40,17 @@ static void farewell_over(struct session_farewell *f)
     free(f);
 }
 
-static void on_warning_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
+void sharing_keep_warning(struct buf *rows, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
 {
-    struct buf *rows = &((struct session_farewell *)arg)->memory.warnings;
     if (kind != WIRE_PACKET_ROW || offset || part.len != frame_len || buf_len(rows) + part.len > WARNINGS_KEPT)
         return;
     buf_u32le(rows, (uint32_t)part.len);
     buf_append(rows, part.at, part.len);
+}
+
+static void on_warning_frame(void *arg, enum wire_packet_kind kind, struct slice part, uint32_t offset, uint32_t frame_len)
+{
+    sharing_keep_warning(&((struct session_farewell *)arg)->memory.warnings, kind, part, offset, frame_len);
 }
 
 static uint64_t number(struct cursor *c)
@@ -80,17 +92,21 @@ static void ask(struct backend_conn *conn, const char *text, const struct backen
     backend_send_query(conn, text, strlen(text), sink, f);
 }
 
-/* SHOW WARNINGS first: it leaves the others as they are. */
+/* Warnings first: MySQL forgets them over a SELECT, and they leave what FOUND_ROWS() and LAST_INSERT_ID() say. */
 static void say_farewell(struct session_server *server)
 {
     struct session_farewell *f = calloc(1, sizeof *f);
     const struct session_diagnostics *diag = &server->session->diag;
+    int number = (int)(server - server->session->servers);
     CHECK(f && !server->farewell);
     f->server = server;
+    f->keeps_warnings = diag->server == number && diag->moved;
+    f->keeps_found_rows = diag->found_server == number && diag->found_moved;
     server->farewell = f;
-    if (diag->server == server - server->session->servers && diag->warnings) /* not the connection's: a ping may have come since */
+    if (diag->server == number && !diag->moved && diag->warnings) /* the connection does not know: a ping may have come since */
         ask(server->conn, "SHOW WARNINGS", &warnings_sink, f);
-    ask(server->conn, "SELECT LAST_INSERT_ID(),FOUND_ROWS()", &memory_sink, f);
+    bool found = diag->found_server == number && !diag->found_moved; /* MySQL warns of the question, which its next owner could see */
+    ask(server->conn, found ? "SELECT LAST_INSERT_ID(),FOUND_ROWS()" : "SELECT LAST_INSERT_ID(),0", &memory_sink, f);
 }
 
 bool sharing_waits(const struct session *s)
@@ -153,7 +169,7 @@ static void on_taken(struct backend_conn *conn)
         server->session->owed.taken = true;
         readback_run(server->session, sharing_answered);
     }
-    target_forget(server);
+    link_forget(server);
 }
 
 static bool may_be_parked(const struct session *s, const struct session_server *server)
@@ -193,37 +209,6 @@ void sharing_take_back(struct session_server *server)
     backend_take_back(server->session->worker->backends, server->conn);
 }
 
-/* --- what holds a connection: all but variables, which are readback.c's, and cursors, which are prepared.c's ------ */
-
-static unsigned holds_of(const struct sql_statement *st, const struct backend_outcome *outcome, bool routines_hold)
-{
-    unsigned holds = 0;
-    if (st->leaves & SQL_LEAVES_LOCK)
-        holds |= SESSION_HOLD_USER_LOCK;
-    if (st->leaves & SQL_LEAVES_HANDLER)
-        holds |= SESSION_HOLD_HANDLER;
-    if (st->leaves & SQL_LEAVES_UNKNOWN && routines_hold)
-        holds |= SESSION_HOLD_ROUTINE;
-    bool ddl = st->kind == SQL_IMPLICIT_COMMIT; /* what changes the session by that is a temporary sequence */
-    if (st->kind == SQL_TEMPORARY_TABLE || (ddl && outcome->state_changed && !outcome->schema_changed))
-        holds |= SESSION_HOLD_TEMPORARY_TABLE;
-    return holds;
-}
-
-void sharing_note(struct session *s, struct session_server *server, const struct backend_outcome *outcome)
-{
-    const struct sql_statement *st = s->statement;
-    unsigned before = server->holds;
-    if (!server->conn)
-        return;
-    if (st->leaves & SQL_FREES_LOCKS && !(st->leaves & SQL_LEAVES_LOCK) && !outcome->error)
-        server->holds &= ~(unsigned)SESSION_HOLD_USER_LOCK;
-    server->holds |= holds_of(st, outcome, server->conn->backend->config->routines_hold);
-    if (server->holds & ~before)
-        log_debug("connection_held", "session=%llu backend=%s holds=0x%x", (unsigned long long)s->id,
-                  server->conn->backend->config->name, server->holds);
-}
-
 /* --- what went with a connection --------------------------------------------------------------------------------------- */
 
 void sharing_note_lost(struct session_server *server, unsigned holds)
@@ -247,6 +232,6 @@ bool sharing_tells_lost(struct session *s)
     const char *what = texts[__builtin_ctz(s->lost_holds)];
     s->lost_holds = 0;
     session_answer_error(s, 2013, "HY000", "Lost connection to backend '%s', and with it what the session had there: %s",
-                         s->world->config->backends[s->lost_server].name, what);
+                         session_backend_name(s, s->lost_server), what);
     return true;
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proxy/session/session.h"
@@ -59,6 +60,22 @@ static struct wire_column column_of(const struct session_table *t, unsigned i)
         .name = t->columns[i], .type = WIRE_TYPE_VAR_STRING, .charset = WIRE_CHARSET_UTF8MB4, .length = 4096};
 }
 
+static struct slice next_cell(struct cursor *c)
+{
+    uint32_t len = cursor_u32le(c);
+    return len == NULL_CELL ? (struct slice){NULL, 0} : cursor_bytes(c, len);
+}
+
+struct slice *session_table_cells(const struct session_table *t)
+{
+    struct slice *cells = calloc(t->n_cells + 1, sizeof *cells);
+    struct cursor c = cursor_make(buf_at(&t->cells), buf_len(&t->cells));
+    CHECK(cells);
+    for (unsigned i = 0; i < t->n_cells; i++)
+        cells[i] = next_cell(&c);
+    return cells;
+}
+
 void session_table_answer(struct session *s, struct session_table *t)
 {
     struct wire_column columns[SESSION_TABLE_MAX];
@@ -70,8 +87,7 @@ void session_table_answer(struct session *s, struct session_table *t)
         columns[i] = column_of(t, i);
     session_answer_rows(s, &rs, columns, t->n_columns);
     for (unsigned cell = 0; cell < t->n_cells; cell++) {
-        uint32_t len = cursor_u32le(&c);
-        row[cell % t->n_columns] = len == NULL_CELL ? (struct slice){NULL, 0} : cursor_bytes(&c, len);
+        row[cell % t->n_columns] = next_cell(&c);
         if (cell % t->n_columns == t->n_columns - 1)
             wire_resultset_row(&rs, row);
     }

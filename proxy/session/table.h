@@ -10,7 +10,7 @@
 
 struct session;
 
-#define SESSION_TABLE_MAX 16
+#define SESSION_TABLE_MAX 32 /* columns */
 struct session_table {
     const char *const *columns;
     unsigned n_columns;
@@ -26,6 +26,8 @@ void session_cell(struct session_table *t, const char *text);
 void session_cell_bytes(struct session_table *t, struct slice bytes); /* at NULL = NULL */
 void session_cell_number(struct session_table *t, int64_t v);
 void session_cell_printf(struct session_table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* All its cells, one after another, valid as long as it gets no more. The caller frees the array. */
+struct slice *session_table_cells(const struct session_table *t);
 /* Answers with it, and frees it. The last row must be whole. */
 void session_table_answer(struct session *s, struct session_table *t);
 

@@ -7,6 +7,7 @@
 
 #include "proxy/session/diagnostics.h"
 #include "proxy/session/own.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/prepared.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/prepare.h"
@@ -18,12 +19,13 @@ struct session_text {
     char *text;
     size_t len;
     struct sql_statement parsed; /* its slices point into text */
-    unsigned n_params;
     int backend;                 /* -1: the proxy's own */
     bool anywhere;
-    char schema[SQL_NAME_SIZE];  /* the default schema of its PREPARE */
+    char prepared_in[SQL_NAME_SIZE]; /* the default schema of its PREPARE; "" = none */
+    char schema[SQL_NAME_SIZE];  /* that of the connection it was prepared on */
     struct backend_conn *conn;   /* where it is prepared; NULL: nowhere now */
     uint64_t generation;
+    struct buf answers;          /* the session's own in its text, as it is prepared there */
 };
 
 /* --- the names ------------------------------------------------------------------------------------------------------------ */
@@ -49,6 +51,7 @@ static void free_text(struct session *s, struct session_text *t)
         s->prepared_count--;
     s->prepared_bytes -= t->len;
     list_remove(&t->link);
+    buf_fini(&t->answers);
     free(t->text);
     free(t);
 }
@@ -92,6 +95,7 @@ static struct session_text *new_text(struct session *s, const char *name, struct
     CHECK(t);
     list_init(&t->link);
     snprintf(t->name, sizeof t->name, "%s", name);
+    snprintf(t->prepared_in, sizeof t->prepared_in, "%s", s->schema);
     t->text = slice_dup(text);
     t->len = text.len;
     t->backend = -1;
@@ -107,30 +111,40 @@ static bool read_text(struct session *s, struct session_text *t)
     struct sql_context ctx;
     struct slice rest = {(const uint8_t *)t->text, t->len};
     statement_context(s, &ctx);
-    t->n_params = sql_count_parameters(rest, &ctx);
-    if (!sql_next_statement(&rest, &ctx, &t->parsed)) {
-        session_answer_error(s, 1065, "42000", "Query was empty");
-        return false;
-    }
-    return !own_refuses(s, &t->parsed, rest) && !rights_refuse_statement(s, &t->parsed);
+    return statement_to_prepare(s, &rest, &t->parsed) && !own_refuses(s, &t->parsed, rest) &&
+           !rights_refuse_statement(s, &t->parsed);
 }
 
-static void quote(struct session *s, const struct session_text *t, struct buf *out)
+static struct information_text information_of(const struct session_text *t)
+{
+    return (struct information_text){&t->parsed, {(const uint8_t *)t->text, t->len}, t->prepared_in};
+}
+
+static void quote(struct session *s, const struct session_text *t, bool again, struct buf *out)
 {
     struct buf answered = {0};
-    struct slice text = {(const uint8_t *)t->text, t->len};
-    if (diagnostics_put(s, &t->parsed, text, true, &answered))
+    struct information_text asks = information_of(t);
+    struct slice text = asks.text;
+    if (information_put_prepared(s, &asks, again, &answered))
         text = (struct slice){buf_at(&answered), buf_len(&answered)};
     sql_quote_text(out, text, &s->dialect);
     buf_fini(&answered);
 }
 
-static void put_prepare(struct session *s, const struct session_text *t, struct buf *out)
+static void put_prepare(struct session *s, struct session_text *t, bool again, struct buf *out)
 {
+    struct information_text asks = information_of(t);
     buf_text(out, "PREPARE ");
-    sql_quote_name(out, t->name);
+    sql_quote_name(out, t->name, &s->dialect);
     buf_text(out, " FROM ");
-    quote(s, t, out);
+    quote(s, t, again, out);
+    information_answers(s, &asks, again, &t->answers);
+}
+
+static bool is_current(struct session *s, const struct session_text *t)
+{
+    struct information_text asks = information_of(t);
+    return information_is_as_prepared(s, &asks, &t->answers);
 }
 
 /* --- PREPARE ---------------------------------------------------------------------------------------------------------------- */
@@ -157,7 +171,7 @@ static void send_prepare(struct session *s)
     struct buf payload = {0};
     snprintf(t->schema, sizeof t->schema, "%s", target_conn(s)->schema);
     buf_u8(&payload, WIRE_COM_QUERY);
-    put_prepare(s, t, &payload);
+    put_prepare(s, t, false, &payload);
     target_begin_aside(s);
     relay_send(s, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_prepared);
     buf_fini(&payload);
@@ -170,12 +184,12 @@ static void prepare(struct session *s, const char *name, struct slice text)
     struct session_text *t = new_text(s, name, text);
     if (prepared_refuses_more(s) || !read_text(s, t))
         return;
+    *s->statement = t->parsed;
     if (own_is(t->parsed.kind)) {
         keep(s);
         session_answer_ok_with(s, 0, 0, "Statement prepared");
         return;
     }
-    *s->statement = t->parsed;
     t->anywhere = statement_is_anywhere(s);
     t->backend = statement_route(s);
     if (t->backend >= 0)
@@ -202,7 +216,7 @@ static void execute(struct session *s, struct session_text *t, struct slice usin
         s->executing_text = t;
         s->text_using = using;
         statement_start_prepared(s);
-    } else if (count_expressions(using, &ctx) != t->n_params) {
+    } else if (count_expressions(using, &ctx) != sql_count_parameters(t->parsed.text, &ctx)) {
         session_answer_error(s, 1210, "HY000", "Incorrect arguments to EXECUTE");
     } else {
         own_start_with_list(s, t->parsed.text, using);
@@ -248,15 +262,17 @@ static void send_execute(struct session *s)
     struct buf text = {0};
     buf_text(&text, "EXECUTE ");
     if (*t->name) {
-        sql_quote_name(&text, t->name);
+        sql_quote_name(&text, t->name, &s->dialect);
     } else {
         buf_text(&text, "IMMEDIATE ");
-        quote(s, t, &text);
+        quote(s, t, false, &text);
     }
     if (s->text_using.len) {
         buf_text(&text, " USING ");
         buf_append(&text, s->text_using.at, s->text_using.len);
     }
+    insert_id_bring(s);
+    conditions_bring(s);
     relay_query(s, (struct slice){buf_at(&text), buf_len(&text)}, s->execute_done);
     buf_fini(&text);
 }
@@ -269,23 +285,26 @@ static void on_again(void *arg, const struct backend_outcome *outcome)
         return;
     }
     arrived(s, s->executing_text);
-    send_execute(s);
+    if (s->killed)
+        kill_answer(s);
+    else
+        send_execute(s);
 }
 
-static const struct backend_sink again_sink = {.done = on_again, .lost = target_on_lost};
+static const struct backend_sink again_sink = {.done = on_again, .lost = link_on_lost};
 
 void text_send(struct session *s, void (*on_done)(struct session *s, const struct backend_outcome *outcome))
 {
     struct session_text *t = s->executing_text;
     struct buf text = {0};
     s->execute_done = on_done;
-    if (!*t->name || is_there(t, target_conn(s))) {
+    if (!*t->name || (is_there(t, target_conn(s)) && is_current(s, t))) {
         send_execute(s);
         return;
     }
     if (*t->schema && !t->anywhere && strcmp(t->schema, target_conn(s)->schema))
         target_send_schema(s, t->schema);
-    put_prepare(s, t, &text);
+    put_prepare(s, t, true, &text);
     backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &again_sink, s);
     buf_fini(&text);
 }
@@ -320,7 +339,7 @@ static void deallocate(struct session *s, const char *name)
     s->start_failed = false;
     buf_u8(&payload, WIRE_COM_QUERY);
     buf_text(&payload, "DEALLOCATE PREPARE ");
-    sql_quote_name(&payload, name);
+    sql_quote_name(&payload, name, &s->dialect);
     relay_send(s, WIRE_RESPONSE_QUERY, buf_at(&payload), buf_len(&payload), on_deallocated);
     buf_fini(&payload);
 }
@@ -366,7 +385,7 @@ static void on_value(void *arg, const struct backend_outcome *outcome)
         with_text(s, is_null ? null : text);
 }
 
-static const struct backend_sink value_sink = {.frame = on_value_frame, .done = on_value, .lost = target_on_lost};
+static const struct backend_sink value_sink = {.frame = on_value_frame, .done = on_value, .lost = link_on_lost};
 
 static void send_select(struct session *s)
 {
@@ -385,7 +404,8 @@ static void send_select(struct session *s)
 static void get_text(struct session *s, const struct sql_prepare *p, const struct sql_context *ctx)
 {
     if (!p->literal) {
-        target_prepare(s, statement_anywhere(s), false, send_select);
+        if (!rights_refuse_expression(s, p->source))
+            target_prepare(s, statement_anywhere(s), false, send_select);
         return;
     }
     sql_prepare_literal(p, ctx, &s->text_value);

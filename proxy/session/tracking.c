@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/session/phases.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
+#include "proxy/sql/quote.h"
 
 enum { TRACK_VARIABLE, TRACK_SCHEMA, TRACK_CHANGE, TRACK_GTIDS, TRACK_CHARACTERISTICS, TRACK_TRANSACTION };
-#define AS_SERVERS_BEGIN "autocommit,character_set_client,character_set_connection,character_set_results,time_zone"
+#define AS_MARIADB_BEGINS "autocommit,character_set_client,character_set_connection,character_set_results,time_zone"
+#define AS_MYSQL_BEGINS "time_zone,autocommit,character_set_client,character_set_results,character_set_connection"
 #define LIST "session_track_system_variables"
 #define LIST_MAX 4096
 
@@ -19,6 +22,16 @@ void tracking_free(struct session *s)
     free(s->track.told_characteristics);
     buf_fini(&s->track.pending);
     memset(&s->track, 0, sizeof s->track);
+}
+
+static bool is_mariadb(const struct session *s)
+{
+    return s->world->backends.at[statement_home(s)].mariadb;
+}
+
+static const char *list_of(const struct session *s)
+{
+    return s->track.variables ? s->track.variables : is_mariadb(s) ? AS_MARIADB_BEGINS : AS_MYSQL_BEGINS;
 }
 
 /* --- lists of variables ------------------------------------------------------------------------------------------------ */
@@ -54,7 +67,7 @@ static bool is_listed(const char *text, struct slice wanted)
 }
 
 /* The assignment that makes servers track what they do not for us; nothing where that is enough. */
-static void union_for_servers(const char *wanted, struct buf *out)
+static void union_for_servers(const struct session *s, const char *wanted, struct buf *out)
 {
     struct buf all = {0};
     bool more = false;
@@ -66,25 +79,65 @@ static void union_for_servers(const char *wanted, struct buf *out)
             buf_printf(&all, ",%.*s", (int)name.len, (const char *)name.at);
             more = true;
         }
-    if (more)
-        buf_printf(out, "SESSION " LIST "='%s'", is_listed(wanted, text_of("*")) ? "*" : buf_cstr(&all));
+    if (more) {
+        buf_text(out, "SESSION " LIST "=");
+        sql_quote_text(out, text_of(is_listed(wanted, text_of("*")) ? "*" : buf_cstr(&all)), &s->dialect);
+    }
     buf_fini(&all);
 }
 
 /* --- the client's settings ------------------------------------------------------------------------------------------------ */
 
-/* The text of a literal; NULL where it is none that the proxy can read. The caller frees. */
-static char *literal(const struct session *s, struct slice value)
+/* @@LIST, of the session or the global one, which is taken to be as servers begin. */
+static bool take_list(const struct session *s, struct sql_tokens *in, struct buf *out)
+{
+    struct sql_token t = sql_take(in);
+    bool global = slice_is_word(t.text, "@@GLOBAL");
+    if (global || slice_is_word(t.text, "@@SESSION") || slice_is_word(t.text, "@@LOCAL")) {
+        if (!sql_accept_punct(in, '.') || !sql_accept_word(in, LIST))
+            return false;
+    } else if (!slice_is_word(t.text, "@@" LIST)) {
+        return false;
+    }
+    buf_text(out, !global ? list_of(s) : is_mariadb(s) ? AS_MARIADB_BEGINS : AS_MYSQL_BEGINS);
+    return true;
+}
+
+static bool take_part(const struct session *s, struct sql_tokens *in, struct buf *out)
+{
+    if (in->ahead.kind != SQL_STRING)
+        return take_list(s, in, out);
+    struct sql_token t = sql_take(in);
+    sql_token_value(&in->lexer, &t, out);
+    return true;
+}
+
+/* A literal, or what drivers make of the list: CONCAT(@@LIST, ',more'). */
+static bool take_value(const struct session *s, struct sql_tokens *in, struct buf *out)
+{
+    if (sql_accept_word(in, "CONCAT")) {
+        bool fine = sql_accept_punct(in, '(');
+        do
+            fine = fine && take_part(s, in, out);
+        while (sql_accept_punct(in, ','));
+        return fine && sql_accept_punct(in, ')');
+    }
+    if (in->ahead.kind != SQL_WORD && in->ahead.kind != SQL_NUMBER)
+        return take_part(s, in, out);
+    struct sql_token t = sql_take(in);
+    sql_token_value(&in->lexer, &t, out);
+    return true;
+}
+
+/* NULL where it is none that the proxy can read. The caller frees. */
+static char *value_of(const struct session *s, struct slice value)
 {
     struct sql_tokens in;
     struct buf text = {0};
     sql_tokens_init(&in, value, &s->dialect);
-    struct sql_token t = sql_take(&in);
-    bool fine = (t.kind == SQL_STRING || t.kind == SQL_WORD || t.kind == SQL_NUMBER) && in.ahead.kind == SQL_END;
-    if (fine)
-        sql_token_value(&in.lexer, &t, &text);
+    bool fine = take_value(s, &in, &text) && in.ahead.kind == SQL_END;
     fine = fine && buf_len(&text) < LIST_MAX && !memchr(buf_cstr(&text), '\0', buf_len(&text)) &&
-           !strpbrk(buf_cstr(&text), "'\\");
+           !strchr(buf_cstr(&text), '\\'); /* which sql_mode may make another text when it is sent again */
     char *out = fine ? strdup(buf_cstr(&text)) : NULL;
     buf_fini(&text);
     return out;
@@ -110,27 +163,60 @@ bool tracking_is_setting(const char *name)
            !strcmp(name, "session_track_transaction_info") || !strcmp(name, LIST);
 }
 
+static bool is_null(const struct sql_set *set)
+{
+    return slice_is_word(set->value, "NULL");
+}
+
+static bool is_number(const struct session *s, const struct sql_set *set)
+{
+    struct sql_tokens in;
+    sql_tokens_init(&in, set->value, &s->dialect);
+    return sql_take(&in).kind == SQL_NUMBER && in.ahead.kind == SQL_END;
+}
+
+static bool has_a_type_for_it(const struct session *s, const struct sql_set *set)
+{
+    bool list = !strcmp(set->name, LIST);
+    return is_null(set) ? list && !is_mariadb(s) : !list || !is_number(s, set);
+}
+
+uint16_t tracking_refusal(const struct session *s, const struct sql_set *set, char *text, size_t size)
+{
+    char *value = is_null(set) ? strdup("NULL") : value_of(s, set->value);
+    bool wrong_type = !is_null(set) && !has_a_type_for_it(s, set);
+    if (wrong_type)
+        snprintf(text, size, "Incorrect argument type to variable '%s'", set->name);
+    else if (value)
+        snprintf(text, size, "Variable '%s' can't be set to the value of '%s'", set->name, value);
+    else
+        snprintf(text, size, "Variable '%s' can't be set to this value: the proxy takes literals and CONCAT", set->name);
+    free(value);
+    return wrong_type ? 1232 : 1231;
+}
+
 bool tracking_plan(const struct session *s, const struct sql_set *set, struct buf *for_server)
 {
-    char *value = slice_is_word(set->value, "NULL") ? strdup("") : literal(s, set->value);
-    bool fine = value && (!strcmp(set->name, LIST)                      ? true
+    char *value = is_null(set) ? strdup("") : value_of(s, set->value);
+    bool fine = value && has_a_type_for_it(s, set) && (!strcmp(set->name, LIST)                      ? true
                           : strstr(set->name, "transaction_info") ? level_of(value) >= 0
                                                                       : switch_of(value, true) >= 0);
     if (fine && !strcmp(set->name, LIST) && strcasecmp(value, "DEFAULT"))
-        union_for_servers(value, for_server);
+        union_for_servers(s, value, for_server);
     free(value);
     return fine;
 }
 
-static void adopt_list(struct session *s, char *value)
+static void adopt_list(struct session *s, char *value, bool null)
 {
     struct buf text = {0};
     bool by_default = !strcasecmp(value, "DEFAULT");
+    s->track.null = null;
     free(s->track.variables);
     s->track.variables = by_default ? NULL : strdup(value);
     CHECK(by_default || s->track.variables);
     if (!by_default)
-        union_for_servers(value, &text);
+        union_for_servers(s, value, &text);
     if (buf_len(&text))
         settings_remember(s, LIST, (struct slice){buf_at(&text), buf_len(&text)}, buf_len(&text));
     buf_fini(&text);
@@ -138,10 +224,10 @@ static void adopt_list(struct session *s, char *value)
 
 void tracking_adopt(struct session *s, const struct sql_set *set)
 {
-    char *value = slice_is_word(set->value, "NULL") ? strdup("") : literal(s, set->value);
+    char *value = is_null(set) ? strdup("") : value_of(s, set->value);
     CHECK(value); /* it was planned */
     if (!strcmp(set->name, LIST)) {
-        adopt_list(s, value);
+        adopt_list(s, value, is_null(set));
     } else if (strstr(set->name, "transaction_info")) {
         s->track.transaction = level_of(value);
         *s->track.told = '\0';
@@ -151,6 +237,22 @@ void tracking_adopt(struct session *s, const struct sql_set *set)
         s->track.change = switch_of(value, false);
     }
     free(value);
+}
+
+bool tracking_show(const struct session *s, struct slice name, struct buf *value)
+{
+    static const char *const levels[] = {"OFF", "STATE", "CHARACTERISTICS"};
+    if (slice_is_word(name, "session_track_schema"))
+        buf_text(value, s->track.no_schema ? "OFF" : "ON");
+    else if (slice_is_word(name, "session_track_state_change"))
+        buf_text(value, s->track.change ? "ON" : "OFF");
+    else if (slice_is_word(name, "session_track_transaction_info"))
+        buf_text(value, levels[s->track.transaction]);
+    else if (slice_is_word(name, LIST))
+        buf_text(value, list_of(s));
+    else
+        return false;
+    return true;
 }
 
 /* --- what goes into the next OK -------------------------------------------------------------------------------------------- */
@@ -187,7 +289,7 @@ static void put_variable(struct session *s, struct slice name, struct slice valu
 
 static bool is_tracked(const struct session *s, struct slice name)
 {
-    return is_listed(s->track.variables ? s->track.variables : AS_SERVERS_BEGIN, name);
+    return is_listed(list_of(s), name);
 }
 
 void tracking_autocommit(struct session *s)
@@ -196,6 +298,24 @@ void tracking_autocommit(struct session *s)
         return;
     if (is_tracked(s, text_of("autocommit")))
         put_variable(s, text_of("autocommit"), text_of(s->autocommit ? "ON" : "OFF"), false);
+    note_change(s);
+}
+
+/* Servers before MariaDB 11.1 call it tx_..., MySQL transaction_...: a client that asks for one of them means that. */
+void tracking_characteristic(struct session *s, const char *what, const char *value)
+{
+    static const char *const prefixes[] = {"tx_", "transaction_"};
+    char name[32];
+    if (!wants(s))
+        return;
+    bool all = is_tracked(s, text_of("*"));
+    for (size_t i = all && !is_mariadb(s); i < 2; i++) {
+        snprintf(name, sizeof name, "%s%s", prefixes[i], what);
+        if (!is_tracked(s, text_of(name)))
+            continue;
+        put_variable(s, text_of(name), text_of(value), false);
+        break;
+    }
     note_change(s);
 }
 

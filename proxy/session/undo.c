@@ -1,11 +1,12 @@
-/* Redis writes of a transaction, a resource at a time: performs what comp_step asks, waits for locks and the touch record. Leaves
- * the CALL itself to redis.c, and the resources together to participant.c. */
+/* Redis writes of a transaction, a slot of a resource at a time: performs what comp_step asks, waits for the touch record. Leaves
+ * the CALL itself to redis.c, the keys to undo_keys.c, and the resources together to participant.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proxy/redis/durability.h"
 #include "proxy/redis/reply.h"
 #include "proxy/session/redis_call.h"
 #include "proxy/session/tx.h"
@@ -20,7 +21,7 @@ static const struct config_redis *config_of(const struct session_resource *res)
 static wal_pos touch(const struct session_resource *res)
 {
     struct session *s = res->tx->session;
-    return journal_touch(s->world->journal, config_of(res)->name, s->redis->use.slot);
+    return journal_touch(s->world->journal, config_of(res)->name, res->slot);
 }
 
 static bool fit_for_writes(struct session *s, unsigned resource)
@@ -36,14 +37,15 @@ static bool fit_for_writes(struct session *s, unsigned resource)
 }
 
 /* Where this transaction may not write, the error is answered. */
-static bool may_write(struct session *s, const struct session_tx *tx, const struct session_resource *res)
+static bool may_write(struct session *s, const struct session_tx *tx)
 {
     if (tx->local)
         redis_call_error(s, 1235, "42000", "this transaction is local to one server: Redis writes cannot take part", "");
     else if (tx->read_only)
         redis_call_error(s, 1792, "25006", "Cannot execute statement in a READ ONLY transaction", "");
-    else if (!res->used && undo_resources_used(tx) == XA_MAX_SLOTS)
-        redis_call_error(s, 1235, "42000", "a transaction may write to at most 16 Redis resources", "");
+    else if (!undo_find_part(tx, s->redis->resource, s->redis->use.slot) && tx->n_parts == XA_MAX_SLOTS)
+        redis_call_error(s, 1235, "42000", "a transaction may write to at most 64 slots and resources; a {tag} in their names brings"
+                         " keys into one slot", "");
     else
         return true;
     return false;
@@ -55,16 +57,19 @@ void undo_write(struct session *s)
     if (!fit_for_writes(s, c->resource))
         return;
     struct session_tx *tx = tx_open(s);
-    struct session_resource *res = undo_resource(tx, c->resource);
-    if (!may_write(s, tx, res))
+    if (!may_write(s, tx))
         return;
-    res->used = true;
+    struct session_resource *res = undo_find_part(tx, c->resource, c->use.slot);
+    if (!res)
+        res = undo_add_part(tx, c->resource, c->use.slot);
     if (!tx->redis_used)
         tx_event(tx, &(struct xa_event){.kind = XA_EVENT_REDIS_WROTE, .branch = XA_NO_BRANCH});
     tx->redis_used = true;
+    if (!tx->party.gtrid)
+        waits_join(s->world->waits, &tx->party, tx->gtrid.text);
     wal_pos touched = touch(res);
-    undo_feed(res, &(struct comp_event){.kind = COMP_EVENT_WRITE,
-                                   .touched = touched && touched <= wal_durable(journal_wal(s->world->journal))});
+    bool durable = touched && touched <= wal_durable(journal_wal(s->world->journal));
+    undo_feed(res, &(struct comp_event){.kind = COMP_EVENT_WRITE, .touched = durable, .queued = durable && undo_queues(res)});
 }
 
 /* --- calls --------------------------------------------------------------------------------------------------------------- */
@@ -72,7 +77,19 @@ void undo_write(struct session *s)
 static void origin_of(const struct session_resource *res, struct comp_origin *out)
 {
     struct journal *j = res->tx->session->world->journal;
-    *out = (struct comp_origin){.gtrid = res->tx->gtrid.text, .node = journal_node(j), .epoch = journal_epoch(j), .slot = 0};
+    *out = (struct comp_origin){.gtrid = res->tx->gtrid.text, .node = journal_fence(j), .epoch = journal_epoch(j), .slot = res->slot};
+}
+
+/* What an end could not take back is shown to people, and they shall see it soon. */
+static void note_conflicts(const struct session_resource *res, const struct redisReply *reply)
+{
+    const struct session *s = res->tx->session;
+    const struct redisReply *n = redis_reply_count(reply) == 4 ? redis_reply_at(reply, 3) : NULL;
+    if (!n || redis_reply_kind(n) != REDIS_INTEGER || !redis_reply_integer(n))
+        return;
+    log_warn("redis_conflicts", "session=%llu gtrid=%s resource=%s n=%lld", (unsigned long long)s->id, res->tx->gtrid.text,
+             config_of(res)->name, (long long)redis_reply_integer(n));
+    s->world->resolver->sweep_redis(s->world->resolver_arg, res->index);
 }
 
 static void on_reply(struct redis_call *call, enum redis_result result, const struct redisReply *reply, const char *why)
@@ -85,6 +102,8 @@ static void on_reply(struct redis_call *call, enum redis_result result, const st
         event.kind = COMP_EVENT_REPLIED;
         if (redis_reply_kind(reply) == REDIS_ERROR)
             event.reply = comp_reply_of_error(redis_reply_bytes(reply));
+        else if (res->machine.state == COMP_TX_ENDING || res->machine.state == COMP_TX_PARTIAL)
+            note_conflicts(res, reply);
     } else {
         event.kind = result == REDIS_LOST ? COMP_EVENT_LOST : COMP_EVENT_NOT_SENT;
         snprintf(res->why, sizeof res->why, "%s", why);
@@ -108,8 +127,9 @@ static void on_kill_reply(struct redis_call *call, enum redis_result result, con
 
 static void send_call(struct session_resource *res, const struct comp_argv *argv)
 {
-    uint64_t old_client = res->call.client_id;
-    res->call = (struct redis_call){.resource = res->index, .on_reply = on_reply, .client_id = old_client};
+    const struct redis_call old = res->call; /* the one it was lost on is to be killed */
+    res->call = (struct redis_call){
+        .resource = res->index, .slot = res->slot, .on_reply = on_reply, .client_id = old.client_id, .sent_to = old.sent_to};
     res->calling = true;
     redis_send(res->tx->worker->redis, &res->call, argv);
 }
@@ -139,26 +159,13 @@ static void send_kill(struct session_resource *res)
 {
     struct comp_argv argv = {0};
     comp_call_kill(&argv, res->call.client_id);
-    res->call = (struct redis_call){.resource = res->index, .on_reply = on_kill_reply};
+    res->call = (struct redis_call){.resource = res->index, .to = res->call.sent_to, .on_reply = on_kill_reply};
     res->calling = true;
     redis_send(res->tx->worker->redis, &res->call, &argv);
     comp_argv_fini(&argv);
 }
 
 /* --- the vote, and what makes it durable --- */
-
-/* WAIT says how many replicas have it; WAITAOF in how many files it is, here and there. */
-static bool is_durable(const struct session_resource *res, const struct redisReply *reply)
-{
-    int64_t wanted = config_of(res)->durability_replicas;
-    if (config_of(res)->durability == CONFIG_DURABILITY_WAIT)
-        return redis_reply_kind(reply) == REDIS_INTEGER && redis_reply_integer(reply) >= wanted;
-    for (size_t i = 0; i < 2 && redis_reply_count(reply) == 2; i++)
-        if (redis_reply_kind(redis_reply_at(reply, i)) != REDIS_INTEGER)
-            return false;
-    return redis_reply_count(reply) == 2 && redis_reply_integer(redis_reply_at(reply, 0)) >= 1 &&
-           redis_reply_integer(redis_reply_at(reply, 1)) >= wanted;
-}
 
 static void on_durable_vote(struct redis_call *call, enum redis_result result, const struct redisReply *reply, const char *why)
 {
@@ -169,7 +176,7 @@ static void on_durable_vote(struct redis_call *call, enum redis_result result, c
         snprintf(res->why, sizeof res->why, "%s", why);
     else if (redis_reply_kind(call->first) == REDIS_ERROR)
         event.reply = comp_reply_of_error(redis_reply_bytes(call->first));
-    else if (!is_durable(res, reply))
+    else if (!redis_durability_reached(config_of(res), reply))
         event.reply = COMP_REPLY_NOT_NOW;
     if (event.reply == COMP_REPLY_NOT_NOW)
         log_warn("redis_not_durable", "gtrid=%s resource=%s wanted=%d", res->tx->gtrid.text, config_of(res)->name,
@@ -181,16 +188,10 @@ static void send_durable_vote(struct session_resource *res, const struct comp_ar
 {
     const struct config_redis *c = config_of(res);
     struct comp_argv wait = {0};
-    if (c->durability == CONFIG_DURABILITY_WAITAOF) {
-        comp_argv_text(&wait, "WAITAOF");
-        comp_argv_number(&wait, 1);
-    } else {
-        comp_argv_text(&wait, "WAIT");
-    }
-    comp_argv_number(&wait, c->durability_replicas);
-    comp_argv_number(&wait, c->durability_timeout_ms);
+    redis_durability_call(&wait, c);
     int64_t deadline_ms = net_loop_now_ms(res->tx->worker->loop) + c->timeout_ms + c->durability_timeout_ms;
-    res->call = (struct redis_call){.resource = res->index, .deadline_ms = deadline_ms, .on_reply = on_durable_vote};
+    res->call = (struct redis_call){
+        .resource = res->index, .slot = res->slot, .deadline_ms = deadline_ms, .on_reply = on_durable_vote};
     res->calling = true;
     redis_send_pair(res->tx->worker->redis, &res->call, vote, &wait);
     comp_argv_fini(&wait);
@@ -202,7 +203,8 @@ static void send_vote(struct session_resource *res)
     struct comp_origin who;
     struct comp_argv argv = {0};
     origin_of(res, &who);
-    comp_call_vote(&argv, &who, &res->machine.acked, res->machine.last, durable);
+    /* A write, too, where a master may have become a replica without a word: that would answer from what it still has. */
+    comp_call_vote(&argv, &who, &res->machine.acked, res->machine.last, durable || config_of(res)->mode == CONFIG_REDIS_SENTINEL);
     if (durable)
         send_durable_vote(res, &argv);
     else
@@ -215,7 +217,8 @@ static void send_end(struct session_resource *res, struct comp_end end)
     struct comp_origin who;
     struct comp_argv argv = {0};
     origin_of(res, &who);
-    end.force = config_of(res)->dirty == CONFIG_DIRTY_FORCE;
+    end.dirty = (enum comp_dirty)config_of(res)->dirty;
+    end.written = end.mode == COMP_END_ROLLBACK ? &res->written_names : NULL;
     comp_call_end(&argv, &who, &end);
     send_call(res, &argv);
     comp_argv_fini(&argv);
@@ -232,7 +235,7 @@ static void on_touch_durable(struct session_tx *tx)
     (void)FAILPOINT(touch_durable);
     struct session_resource *res = tx->touching;
     tx->touching = NULL;
-    undo_feed(res, &(struct comp_event){.kind = COMP_EVENT_TOUCH_DURABLE});
+    undo_feed(res, &(struct comp_event){.kind = COMP_EVENT_TOUCH_DURABLE, .queued = undo_queues(res)});
 }
 
 /* False: the log has no room. */
@@ -246,51 +249,13 @@ static bool wait_touch(struct session_resource *res)
     return true;
 }
 
-static void on_lock_timer(void *arg)
-{
-    undo_feed(arg, &(struct comp_event){.kind = COMP_EVENT_LOCK_RETRY});
-}
-
-/* False: it waited long enough. */
-static bool wait_lock(struct session_resource *res)
-{
-    struct net_loop *loop = res->tx->worker->loop;
-    int64_t now = net_loop_now_ms(loop);
-    if (!res->lock_deadline_ms)
-        res->lock_deadline_ms = now + config_of(res)->lock_wait_ms;
-    if (now >= res->lock_deadline_ms || res->tx->session->killed)
-        return false;
-    if (!res->timer.loop)
-        net_timer_init(&res->timer, loop, on_lock_timer, res);
-    res->lock_pause_ms = redis_lock_pause(res->lock_pause_ms);
-    net_timer_start(&res->timer, res->lock_pause_ms);
-    return true;
-}
-
-static struct session_resource *of_call(const struct session *s)
-{
-    return s->redis && s->tx && s->tx->resources ? &s->tx->resources[s->redis->resource] : NULL;
-}
-
-bool undo_waits_for_lock(const struct session *s)
-{
-    const struct session_resource *res = of_call(s);
-    return res && res->lock_deadline_ms && !res->calling;
-}
-
-void undo_stop_waiting(struct session *s)
-{
-    struct session_resource *res = of_call(s);
-    net_timer_stop(&res->timer);
-    undo_feed(res, &(struct comp_event){.kind = COMP_EVENT_LOCK_TIMEOUT});
-}
-
 void undo_cancel(struct session_resource *res)
 {
     if (res->calling)
         redis_cancel(&res->call);
     res->calling = false;
-    net_timer_stop(&res->timer);
+    if (res->tx->session->redis)
+        waits_leave(&res->tx->session->redis->wait, false);
     if (res->tx->touching == res) {
         list_remove(&res->tx->wait_link);
         res->tx->touching = NULL;
@@ -302,15 +267,21 @@ void undo_cancel(struct session_resource *res)
 static void answer_client(struct session_resource *res, enum comp_answer answer)
 {
     struct session *s = res->tx->session;
-    res->lock_deadline_ms = res->lock_pause_ms = 0;
     if (!s->redis)
         return;
+    bool holds = answer == COMP_ANSWER_REPLY && redis_reply_kind(res->reply) != REDIS_ERROR;
+    if (holds)
+        undo_note_keys(res);
+    waits_leave(&s->redis->wait, holds);
     switch (answer) {
     case COMP_ANSWER_REPLY:
         redis_call_reply(s, res->reply);
         break;
     case COMP_ANSWER_LOCK_TIMEOUT:
         redis_call_waited(s);
+        break;
+    case COMP_ANSWER_DEADLOCK:
+        undo_die_of_deadlock(s);
         break;
     case COMP_ANSWER_UNREACHABLE:
         redis_call_error(s, 1105, "HY000", "unreachable, nothing was done", res->why);
@@ -323,6 +294,10 @@ static void answer_client(struct session_resource *res, enum comp_answer answer)
         break;
     case COMP_ANSWER_IN_DOUBT:
         redis_call_error(s, 1402, "XA100", "a write is in doubt: the transaction can only be rolled back", res->why);
+        break;
+    case COMP_ANSWER_LOST:
+        redis_call_error(s, 1402, "XA100", "a write is done and cannot be taken back: see the conflicts; the transaction can only be"
+                         " rolled back", "");
         break;
     case COMP_ANSWER_FENCED:
         redis_call_error(s, 1402, "XA100", "the transaction was ended by recovery: it can only be rolled back", "");
@@ -340,7 +315,8 @@ static void fail_transaction(struct session_resource *res)
 }
 
 struct outcome {
-    bool answered, counted, timeout, refused;
+    bool answered, counted, refused;
+    enum waits_turn turn;
     bool yes;
     enum comp_answer answer;
 };
@@ -359,7 +335,7 @@ static void perform(struct session_resource *res, const struct comp_action *a, s
         send_kill(res);
         break;
     case COMP_ACTION_WAIT_LOCK:
-        out->timeout = !wait_lock(res);
+        out->turn = undo_wait_lock(res);
         break;
     case COMP_ACTION_SEND_PARTIAL:
     case COMP_ACTION_SEND_END:
@@ -394,8 +370,8 @@ void undo_feed(struct session_resource *res, const struct comp_event *event)
     comp_step(&res->machine, event, &actions);
     for (unsigned i = 0; i < actions.n; i++)
         perform(res, &actions.action[i], &out);
-    if (out.timeout)
-        undo_feed(res, &(struct comp_event){.kind = COMP_EVENT_LOCK_TIMEOUT});
+    if (out.turn != WAITS_ON)
+        undo_feed(res, &(struct comp_event){.kind = undo_event_of(out.turn)});
     else if (out.refused)
         undo_feed(res, &(struct comp_event){.kind = COMP_EVENT_TOUCH_REFUSED});
     else if (out.counted)

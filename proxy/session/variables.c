@@ -1,23 +1,15 @@
-/* SET: what the server is sent, what becomes of it when it was accepted. autocommit is the proxy's own, literals follow the
+/* SET: sent as set_plan.c has it, and what becomes of it when it was accepted. autocommit is the proxy's own, literals follow the
  * session at once (settings.c), what a server computed is read back (readback.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/session/diagnostics.h"
+#include "proxy/session/phases.h"
+#include "proxy/session/set_plan.h"
 #include "proxy/session/settings.h"
 #include "proxy/session/tx.h"
 #include "proxy/sql/quote.h"
-
-/* What the statement under way is to its server, and to us. */
-struct set_plan {
-    struct buf text;         /* what the server is sent, without "SET " */
-    int autocommit;          /* -1: not named, or an expression */
-    struct slice autocommit_expression; /* for the server to compute; at == NULL: none */
-    bool verbatim;           /* not read to its end: the server gets it as it is */
-    unsigned n;              /* assignments */
-    bool failed;             /* the error was answered */
-};
 
 void variables_reset(struct session *s)
 {
@@ -26,85 +18,19 @@ void variables_reset(struct session *s)
     readback_free(s);
     tracking_free(s);
     s->autocommit = !home->no_autocommit;
+    memset(s->own, 0, sizeof s->own);
+    free(s->action_options);
+    s->action_options = NULL;
     s->one_shot = (struct session_characteristics){.access = ""};
-    s->read_only = false;
-    s->dialect = (struct sql_dialect){home->ansi_quotes, home->no_backslash_escapes, sql_charset_of_collation(s->charset)};
+    tx_free_savepoints(&s->early_savepoints);
+    s->read_only = s->locks_began = false;
+    *s->charset_name = '\0';
+    s->dialect = (struct sql_dialect){.ansi_quotes = home->ansi_quotes,
+                                      .no_backslash_escapes = home->no_backslash_escapes,
+                                      .charset = sql_charset_of_collation(s->charset)};
 }
 
-/* --- SET -------------------------------------------------------------------------------------------------------------- */
-
-/* Words that mean something else each time, though they look like literals. */
-static bool is_moment(struct slice word)
-{
-    static const char *const begins[] = {"current", "local", "utc_", "sysdate", "now"};
-    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-        if (word.len >= strlen(begins[i]) && !strncasecmp((const char *)word.at, begins[i], strlen(begins[i])))
-            return true;
-    return false;
-}
-
-/* An expression that every server answers alike: nothing of variables, tables, functions, or the moment. */
-static bool same_everywhere(const struct session *s, const struct sql_set *set)
-{
-    struct sql_lexer l;
-    sql_lexer_init(&l, set->value, &s->dialect);
-    for (;;) {
-        struct sql_token t = sql_next(&l);
-        if (t.kind == SQL_END)
-            return true;
-        if (t.kind == SQL_VARIABLE || t.kind == SQL_SYSTEM_VARIABLE || sql_is_punct(&t, '(') ||
-            (t.kind == SQL_WORD && is_moment(t.text)))
-            return false;
-    }
-}
-
-static void setting_name(const struct sql_set *set, char *out, size_t size)
-{
-    snprintf(out, size, "%s%s", set->scope == SQL_SET_USER ? "@" : "", set->name);
-}
-
-static void setting_text(const struct sql_set *set, struct buf *out)
-{
-    static const char *const scopes[] = {[SQL_SET_SESSION] = "SESSION ", [SQL_SET_ONE_SHOT] = "SESSION ",
-                                         [SQL_SET_GLOBAL] = "GLOBAL ",
-                                         [SQL_SET_PERSIST] = "PERSIST ", [SQL_SET_PERSIST_ONLY] = "PERSIST_ONLY ",
-                                         [SQL_SET_USER] = "@"};
-    if (!strcmp(set->name, "names"))
-        buf_text(out, "NAMES ");
-    else if (!strcmp(set->name, "character set"))
-        buf_text(out, "CHARACTER SET ");
-    else if (!strcmp(set->name, "role"))
-        buf_text(out, "ROLE ");
-    else {
-        buf_text(out, scopes[set->scope]);
-        if (set->scope == SQL_SET_USER)
-            sql_quote_name(out, set->name);
-        else
-            buf_text(out, set->name);
-        buf_u8(out, '=');
-    }
-    buf_append(out, set->value.at, set->value.len);
-}
-
-static bool is_access(const char *name)
-{
-    return !strcmp(name, "transaction_read_only") || !strcmp(name, "tx_read_only");
-}
-
-static bool is_transaction_characteristic(const char *name)
-{
-    return !strcmp(name, "transaction_isolation") || !strcmp(name, "tx_isolation") || is_access(name);
-}
-
-static bool of_session(const struct sql_set *set)
-{
-    return set->scope == SQL_SET_SESSION || set->scope == SQL_SET_ONE_SHOT;
-}
-
-static bool is_one_shot(const struct sql_set *set)
-{
-    return set->scope == SQL_SET_ONE_SHOT && is_transaction_characteristic(set->name);
-}
+/* --- it was accepted ---------------------------------------------------------------------------------------------------- */
 
 /* For the next statement there, or of that one thread: to follow the session would be to do it twice. */
 static bool is_of_the_connection(const char *name)
@@ -117,95 +43,6 @@ static bool is_of_the_connection(const char *name)
     return false;
 }
 
-static void fail(struct session *s, struct set_plan *plan, uint16_t code, const char *sqlstate, const char *text)
-{
-    plan->failed = true;
-    session_answer_error(s, code, sqlstate, "%s", text);
-}
-
-static void plan_autocommit(struct session *s, struct set_plan *plan, const struct sql_set *set)
-{
-    bool usual = !s->world->backends.at[statement_home(s)].no_autocommit;
-    plan->autocommit = slice_is_word(set->value, "default") ? usual : sql_bool_value(set->value);
-    plan->autocommit_expression = plan->autocommit < 0 ? set->value : (struct slice){0};
-}
-
-static void plan_one_shot(struct session *s, struct set_plan *plan, const struct sql_set *set)
-{
-    struct session_characteristics c = {.access = ""};
-    char *text = is_access(set->name) ? c.access : c.isolation;
-    size_t size = is_access(set->name) ? sizeof c.access : sizeof c.isolation;
-    if (s->tx || s->xa) {
-        fail(s, plan, 1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress");
-    } else if (set->value.len > 40) {
-        fail(s, plan, 1231, "42000", "SET of a transaction's characteristics takes a value or a variable");
-    } else {
-        snprintf(text, size, "SET @@%.30s=%.*s", set->name, (int)set->value.len, (const char *)set->value.at);
-        c.read_only = sql_bool_value(set->value) == 1;
-        characteristics_add(&s->one_shot, &c);
-    }
-}
-
-/* What follows the session is kept, looked through at each SET and sent again to each new server. */
-static bool has_room(const struct session *s, struct set_plan *plan, const struct sql_set *set)
-{
-    char name[SQL_NAME_SIZE + 1];
-    setting_name(set, name, sizeof name);
-    return plan->n++ < SETTINGS_MAX && settings_have_room(s, name, buf_len(&plan->text) + set->value.len);
-}
-
-/* The proxy's own are in force on its connections. */
-static void plan_tracking(struct session *s, struct set_plan *plan, const struct sql_set *set)
-{
-    struct buf text = {0};
-    if (!tracking_plan(s, set, &text))
-        fail(s, plan, 1231, "42000", "a session_track_... variable can't be set to this value: the proxy takes literals");
-    else if (buf_len(&text))
-        buf_printf(&plan->text, "%s%s", buf_len(&plan->text) ? ", " : "", buf_cstr(&text));
-    buf_fini(&text);
-}
-
-static void plan_one(struct session *s, struct set_plan *plan, const struct sql_set *set)
-{
-    if (of_session(set) && !strcmp(set->name, "autocommit"))
-        plan_autocommit(s, plan, set);
-    else if (of_session(set) && tracking_is_setting(set->name))
-        plan_tracking(s, plan, set);
-    else if (of_session(set) && !strcmp(set->name, "xa_detach_on_prepare"))
-        fail(s, plan, 1235, "42000", "xa_detach_on_prepare belongs to the proxy");
-    else if (is_one_shot(set))
-        plan_one_shot(s, plan, set);
-    else if (!has_room(s, plan, set))
-        fail(s, plan, 1235, "42000", "too many variables, or too long ones, to follow the session from server to server");
-    else {
-        if (buf_len(&plan->text))
-            buf_text(&plan->text, ", ");
-        setting_text(set, &plan->text);
-    }
-}
-
-static void make_plan(struct session *s, struct set_plan *plan)
-{
-    struct sql_context ctx;
-    struct sql_set_reader reader;
-    struct sql_set set;
-    *plan = (struct set_plan){.autocommit = -1};
-    statement_context(s, &ctx);
-    sql_set_begin(&reader, s->statement, &ctx);
-    while (!plan->failed && sql_set_next(&reader, &set))
-        plan_one(s, plan, &set);
-    if (plan->failed || !reader.bad)
-        return;
-    /* a server shall complain about it, or knows more than we do */
-    buf_clear(&plan->text);
-    buf_append(&plan->text, s->statement->text.at, s->statement->text.len);
-    plan->autocommit = -1;
-    plan->autocommit_expression = (struct slice){0};
-    plan->verbatim = true;
-}
-
-/* --- it was accepted ---------------------------------------------------------------------------------------------------- */
-
 static size_t length_without_collation(const struct session *s, const struct sql_set *set, size_t len)
 {
     struct sql_lexer l;
@@ -216,20 +53,30 @@ static size_t length_without_collation(const struct session *s, const struct sql
     return len;
 }
 
+/* NULL has the type of the value before. */
+static bool keeps_type(const struct session *s, const struct sql_set *set, const char *name)
+{
+    return *name == '@' && slice_is_word(set->value, "null") && settings_names(s, name);
+}
+
 static void adopt_one(struct session *s, const struct sql_set *set)
 {
     char name[SQL_NAME_SIZE + 1];
-    setting_name(set, name, sizeof name);
+    set_name(set, name, sizeof name);
     if (s->target >= 0 && target_conn(s) && !strcmp(name, "role"))
         target_conn(s)->role_changed = true;
-    if (of_session(set) && is_of_the_connection(set->name)) {
+    if (set_is_of_session(set) && is_of_the_connection(set->name)) {
         readback_pin(s, s->target, name);
-    } else if (same_everywhere(s, set)) {
+        if (!strcmp(set->name, "last_insert_id") || !strcmp(set->name, "identity"))
+            insert_id_assigned(s);
+    } else if (set_is_same_everywhere(s, set) && !keeps_type(s, set, name)) {
         struct buf text = {0};
-        setting_text(set, &text);
+        set_text(s, set, &text);
         settings_remember(s, name, (struct slice){buf_at(&text), buf_len(&text)},
                           length_without_collation(s, set, buf_len(&text)));
         buf_fini(&text);
+        if (!strcmp(name, "character set")) /* it takes the collation of the schema of this moment, elsewhere there may be another */
+            readback_owe(s, s->target, "collation_connection");
     } else {
         readback_owe(s, s->target, name);
     }
@@ -245,7 +92,7 @@ static void redo_strings(struct session *s)
 
 static bool changes_reading(const struct sql_set *set)
 {
-    return of_session(set) && (settings_is_charset(set->name) || !strcmp(set->name, "sql_mode"));
+    return set_is_of_session(set) && (settings_is_charset(set->name) || !strcmp(set->name, "sql_mode"));
 }
 
 /* How new sessions begin. Where it was not said as a literal the next look at the server tells. */
@@ -254,6 +101,16 @@ static void adopt_usual_autocommit(struct session *s, const struct sql_set *set)
     int value = slice_is_word(set->value, "default") ? 1 : sql_bool_value(set->value);
     if (value >= 0 && s->target >= 0)
         atomic_store(&s->world->backends.at[s->target].no_autocommit, !value);
+}
+
+/* Servers evaluate all that is assigned before they assign any of it: of several values the last is what counts. */
+static bool comes_again(struct sql_set_reader reader, const char *name)
+{
+    struct sql_set set;
+    while (sql_set_next(&reader, &set))
+        if (set_is_of_session(&set) && !strcmp(set.name, name))
+            return true;
+    return false;
 }
 
 /* The server has accepted it: from now on it is the session's. */
@@ -267,16 +124,21 @@ static void adopt(struct session *s)
     statement_context(s, &ctx);
     sql_set_begin(&reader, s->statement, &ctx);
     while (sql_set_next(&reader, &set)) {
-        bool ours = of_session(&set) && (!strcmp(set.name, "autocommit") || tracking_is_setting(set.name));
-        if (ours && set.name[0] == 's')
+        bool own = set_is_of_session(&set) && own_variable_is(set.name);
+        bool ours = own || (set_is_of_session(&set) && (!strcmp(set.name, "autocommit") || tracking_is_setting(set.name)));
+        if (own)
+            own_variable_adopt(s, &set);
+        else if (ours && set.name[0] == 's' && !comes_again(reader, set.name))
             tracking_adopt(s, &set);
+        if (sql_set_is_global(set.scope) && server)
+            atomic_fetch_add(&s->world->backends.at[s->target].globals_changed, 1);
         if (set.scope == SQL_SET_GLOBAL && !strcmp(set.name, "autocommit"))
             adopt_usual_autocommit(s, &set);
-        if (ours || sql_set_is_global(set.scope) || is_one_shot(&set))
+        if (ours || sql_set_is_global(set.scope) || set_is_one_shot(&set))
             continue;
         if (changes_reading(&set))
             redo_strings(s);
-        if (of_session(&set) && is_access(set.name))
+        if (set_is_of_session(&set) && set_is_access(set.name))
             s->read_only = sql_bool_value(set.value) == 1;
         adopt_one(s, &set);
     }
@@ -290,7 +152,10 @@ static void adopt_dialect(struct session *s)
     const struct backend_conn *conn = s->target >= 0 ? target_conn(s) : NULL;
     if (!conn)
         return;
-    s->dialect = (struct sql_dialect){conn->ansi_quotes, conn->no_backslash_escapes, sql_charset_named(conn->client_charset)};
+    memcpy(s->charset_name, conn->client_charset, sizeof s->charset_name);
+    s->dialect = (struct sql_dialect){.ansi_quotes = conn->ansi_quotes,
+                                      .no_backslash_escapes = conn->no_backslash_escapes,
+                                      .charset = sql_charset_named(conn->client_charset)};
 }
 
 /* --- answers -------------------------------------------------------------------------------------------------------------- */
@@ -298,6 +163,8 @@ static void adopt_dialect(struct session *s)
 static void finish(struct session *s, int autocommit, uint16_t warnings)
 {
     bool commits = autocommit == 1 && !s->autocommit && s->tx;
+    if (autocommit == 1)
+        tx_free_savepoints(&s->early_savepoints);
     if (autocommit >= 0) {
         s->autocommit = autocommit;
         tracking_autocommit(s);
@@ -307,10 +174,31 @@ static void finish(struct session *s, int autocommit, uint16_t warnings)
         return;
     }
     session_put_ok(s, warnings, "");
-    if (warnings) /* SHOW WARNINGS would find those of the reading: another time */
+    if (warnings) { /* SHOW WARNINGS would find those of the reading: another time */
         session_next(s);
-    else
-        readback_run(s, session_next);
+        return;
+    }
+    s->answered = true;
+    kill_command_over(s);
+    readback_run(s, session_next);
+}
+
+/* Servers give a variable the character set of what it is to become before they find that something else cannot be set. */
+static void owe_refused(struct session *s)
+{
+    struct sql_context ctx;
+    struct sql_set_reader reader;
+    struct sql_set set;
+    char name[SQL_NAME_SIZE + 1];
+    if (!target_conn(s))
+        return;
+    statement_context(s, &ctx);
+    sql_set_begin(&reader, s->statement, &ctx);
+    while (sql_set_next(&reader, &set)) {
+        set_name(&set, name, sizeof name);
+        if (set.scope == SQL_SET_USER)
+            readback_owe(s, s->target, name);
+    }
 }
 
 /* The answer is kept back until autocommit's part is done too. */
@@ -318,21 +206,28 @@ static void on_set_done(void *arg, const struct backend_outcome *outcome)
 {
     struct session *s = arg;
     struct set_plan plan;
+    if (s->start_failed) {
+        tx_start_failed(s);
+        return;
+    }
     if (outcome->error)
         session_put_error(s, outcome->error, outcome->sqlstate, outcome->message);
-    if (!tx_note(s, outcome, false))
+    if (!tx_note(s, outcome, sql_names_tables(s->statement)))
         return;
     if (outcome->error) {
+        owe_refused(s);
+        set_plan_refused(s);
         session_next(s);
         return;
     }
-    make_plan(s, &plan); /* again: nothing was kept over the round trip */
+    found_rows_note(s, false);
+    set_plan_again(s, &plan);
     if (plan.verbatim)
         readback_pin(s, s->target, "a SET that the proxy cannot read");
     else
         adopt(s);
     adopt_dialect(s);
-    buf_fini(&plan.text);
+    set_plan_fini(&plan);
     finish(s, plan.autocommit_expression.at ? s->set_autocommit : plan.autocommit, outcome->warnings);
 }
 
@@ -353,13 +248,13 @@ static void on_expression_frame(void *arg, enum wire_packet_kind kind, struct sl
         note_autocommit(s, wire_lenenc_str(&c, &null), &null);
 }
 
-static const struct backend_sink set_sink = {.frame = tracking_on_frame, .done = on_set_done, .lost = target_on_lost};
+static const struct backend_sink set_sink = {.frame = tracking_on_frame, .done = on_set_done, .lost = link_on_lost};
 
 /* SET @old=@@autocommit: the session's, not the connection's. */
 static void put_answers(struct session *s, struct buf *text)
 {
     struct buf put = {0};
-    if (diagnostics_put(s, s->statement, (struct slice){buf_at(text), buf_len(text)}, false, &put)) {
+    if (information_put(s, s->statement, (struct slice){buf_at(text), buf_len(text)}, &put)) {
         struct buf asked = *text;
         *text = put;
         put = asked;
@@ -367,65 +262,117 @@ static void put_answers(struct session *s, struct buf *text)
     buf_fini(&put);
 }
 
+/* MySQL has no EXECUTE IMMEDIATE: the statement is prepared first. It stays, since DEALLOCATE would forget the warnings. */
+#define LISTED "`xaproxy SET`"
+
+static void put_listed(struct session *s, struct buf *text, struct buf *list)
+{
+    struct buf listed = {0};
+    bool prepares = !target_conn(s)->mariadb;
+    buf_text(&listed, prepares ? "PREPARE " LISTED " FROM " : "EXECUTE IMMEDIATE ");
+    sql_quote_text(&listed, (struct slice){buf_at(text), buf_len(text)}, &s->dialect);
+    put_answers(s, list);
+    if (!prepares)
+        buf_printf(&listed, " USING %s", buf_cstr(list));
+    buf_fini(text);
+    *text = listed;
+}
+
+static void on_list_prepared(void *arg, const struct backend_outcome *outcome)
+{
+    struct session *s = arg;
+    struct set_plan plan;
+    struct buf text = {0};
+    if (outcome->error || s->start_failed) {
+        on_set_done(s, outcome);
+        return;
+    }
+    set_plan_again(s, &plan);
+    put_answers(s, &plan.list);
+    buf_printf(&text, "EXECUTE " LISTED " USING %s", buf_cstr(&plan.list));
+    backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &set_sink, s);
+    buf_fini(&text);
+    set_plan_fini(&plan);
+}
+
+static const struct backend_sink list_sink = {.done = on_list_prepared, .lost = link_on_lost};
+
 static void send_set(struct session *s)
 {
     struct set_plan plan;
-    make_plan(s, &plan);
+    set_plan_again(s, &plan);
     struct buf text = {0};
+    bool listed = buf_len(&plan.list), prepares = listed && !target_conn(s)->mariadb;
     buf_text(&text, plan.verbatim ? "" : "SET ");
     buf_append(&text, buf_at(&plan.text), buf_len(&plan.text));
     put_answers(s, &text);
-    target_begin_aside(s);
-    backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &set_sink, s);
+    if (listed)
+        put_listed(s, &text, &plan.list);
+    if (sql_names_tables(s->statement))
+        target_begin(s);
+    else
+        target_begin_aside(s);
+    backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), prepares ? &list_sink : &set_sink, s);
     buf_fini(&text);
-    buf_fini(&plan.text);
+    set_plan_fini(&plan);
 }
 
 static void on_expression_done(void *arg, const struct backend_outcome *outcome)
 {
     struct session *s = arg;
     struct set_plan plan;
-    make_plan(s, &plan);
-    size_t to_send = buf_len(&plan.text);
-    buf_fini(&plan.text);
-    if (outcome->error)
+    if (outcome->error || s->start_failed) {
         on_set_done(s, outcome);
-    else if (s->set_autocommit < 0)
+        return;
+    }
+    set_plan_again(s, &plan);
+    size_t to_send = buf_len(&plan.text);
+    set_plan_fini(&plan);
+    if (s->set_autocommit < 0) {
+        set_plan_refused(s);
         session_answer_error(s, 1231, "42000", "Variable 'autocommit' can't be set to the value of '%s'",
                              s->set_autocommit_value);
-    else if (to_send)
+    } else if (to_send) {
         send_set(s);
-    else
+    } else {
         on_set_done(s, outcome);
+    }
 }
 
 static const struct backend_sink expression_sink = {
-    .frame = on_expression_frame, .done = on_expression_done, .lost = target_on_lost};
+    .frame = on_expression_frame, .done = on_expression_done, .lost = link_on_lost};
 
 /* SET autocommit=@old: its value is the server's to compute, what it does is ours. */
 static void send_expression(struct session *s)
 {
     struct set_plan plan;
     struct buf text = {0};
-    make_plan(s, &plan);
+    set_plan_again(s, &plan);
     s->set_autocommit = -1;
     buf_printf(&text, "SELECT %.*s", (int)plan.autocommit_expression.len, (const char *)plan.autocommit_expression.at);
     put_answers(s, &text);
-    target_begin_aside(s);
+    if (sql_names_tables(s->statement))
+        target_begin(s);
+    else
+        target_begin_aside(s);
     backend_send_query(target_conn(s), (const char *)buf_at(&text), buf_len(&text), &expression_sink, s);
     buf_fini(&text);
-    buf_fini(&plan.text);
+    set_plan_fini(&plan);
 }
 
 void variables_set(struct session *s)
 {
     struct set_plan plan;
-    make_plan(s, &plan);
+    set_plan_make(s, &plan);
     bool computed = plan.autocommit_expression.at;
     size_t to_send = buf_len(&plan.text);
-    buf_fini(&plan.text);
+    set_plan_fini(&plan);
     if (plan.failed)
         return;
+    if (computed && rights_refuse_expression(s, plan.autocommit_expression)) {
+        set_plan_refused(s);
+        return;
+    }
     if (!to_send && !computed) {
         adopt(s);
         finish(s, plan.autocommit, 0);
@@ -433,5 +380,5 @@ void variables_set(struct session *s)
     }
     int backend = statement_route(s);
     if (backend >= 0)
-        target_prepare(s, backend, false, computed ? send_expression : send_set);
+        target_prepare(s, backend, sql_names_tables(s->statement) && statement_in_tx(s), computed ? send_expression : send_set);
 }

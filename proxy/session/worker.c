@@ -10,18 +10,19 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/session/callers.h"
-#include "proxy/session/session.h"
+#include "proxy/session/entering.h"
+#include "proxy/session/phases.h"
 #include "proxy/session/tx.h"
+#include "proxy/session/waits.h"
 
 /* --- backend connections reach the log before they can hold a prepared branch ----------------------------------- */
 
 static void on_backend_open(void *arg, struct backend_conn *c)
 {
     struct worker *w = arg;
-    struct xa_connection record = {.connection_id = c->connection_id, .server_start_s = c->backend->server_start_s};
+    struct xa_connection record = {.connection_id = c->connection_id, .opened_ms = c->opened_ms};
     snprintf(record.backend, sizeof record.backend, "%s", c->backend->config->name);
     snprintf(record.account, sizeof record.account, "%s", c->account->backend_user);
-    c->server_start_s = record.server_start_s;
     c->logged_at = journal_connection_opened(w->world->journal, &record);
 }
 
@@ -30,7 +31,7 @@ static void on_backend_close(void *arg, struct backend_conn *c)
     struct worker *w = arg;
     /* A branch may outlive us there: then the record must outlive the connection, so that recovery looks for it. */
     if (c->logged_at && c->xa == BACKEND_XA_NONE)
-        journal_connection_closed(w->world->journal, c->backend->config->name, c->connection_id);
+        journal_connection_closed(w->world->journal, c->backend->config->name, c->connection_id, c->opened_ms);
 }
 
 /* --- the log's progress ----------------------------------------------------------------------------------------- */
@@ -65,6 +66,12 @@ void tx_wait_durable(struct session_tx *tx, wal_pos at, void (*durable_fn)(struc
     w->waiting_for_log = true;
     if (wal_durable(journal_wal(w->world->journal)) >= at)
         net_wake_raise(&w->durable_wake);
+}
+
+static void on_waits(void *arg)
+{
+    struct worker *w = arg;
+    waits_deliver(w->world->waits, w->index);
 }
 
 /* --- letters ---------------------------------------------------------------------------------------------------- */
@@ -110,6 +117,41 @@ void worker_deal(struct worker *w, int fd, unsigned listener, const char *peer, 
     mailbox_post(net_loop_mailbox(w->loop), &d->letter);
 }
 
+static void deliver_leave(struct letter *letter, void *receiver)
+{
+    struct worker *w = receiver;
+    (void)letter;
+    net_loop_stop(w->loop);
+}
+
+static void leave_together(struct world *world)
+{
+    for (unsigned i = 0; i < world->n_workers; i++)
+        mailbox_post(net_loop_mailbox(world->workers[i].loop), &world->workers[i].leave);
+}
+
+static bool is_mains(const struct worker *w)
+{
+    return w->index == w->world->n_workers;
+}
+
+static void look_whether_to_leave(struct worker *w)
+{
+    if (!w->stopping || w->n_sessions || w->at_rest)
+        return;
+    w->at_rest = true;
+    if (is_mains(w))
+        net_loop_stop(w->loop);
+    else if (--w->world->at_work == 0)
+        leave_together(w->world);
+}
+
+void worker_session_over(struct worker *w)
+{
+    w->n_sessions--;
+    look_whether_to_leave(w);
+}
+
 struct drain_letter {
     struct letter letter;
     bool now;
@@ -123,11 +165,10 @@ static void deliver_drain(struct letter *letter, void *receiver)
     LIST_FOR_SAFE(it, &w->sessions)
     {
         struct session *s = CONTAINER_OF(it, struct session, link);
-        if (d->now || s->phase == SESSION_LOGIN || (s->phase == SESSION_IDLE && !s->tx && !s->xa))
+        if (d->now || s->phase == SESSION_LOGIN || session_is_free(s))
             session_close(s, "shutdown");
     }
-    if (!w->n_sessions)
-        net_loop_stop(w->loop);
+    look_whether_to_leave(w);
     free(d);
 }
 
@@ -143,16 +184,18 @@ void worker_drain(struct worker *w, bool now)
 
 struct session *worker_session(const struct worker *w, uint64_t id)
 {
-    LIST_FOR(it, &w->sessions)
-        if (CONTAINER_OF(it, struct session, link)->id == id)
-            return CONTAINER_OF(it, struct session, link);
+    const struct list *same = &w->by_id[id % WORKER_BUCKETS];
+    LIST_FOR(it, same)
+        if (CONTAINER_OF(it, struct session, id_link)->id == id)
+            return CONTAINER_OF(it, struct session, id_link);
     return NULL;
 }
 
 static void deliver_reload(struct letter *letter, void *receiver)
 {
     struct worker *w = receiver;
-    backend_pools_reload_tls(w->backends);
+    if (!w->ended)
+        backend_pools_reload_tls(w->backends);
     free(letter);
 }
 
@@ -192,16 +235,30 @@ static void census_let_go(struct census *c) /* lock held; releases it */
     }
 }
 
-static void deliver_census(struct letter *letter, void *receiver)
+static void census_answer(struct census *c, struct worker *w) /* NULL: it has nothing */
 {
-    struct census *c = CONTAINER_OF(letter, struct census_letter, letter)->census;
-    struct worker *w = receiver;
     pthread_mutex_lock(&c->lock);
-    if (!c->given_up)
+    if (w && !c->given_up)
         c->each(c->arg, w);
     c->missing--;
     pthread_cond_signal(&c->answered);
     census_let_go(c);
+}
+
+static void deliver_census(struct letter *letter, void *receiver)
+{
+    census_answer(CONTAINER_OF(letter, struct census_letter, letter)->census, receiver);
+}
+
+static void census_ask(struct census *c, struct census_letter *l, struct worker *w)
+{
+    l->census = c;
+    l->letter.deliver = deliver_census;
+    list_init(&l->letter.link);
+    if (w->left)
+        census_answer(c, NULL);
+    else
+        mailbox_post(net_loop_mailbox(w->loop), &l->letter);
 }
 
 bool workers_each(struct world *world, void (*each)(void *arg, struct worker *w), void *arg, int timeout_ms)
@@ -219,12 +276,8 @@ bool workers_each(struct world *world, void (*each)(void *arg, struct worker *w)
     c->users = n + 1;
     c->each = each;
     c->arg = arg;
-    for (unsigned i = 0; i < n; i++) {
-        c->letters[i].census = c;
-        c->letters[i].letter.deliver = deliver_census;
-        list_init(&c->letters[i].letter.link);
-        mailbox_post(net_loop_mailbox(world->workers[i].loop), &c->letters[i].letter);
-    }
+    for (unsigned i = 0; i < n; i++)
+        census_ask(c, &c->letters[i], &world->workers[i]);
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000 + 1;
@@ -275,20 +328,30 @@ int worker_init(struct worker *w, struct world *world, unsigned index)
         return -1;
     list_init(&w->waiting);
     list_init(&w->sessions);
+    for (size_t i = 0; i < WORKER_BUCKETS; i++)
+        list_init(&w->by_id[i]);
+    list_init(&w->abandoned);
+    w->leave.deliver = deliver_leave;
+    list_init(&w->leave.link);
     net_loop_set_receiver(w->loop, w);
     net_wake_init(&w->durable_wake, w->loop, on_durable, w);
+    net_wake_init(&w->waits_wake, w->loop, on_waits, w);
     w->backends = backend_pools_new(w->loop, world->config, &world->backends);
     backend_pools_on_open(w->backends, on_backend_open, on_backend_close, w);
     w->redis = redis_pools_new(w->loop, &world->redis, &world->redis_options);
+    w->entered = entered_new();
     return 0;
 }
 
 void worker_fini(struct worker *w)
 {
     w->ended = true;
+    abandoned_free_all(w);
     backend_pools_free(w->backends);
     redis_pools_free(w->redis);
+    entered_free(w->entered);
     net_wake_fini(&w->durable_wake);
+    net_wake_fini(&w->waits_wake);
     mailbox_deliver(net_loop_mailbox(w->loop), w); /* what was posted after the loop had ended */
     net_loop_free(w->loop);
 }
@@ -297,5 +360,8 @@ void *worker_run(void *worker)
 {
     struct worker *w = worker;
     net_loop_run(w->loop);
+    w->left = true;
+    if (--w->world->running == 0)
+        worker_drain(&w->world->workers[w->world->n_workers], true);
     return NULL;
 }

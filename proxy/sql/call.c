@@ -81,22 +81,36 @@ static bool skip_call(struct sql_tokens *in, struct target *t)
     return skip_arguments(in) && (t->form != SQL_CALL_SELECT || read_alias(in, alias)) && at_end(in);
 }
 
+static bool names_xa(const struct sql_statement *s)
+{
+    for (unsigned i = 0; i < s->n_schemas; i++)
+        if (!strcasecmp(s->schema[i], "xa"))
+            return true;
+    return false;
+}
+
+/* Its procedures are called, but that which tells something can be selected as well. */
+static bool is_of_xa(const struct target *t)
+{
+    return !strcasecmp(t->schema, "xa") &&
+           (t->form == SQL_CALL_CALL || (t->form == SQL_CALL_SELECT && !strcasecmp(t->name, "token")));
+}
+
 void sql_call_recognize(const struct sql_tokens *begin, const struct sql_context *ctx, struct sql_statement *out)
 {
     struct sql_tokens in = *begin;
     struct target t;
-    bool xa = false;
-    if (!out->resource_inside && !sql_is_word(&in.ahead, "CALL"))
+    if (!out->resource_inside && !names_xa(out) && !sql_is_word(&in.ahead, "CALL"))
         return;
     if (!skip_call(&in, &t))
         return;
-    if (t.form == SQL_CALL_CALL)
-        xa = !strcasecmp(t.schema, "xa");
+    bool xa = is_of_xa(&t);
     if (!xa && !(ctx->is_resource && ctx->is_resource(ctx->arg, t.schema)))
         return;
     out->kind = xa ? SQL_XA_CALL : SQL_REDIS_CALL;
     out->resource_inside = false;
     out->n_schemas = 0;
+    out->says_call = t.form == SQL_CALL_CALL;
     strcpy(out->name, xa ? t.name : t.schema);
 }
 
@@ -220,7 +234,7 @@ static enum sql_argument_kind append_argument(struct sql_tokens *in, const struc
         sql_token_value(&in->lexer, &p->token[0], bytes);
         return SQL_ARG_VARIABLE;
     }
-    if (append_number(p, bytes) || append_word(p, bytes) || append_literal(in, p, bytes))
+    if (append_literal(in, p, bytes))
         return SQL_ARG_BYTES;
     if (p->only_strings) {
         append_strings(in, p, bytes);
@@ -248,7 +262,8 @@ static bool read_arguments(struct sql_tokens *in, struct sql_call *out, char *wh
         }
         struct sql_argument *argument = &out->argument[out->n++];
         argument->offset = buf_len(&out->bytes);
-        argument->kind = append_argument(in, &p, &out->bytes);
+        argument->number = append_number(&p, &out->bytes) || append_word(&p, &out->bytes);
+        argument->kind = argument->number ? SQL_ARG_BYTES : append_argument(in, &p, &out->bytes);
         argument->len = buf_len(&out->bytes) - argument->offset;
     } while (sql_accept_punct(in, ','));
     if (!sql_accept_punct(in, ')'))

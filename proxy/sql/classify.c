@@ -3,6 +3,7 @@
 #include "proxy/sql/classify.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "proxy/sql/bytes.h"
 #include "proxy/sql/call.h"
@@ -98,6 +99,7 @@ static void copy_hint(const struct sql_lexer *l, struct sql_statement *out)
 static enum sql_kind settle_kind(const struct head *head, unsigned seen, struct sql_statement *out)
 {
     enum sql_kind kind = head->row->kind;
+    out->reads = (kind == SQL_READ && !(seen & SQL_SEEN_WRITE)) || !strcmp(head->row->words, "DO");
     if (kind == SQL_READ && (seen || out->schemas_overflow || out->resource_inside))
         kind = SQL_PLAIN;
     if (head->row->shape & SQL_SHAPE_FLUSH && seen & SQL_SEEN_KEPT_LOCK)
@@ -107,6 +109,16 @@ static enum sql_kind settle_kind(const struct head *head, unsigned seen, struct 
     if (out->compound && kind != SQL_IMPLICIT_COMMIT)
         kind = SQL_COMPOUND;
     return kind;
+}
+
+/* What is nobody's but the proxy's, whatever else is named beside it. */
+static bool names_ours(const struct sql_statement *out)
+{
+    bool may = out->kind == SQL_READ || out->kind == SQL_PLAIN || out->kind == SQL_COMPOUND;
+    for (unsigned i = 0; may && i < out->n_schemas; i++)
+        if (!strcasecmp(out->schema[i], "xa"))
+            return true;
+    return false;
 }
 
 static void classify(struct sql_tokens *in, const struct sql_context *ctx, struct sql_statement *out)
@@ -123,6 +135,8 @@ static void classify(struct sql_tokens *in, const struct sql_context *ctx, struc
         sql_call_recognize(&begin, ctx, out);
     if (has_inner)
         out->kind = inner_kind(out->kind);
+    if (names_ours(out))
+        out->kind = SQL_XA_TABLE;
 }
 
 bool sql_next_statement(struct slice *rest, const struct sql_context *ctx, struct sql_statement *out)

@@ -28,12 +28,13 @@
     X(XA, "an XA statement of the client") \
     X(REDIS_CALL, "CALL resource.COMMAND(...), also DO and lone SELECT of it: `schema` names a configured resource") \
     X(XA_CALL, "CALL xa.something(...)") \
+    X(XA_TABLE, "a SELECT, SHOW or the like of something in xa, which the proxy has itself") \
     X(PREPARE_TEXT, "PREPARE, EXECUTE, DEALLOCATE, EXECUTE IMMEDIATE as text") \
     X(KILL, "KILL [HARD|SOFT] [QUERY|CONNECTION] id, KILL USER") \
     X(SHOW_PROCESSLIST, "SHOW [FULL] PROCESSLIST") \
     X(LOAD_LOCAL, "LOAD DATA LOCAL INFILE") \
     X(TEMPORARY_TABLE, "CREATE or DROP TEMPORARY TABLE") \
-    X(COMPOUND, "a statement with ; inside (BEGIN NOT ATOMIC, IF, ...), or whose end depends on the server: not split")
+    X(COMPOUND, "a statement with ; inside (BEGIN NOT ATOMIC, IF, ...), or whose end depends on the server")
 enum sql_kind {
 #define X(name, text) SQL_##name,
     SQL_KINDS(X)
@@ -59,9 +60,11 @@ struct sql_statement {
     unsigned n_schemas;
     bool schemas_overflow;
     bool unqualified_table;   /* a table or CALLed procedure without schema: the default schema counts too */
+    bool own_schema;          /* one of the servers' own is named */
     bool unqualified_routine; /* a function that is not built in: the default schema counts where no other is named */
     bool resource_inside;     /* a Redis resource is named within a larger statement, which no server can run */
-    bool compound;            /* ; may stand inside: not split, the rest of the text was taken. Any kind may say so */
+    bool reads;               /* by its first words a question: SELECT, SHOW, DO and their like; what it calls may write */
+    bool compound;            /* ; stands inside, or may: then, where no end can be told, the rest of the text was taken. Any kind may say so */
     char hint_backend[33];    /* from a comment  xaproxy:backend=NAME  ; empty: none */
     char name[SQL_NAME_SIZE]; /* SAVEPOINT name, USE schema, XA_CALL procedure, REDIS_CALL resource, KILL USER; else empty */
     bool chain, release;      /* COMMIT / ROLLBACK; "NO" forms are false */
@@ -69,12 +72,24 @@ struct sql_statement {
     bool read_only, read_write, consistent_snapshot; /* START TRANSACTION, SET TRANSACTION */
     bool kill_query;
     bool kill_by_id, kill_by_user; /* neither: an expression, or the id of a query */
+    bool kill_in_words;     /* HARD, SOFT, USER, QUERY ID, which MySQL takes for names of columns */
+    bool kill_of_nobody;    /* it ends where the id should stand */
     uint64_t kill_id;       /* 0: not a plain number (KILL USER, an expression) */
+    struct slice kill_expression; /* that tells the id; empty: none */
+    bool says_call;         /* a XA_CALL or REDIS_CALL that is no SELECT or DO */
     bool full;              /* SHOW FULL PROCESSLIST */
     unsigned leaves;        /* enum sql_leaves */
+    bool user_locks;        /* GET_LOCK, IS_FREE_LOCK and their like are called */
     bool gives_insert_id;   /* LAST_INSERT_ID(n) */
+    bool changes_schema;    /* CREATE, ALTER, DROP DATABASE */
     bool asks_session;      /* system variables, or what information.h knows, are named */
 };
+
+/* Tables are named, or what may be some. */
+static inline bool sql_names_tables(const struct sql_statement *s)
+{
+    return s->unqualified_table || s->n_schemas || s->own_schema || s->schemas_overflow;
+}
 
 struct sql_context {
     struct sql_dialect dialect;
@@ -123,6 +138,7 @@ int sql_bool_value(struct slice value);
 enum sql_argument_kind { SQL_ARG_BYTES, SQL_ARG_NULL, SQL_ARG_PARAMETER, SQL_ARG_VARIABLE, SQL_ARG_EXPRESSION };
 struct sql_argument {
     enum sql_argument_kind kind;
+    bool number;        /* BYTES: written as a number or a truth value */
     size_t offset, len; /* into `bytes` of sql_call. BYTES: the value; VARIABLE: its name; EXPRESSION: its SQL text */
 };
 #define SQL_MAX_ARGUMENTS 1024

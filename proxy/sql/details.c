@@ -139,23 +139,51 @@ static bool take_kill_user(struct sql_tokens *in, struct sql_statement *out)
     return out->name[0];
 }
 
-/* [HARD|SOFT] [CONNECTION | QUERY] number, or USER name; whatever else is neither by id nor by user. */
+/* From this token on to the end. */
+static struct slice take_expression(struct sql_tokens *in, const struct sql_token *first)
+{
+    struct slice whole = first->text;
+    while (!at_end(in)) {
+        struct sql_token t = sql_take(in);
+        whole.len = (size_t)(t.text.at + t.text.len - whole.at);
+    }
+    return whole;
+}
+
+/* Not as the name of a function. */
+static bool take_kill_word(struct sql_tokens *in, const char *word, struct sql_statement *out)
+{
+    struct sql_tokens look = *in;
+    if (!sql_accept_word(&look, word))
+        return false;
+    out->kill_in_words |= !sql_is_punct(&look.ahead, '(');
+    *in = look;
+    return true;
+}
+
+/* [HARD|SOFT] [CONNECTION | QUERY] number or expression, or USER name; QUERY ID is none of them. */
 static bool read_kill(struct sql_tokens *in, const struct sql_keyword *row, struct sql_statement *out)
 {
     (void)row;
-    if (!sql_accept_word(in, "HARD"))
-        sql_accept_word(in, "SOFT");
+    if (!take_kill_word(in, "HARD", out))
+        take_kill_word(in, "SOFT", out);
     out->kill_query = sql_accept_word(in, "QUERY");
     if (!out->kill_query)
         sql_accept_word(in, "CONNECTION");
-    if (sql_accept_word(in, "USER")) {
+    if (take_kill_word(in, "USER", out)) {
+        out->kill_of_nobody = at_end(in);
         out->kill_by_user = take_kill_user(in, out);
         return true;
     }
+    out->kill_of_nobody = at_end(in);
+    if (out->kill_of_nobody || (out->kill_query && take_kill_word(in, "ID", out)))
+        return true;
     struct sql_token id = sql_take(in);
     out->kill_by_id = id.kind == SQL_NUMBER && at_end(in) && is_plain_number(id.text);
     if (out->kill_by_id)
         out->kill_id = plain_number(id.text);
+    else
+        out->kill_expression = take_expression(in, &id);
     return true;
 }
 
@@ -163,6 +191,16 @@ static bool read_show_processlist(struct sql_tokens *in, const struct sql_keywor
 {
     out->full = row->words[sizeof "SHOW " - 1] == 'F';
     return at_end(in);
+}
+
+static bool read_ddl(struct sql_tokens *in, const struct sql_keyword *row, struct sql_statement *out)
+{
+    if (!(row->shape & SQL_SHAPE_OBJECT))
+        return true;
+    if (sql_accept_word(in, "OR"))
+        sql_accept_word(in, "REPLACE");
+    out->changes_schema = sql_accept_word(in, "DATABASE") || sql_accept_word(in, "SCHEMA");
+    return true;
 }
 
 bool sql_details(const struct sql_tokens *in, const struct sql_keyword *row, struct sql_statement *out)
@@ -178,6 +216,7 @@ bool sql_details(const struct sql_tokens *in, const struct sql_keyword *row, str
         [SQL_USE] = read_name,
         [SQL_UNLOCK_TABLES] = read_nothing,
         [SQL_KILL] = read_kill,
+        [SQL_IMPLICIT_COMMIT] = read_ddl,
         [SQL_SHOW_PROCESSLIST] = read_show_processlist,
     };
     struct sql_tokens rest = *in;

@@ -67,7 +67,7 @@ static void put_alias(struct exchange *e, const struct list_level *level)
     char *name = slice_dup((struct slice){level->column, (size_t)(end - level->column)});
     copy_to(e, end);
     buf_text(e->out, " AS ");
-    sql_quote_name(e->out, name);
+    sql_quote_name(e->out, name, &e->in.lexer.dialect);
     free(name);
 }
 
@@ -166,6 +166,24 @@ static enum sql_information take_variable(struct sql_tokens *in)
     return named(word, SQL_N_INFORMATION_FUNCTIONS, SQL_N_INFORMATION);
 }
 
+/* No server knows it, or the literal has the very type: with IF() MariaDB's would be wider. */
+static bool stands_alone(enum sql_information which)
+{
+    return which == SQL_INFORMATION_XA_MODE || which == SQL_INFORMATION_XA_TIMEOUT || which == SQL_INFORMATION_AUTOCOMMIT ||
+           (which >= SQL_INFORMATION_TRACK_SCHEMA && which <= SQL_INFORMATION_TRACK_VARIABLES);
+}
+
+static void put_answer(struct exchange *e, enum sql_information which, struct buf *literal, const uint8_t *end)
+{
+    bool whole = stands_alone(which);
+    buf_printf(e->out, whole ? "%s" : "IF(1,%s,", buf_cstr(literal)); /* so its column has the type that it would have had */
+    if (whole)
+        e->copied = end;
+    copy_to(e, end);
+    if (!whole)
+        buf_u8(e->out, ')');
+}
+
 /* In place of what is ahead; false: it is nothing of the kind, or the server's to answer. */
 static bool exchange_ahead(struct exchange *e)
 {
@@ -177,11 +195,11 @@ static bool exchange_ahead(struct exchange *e)
     if (known) {
         see(e, &e->in.ahead);
         copy_to(e, e->in.ahead.text.at);
-        buf_printf(e->out, "IF(1,%s,", buf_cstr(&literal)); /* so its column has the type that it would have had */
-        copy_to(e, in.ahead.text.at + in.ahead.text.len);
-        buf_u8(e->out, ')');
+        put_answer(e, which, &literal, in.ahead.text.at + in.ahead.text.len);
         e->last[1] = e->last[0];
-        e->last[0] = (struct sql_token){.kind = SQL_PUNCT, .text = in.ahead.text}; /* it ends the expression, and is no alias */
+        e->last[0] = in.ahead; /* what follows the variable, or the function's ), is an alias */
+        if (!function)
+            e->last[0].kind = SQL_SYSTEM_VARIABLE; /* also a name behind @@session. */
         e->in = in;
         sql_take(&e->in);
         e->any = true;

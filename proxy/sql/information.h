@@ -1,6 +1,6 @@
 /* Questions about the session inside a statement: CONNECTION_ID(), ROW_COUNT(), @@autocommit. Where a server would answer of its
  * own connection, the answer is put into the text as IF(1, literal, question): columns keep the types and names that they would
- * have had. Pure. */
+ * have had; variables that no server knows become the literal alone. Pure. */
 #ifndef PROXY_SQL_INFORMATION_H
 #define PROXY_SQL_INFORMATION_H
 
@@ -14,7 +14,9 @@
 #define SQL_INFORMATION_VARIABLES(X) \
     X(AUTOCOMMIT, "autocommit") X(IN_TRANSACTION, "in_transaction") X(WARNING_COUNT, "warning_count") \
     X(ERROR_COUNT, "error_count") X(PSEUDO_THREAD_ID, "pseudo_thread_id") X(LAST_INSERT_ID_VARIABLE, "last_insert_id") \
-    X(IDENTITY, "identity")
+    X(IDENTITY, "identity") X(TRACK_SCHEMA, "session_track_schema") X(TRACK_CHANGE, "session_track_state_change") \
+    X(TRACK_TRANSACTION, "session_track_transaction_info") X(TRACK_VARIABLES, "session_track_system_variables") \
+    X(XA_MODE, "xa_mode") X(XA_TIMEOUT, "xa_timeout")
 enum sql_information {
 #define X(name, text) SQL_INFORMATION_##name,
     SQL_INFORMATION_FUNCTIONS(X)

@@ -57,23 +57,55 @@ static void skip_plain_comment(struct sql_lexer *l)
         l->unfinished_comment = true;
 }
 
-/* The version is five digits, or six since both families count further; fewer are code. */
-static void skip_version(struct sql_lexer *l)
+/* The version is five digits, or six since both families count further; fewer are code, and tell none. */
+static size_t version_length(const struct sql_lexer *l, size_t mark)
 {
     size_t digits = 0;
-    while (digits < 6 && byte_is_digit(peek(l, digits)))
+    while (digits < 6 && byte_is_digit(peek(l, mark + digits)))
         digits++;
-    if (digits >= 5)
-        cursor_skip(&l->in, digits);
+    return digits >= 5 ? digits : 0;
 }
 
-/* Which version a server has is not known here, so the content counts as code on every one. Servers end all nested
- * executable comments at the first end mark; whoever nests them gets no certainty. */
+/* MariaDB takes what is said to MySQL 5.7 and later for things that it does otherwise. */
+static bool server_runs(const struct sql_lexer *l, size_t mark)
+{
+    unsigned version = 0;
+    bool for_mariadb = mark == 4;
+    for (size_t i = 0; i < version_length(l, mark); i++)
+        version = version * 10 + (peek(l, mark + i) - '0');
+    if (l->dialect.mariadb)
+        return version <= l->dialect.version && (for_mariadb || version < 50700 || version > 99999);
+    return version <= l->dialect.version && !for_mariadb;
+}
+
+/* As servers do, over plain comments within it. */
+static void skip_unrun(struct sql_lexer *l)
+{
+    bool within = false;
+    for (cursor_skip(&l->in, 2); cursor_left(&l->in); cursor_skip(&l->in, 1)) {
+        bool end = peek(l, 0) == '*' && peek(l, 1) == '/', begin = !within && peek(l, 0) == '/' && peek(l, 1) == '*';
+        if (!end && !begin)
+            continue;
+        cursor_skip(&l->in, 1);
+        if (end && !within) {
+            cursor_skip(&l->in, 1);
+            return;
+        }
+        within = begin;
+    }
+    l->unfinished_comment = true;
+}
+
+/* Where it is not said which version the server has the content counts as code on every one. Servers end all nested executable
+ * comments at the first end mark; whoever nests them gets no certainty. */
 static void open_executable(struct sql_lexer *l, size_t mark)
 {
-    cursor_skip(&l->in, mark);
-    skip_version(l);
     l->saw_executable = true;
+    if (l->dialect.version && !server_runs(l, mark)) {
+        skip_unrun(l);
+        return;
+    }
+    cursor_skip(&l->in, mark + version_length(l, mark));
     if (l->executable++)
         l->ambiguous = true;
 }

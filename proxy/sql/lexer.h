@@ -15,6 +15,9 @@
 struct sql_dialect {
     bool ansi_quotes, no_backslash_escapes; /* of its sql_mode */
     enum sql_charset charset;               /* of its client */
+    /* Of executable comments only those are code that a server of this version runs, as 80034 of 8.0.34; 0: all are. */
+    unsigned version;
+    bool mariadb;
 };
 
 enum sql_token_kind {

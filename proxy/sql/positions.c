@@ -249,6 +249,15 @@ static void see_clause(struct sql_survey *v)
         v->shape &= ~(unsigned)SQL_SHAPE_SHOW; /* SHOW ... WHERE x IN (...) */
 }
 
+/* Of a MERGE table: UNION=(t, u), where the equals sign may be left out; what is in parentheses may also be a query. */
+static void see_union(struct sql_survey *v)
+{
+    bool lists = sql_is_punct(&v->in->ahead, '=') || sql_is_punct(&v->in->ahead, '(');
+    see_clause(v);
+    if (v->shape & SQL_SHAPE_OBJECT && lists && !sql_level(v)->query)
+        expect(v, SQL_LIST);
+}
+
 /* Names in one of the families: FROM t window, u. */
 static void see_weak_clause(struct sql_survey *v)
 {
@@ -341,7 +350,7 @@ static const struct position positions[] = {
     {"to", see_to},
     {"trigger", see_trigger},
     {"triggers", see_tables},
-    {"union", see_clause},
+    {"union", see_union},
     {"update", see_update},
     {"using", see_using},
     {"values", see_clause},
@@ -386,6 +395,7 @@ bool sql_position_noise(const struct sql_survey *v)
     const struct sql_token *t = &v->token;
     return is_one_of(t, reserved) || sql_is_punct(&v->before, '{') ||
            (sql_is_word(t, "BODY") && before_is(v, "PACKAGE")) ||
+           (sql_is_word(t, "CODE") && v->shape & SQL_SHAPE_SHOW && sql_is_name(&v->in->ahead)) || /* SHOW PROCEDURE CODE p */
            (v->shape & SQL_SHAPE_ON && is_one_of(t, granted) && sql_is_name(&v->in->ahead));
 }
 

@@ -74,13 +74,13 @@ static int route_by_hint(const struct sql_statement *s, const struct sql_routes 
 }
 
 /* What no server could run, whichever is chosen. */
-static bool refuse(const struct sql_statement *s, char *why, size_t why_size)
+static bool refuse(const struct sql_statement *s, const struct sql_routes *routes, char *why, size_t why_size)
 {
     if (s->resource_inside)
         snprintf(why, why_size,
                  "a Redis resource can only be called alone: CALL resource.COMMAND(...), or SELECT or DO of that and "
                  "nothing else");
-    else if (s->schemas_overflow)
+    else if (s->schemas_overflow && !routes->alone)
         snprintf(why, why_size,
                  "statement names more than %d schemas, or is nested too deep to tell; say where it runs: "
                  "/* xaproxy:backend=NAME */",
@@ -96,7 +96,7 @@ int sql_route(const struct sql_statement *s, const char *default_schema, const s
     struct choice choice = {SQL_ROUTE_ANY, NULL};
     if (s->hint_backend[0])
         return route_by_hint(s, routes, why, why_size);
-    if (refuse(s, why, why_size))
+    if (refuse(s, routes, why, why_size))
         return SQL_ROUTE_UNKNOWN;
     for (unsigned i = 0; i < s->n_schemas; i++)
         add_schema(&choice, s->schema[i], routes, why, why_size);

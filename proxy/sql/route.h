@@ -14,6 +14,7 @@ struct sql_routes {
     int (*backend_of_name)(void *arg, const char *backend);
     const char *(*name_of_backend)(void *arg, int backend); /* for messages */
     void *arg;
+    bool alone; /* there is one backend only, so nothing can be elsewhere */
 };
 /* Backend index or one of the above. On SPANS and UNKNOWN `why` names the schemas and servers and the remedy.
  * default_schema: NULL or empty: none. */

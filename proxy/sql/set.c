@@ -87,6 +87,7 @@ static bool accept_form(struct sql_set_reader *r, bool scoped, struct sql_set *o
         name_form(out, "role", SQL_SET_SESSION);
     else
         return false;
+    r->bad |= scoped && strcmp(out->name, "transaction") != 0;
     r->in = look;
     read_value(r, !strcmp(out->name, "transaction") || !strcmp(out->name, "role"), out);
     out->literal &= out->scope != SQL_SET_ONE_SHOT;
@@ -105,6 +106,12 @@ static bool append_part(struct sql_tokens *in, char *name)
         name[len++] = '.';
     strcpy(name + len, part);
     return true;
+}
+
+/* No variable is called so, but in a sql_set. */
+static bool is_form_name(const char *name)
+{
+    return !strcmp(name, "names") || !strcmp(name, "role");
 }
 
 /* @@x, @@session.x, @@global.cache.x, x, cache.x */
@@ -127,7 +134,7 @@ static bool read_system_name(struct sql_set_reader *r, struct sql_set *out)
             return false;
     for (char *c = out->name; *c; c++)
         *c = (char)byte_lower((uint8_t)*c);
-    return out->name[0];
+    return out->name[0] && !is_form_name(out->name);
 }
 
 static bool read_user_name(struct sql_set_reader *r, struct sql_set *out)
@@ -137,9 +144,11 @@ static bool read_user_name(struct sql_set_reader *r, struct sql_set *out)
     return !t.unfinished && sql_token_name(&r->in.lexer, &t, out->name);
 }
 
-static bool read_assignment(struct sql_set_reader *r, struct sql_set *out)
+static bool read_assignment(struct sql_set_reader *r, bool scoped, struct sql_set *out)
 {
     bool user = r->in.ahead.kind == SQL_VARIABLE;
+    if (user && scoped)
+        return false;
     if (!(user ? read_user_name(r, out) : read_system_name(r, out)) || !is_assignment(&r->in.ahead))
         return false;
     sql_take(&r->in);
@@ -153,7 +162,7 @@ bool sql_set_next(struct sql_set_reader *r, struct sql_set *out)
         return false;
     *out = (struct sql_set){.scope = SQL_SET_SESSION};
     bool scoped = accept_scope(&r->in, &r->scope);
-    if (!accept_form(r, scoped, out) && !read_assignment(r, out))
+    if (!accept_form(r, scoped, out) && !read_assignment(r, scoped, out))
         r->bad = true;
     if (sql_accept_punct(&r->in, ','))
         r->bad |= at_end(r);

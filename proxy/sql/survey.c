@@ -16,6 +16,8 @@ static void advance(struct sql_survey *v)
 {
     v->before = v->token;
     v->token = sql_take(v->in);
+    if (v->block.state != SQL_BLOCK_NONE)
+        sql_block_token(&v->block, &v->before, &v->token, &v->in->ahead);
     if (v->token.unfinished)
         v->seen |= SQL_SEEN_UNFINISHED;
 }
@@ -42,8 +44,10 @@ static void add_schema(struct sql_survey *v, const struct sql_token *t)
         out->schemas_overflow = true;
         return;
     }
-    if (is_servers_own(name))
+    if (is_servers_own(name)) {
+        out->own_schema = true;
         return;
+    }
     if (v->ctx->is_resource && v->ctx->is_resource(v->ctx->arg, name)) {
         out->resource_inside = true;
         return;
@@ -88,6 +92,9 @@ static void see_table(struct sql_survey *v, const struct dotted *name)
 
 static void note_locks(struct sql_survey *v, struct slice function)
 {
+    static const char *const words[] = {"GET_LOCK", "RELEASE_LOCK", "RELEASE_ALL_LOCKS", "IS_FREE_LOCK", "IS_USED_LOCK"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        v->out->user_locks |= slice_is_word(function, words[i]);
     if (slice_is_word(function, "GET_LOCK"))
         v->out->leaves |= SQL_LEAVES_LOCK;
     if (slice_is_word(function, "RELEASE_ALL_LOCKS"))
@@ -169,19 +176,54 @@ static void see_name(struct sql_survey *v)
     }
 }
 
-/* A routine's body that may hold ; begins with a block, or (sql_mode=ORACLE, JavaScript) follows AS or IS. */
+static bool is_one_of(const struct sql_token *t, const char *const *words)
+{
+    while (*words && !sql_is_word(t, *words))
+        words++;
+    return *words;
+}
+
+/* A routine's body that may hold ; begins with a block. */
 static bool begins_block(struct sql_survey *v)
 {
-    static const char *const words[] = {"BEGIN", "CASE", "LOOP", "WHILE", "REPEAT", "AS", "IS", "PACKAGE"};
+    static const char *const words[] = {"BEGIN", "CASE", "LOOP", "WHILE", "REPEAT", NULL};
     const struct sql_token *t = &v->token;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (sql_is_word(t, words[i]))
-            return true;
+    if (is_one_of(t, words))
+        return true;
     if (sql_is_word(t, "FOR"))
         return !sql_is_word(&v->in->ahead, "EACH");
     if (sql_is_word(t, "IF")) /* not that of CREATE EVENT IF NOT EXISTS */
         return sql_level(v)->where != SQL_ONE;
-    return t->kind == SQL_WORD && t->text.at[0] == '$';
+    return false;
+}
+
+/* Or (sql_mode=ORACLE, JavaScript) it follows AS or IS, in a grammar of its own. */
+static bool begins_foreign_body(const struct sql_survey *v)
+{
+    static const char *const words[] = {"AS", "IS", "PACKAGE", NULL};
+    return is_one_of(&v->token, words) || v->token.text.at[0] == '$';
+}
+
+/* Or it is one statement; of a trigger's events, a type and a clause of its own these words tell, too. */
+static bool begins_plain_body(const struct sql_survey *v)
+{
+    static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "CALL", "RETURN", "SET", NULL};
+    static const char *const other[] = {"BEFORE", "AFTER", "OR", "CHARACTER", NULL};
+    return !v->depth && is_one_of(&v->token, words) && !is_one_of(&v->before, other) &&
+           !(sql_is_word(&v->token, "SET") && sql_is_punct(&v->in->ahead, '('));
+}
+
+static void look_for_body(struct sql_survey *v)
+{
+    if (begins_foreign_body(v)) {
+        v->out->compound = true;
+    } else if (begins_block(v)) {
+        v->out->compound = true;
+        sql_block_begin(&v->block);
+        sql_block_token(&v->block, &v->before, &v->token, &v->in->ahead);
+    } else {
+        v->plain_body = begins_plain_body(v);
+    }
 }
 
 /* LAST_INSERT_ID( is ahead of more than its ). */
@@ -202,8 +244,8 @@ static void see_word(struct sql_survey *v)
         v->out->asks_session = true;
         v->out->gives_insert_id |= gives_insert_id(v);
     }
-    if (v->routine && begins_block(v))
-        v->out->compound = true;
+    if (v->routine && !v->plain_body && !v->out->compound)
+        look_for_body(v);
     if (level->cte == SQL_CTE_NAME || sql_is_punct(&v->in->ahead, '.')) {
         see_name(v);
     } else if (expecting(level) && sql_position_noise(v)) {
@@ -258,6 +300,12 @@ static void close_level(struct sql_survey *v)
         add_cte(v, &level->cte_name);
 }
 
+/* FROM {OJ t ...}, UNION=(t, u) */
+static bool goes_on(const struct sql_survey *v)
+{
+    return sql_is_punct(&v->token, '{') || (sql_is_punct(&v->token, '=') && sql_is_word(&v->before, "UNION"));
+}
+
 /* Behind a ; within a compound statement all begins anew. */
 static void begin_inner_statement(struct sql_survey *v)
 {
@@ -279,7 +327,7 @@ static void see_punct(struct sql_survey *v)
         begin_inner_statement(v);
     } else if (v->token.text.len == 2) {
         v->seen |= SQL_SEEN_ASSIGNMENT;
-    } else if (expecting(level) && !sql_is_punct(&v->token, '{')) { /* FROM {OJ t ...} goes on */
+    } else if (expecting(level) && !goes_on(v)) {
         level->where = SQL_NOWHERE;
     }
 }
@@ -311,7 +359,7 @@ static void skip_values(struct sql_survey *v)
     const struct sql_level *level = sql_level(v);
     bool between = v->token.kind == SQL_PUNCT || v->token.kind == SQL_NUMBER || v->token.kind == SQL_STRING;
     bool silent = !expecting(level) && level->where != SQL_AFTER_LIST && level->cte == SQL_CTE_NONE;
-    if (between && silent && v->depth + 1 < SQL_MAX_LEVELS)
+    if (between && silent && v->block.state == SQL_BLOCK_NONE && v->depth + 1 < SQL_MAX_LEVELS)
         sql_skip_values(v->in);
 }
 
@@ -352,9 +400,12 @@ static void see_first_words(struct sql_survey *v, unsigned n_words)
 static bool at_end(struct sql_survey *v)
 {
     const struct sql_lexer *l = &v->in->lexer;
-    if (l->ambiguous || (l->executable && sql_is_punct(&v->in->ahead, ';')))
+    if (l->ambiguous || (l->executable && sql_is_punct(&v->in->ahead, ';'))) {
         v->out->compound = true;
-    return v->in->ahead.kind == SQL_END || (!v->out->compound && sql_is_punct(&v->in->ahead, ';'));
+        v->block.state = SQL_BLOCK_WHOLE;
+    }
+    bool whole = v->out->compound && v->block.state != SQL_BLOCK_CLOSED;
+    return v->in->ahead.kind == SQL_END || (!whole && sql_is_punct(&v->in->ahead, ';'));
 }
 
 /* Variables that it assigns are found elsewhere (assigned.h). */
@@ -378,6 +429,8 @@ unsigned sql_survey(struct sql_tokens *in, const struct sql_context *ctx, const 
     v.ctx = ctx;
     v.out = out;
     v.shape = row->shape;
+    if (out->compound)
+        sql_block_begin(&v.block);
     see_first_words(&v, n_words);
     while (!at_end(&v)) {
         advance(&v);

@@ -3,6 +3,7 @@
 #ifndef PROXY_SQL_SURVEY_H
 #define PROXY_SQL_SURVEY_H
 
+#include "proxy/sql/block.h"
 #include "proxy/sql/classify.h"
 #include "proxy/sql/keywords.h"
 
@@ -48,10 +49,12 @@ struct sql_survey {
     unsigned shape;     /* of the first words; enum sql_shape */
     unsigned seen;      /* enum sql_seen */
     bool routine;       /* the statement defines one */
+    bool plain_body;    /* whose body is a single statement */
     bool object_seen;   /* TABLE, VIEW, PROCEDURE, ...: the first one counts */
     bool on_table;      /* the next ON brings a table (CREATE INDEX, TRIGGER) */
     bool show_columns;  /* the next FROM brings a table, the one after a schema */
     bool sequence_call; /* the parenthesis ahead holds a sequence's name */
+    struct sql_block block; /* a body with ; inside */
     unsigned depth;
     unsigned too_deep; /* open parentheses beyond the last level */
     unsigned n_ctes;

@@ -48,6 +48,14 @@ static void sha1(uint8_t out[SHA1_SIZE], const void *a, size_t a_len, const void
     digest(EVP_sha1(), out, a, a_len, b, b_len);
 }
 
+void wire_sha1_text(struct slice text, char out[WIRE_SHA1_TEXT])
+{
+    uint8_t bytes[SHA1_SIZE];
+    sha1(bytes, text.at, text.len, NULL, 0);
+    for (int i = 0; i < SHA1_SIZE; i++)
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
 static void sha2(uint8_t out[SHA2_SIZE], const void *a, size_t a_len, const void *b, size_t b_len)
 {
     digest(EVP_sha256(), out, a, a_len, b, b_len);
@@ -212,6 +220,50 @@ bool wire_check_full(const char *crypt, struct slice password, struct wire_fast_
         fast_secret_make(text, learn);
     wire_wipe(text, sizeof text);
     wire_wipe(made, sizeof made);
+    return right;
+}
+
+static bool is_secret(const struct wire_fast_secret *secret, const char *password)
+{
+    struct wire_fast_secret made;
+    fast_secret_make(password, &made);
+    bool equal = !CRYPTO_memcmp(made.digest, secret->digest, sizeof made.digest) & secret->known;
+    wire_wipe(&made, sizeof made);
+    return equal;
+}
+
+static bool is_native(const char *verifier, const char *password)
+{
+    uint8_t stored[SHA1_SIZE], once[SHA1_SIZE], twice[SHA1_SIZE];
+    bool known = native_decode(verifier, stored);
+    sha1(once, password, strlen(password), NULL, 0);
+    sha1(twice, once, sizeof once, NULL, 0);
+    bool equal = !CRYPTO_memcmp(twice, stored, sizeof twice);
+    wire_wipe(once, sizeof once);
+    return equal & known;
+}
+
+static bool is_ed25519(const char *verifier, const char *password)
+{
+    char made[WIRE_ED25519_TEXT + 1];
+    bool known = verifier && wire_verifier_ed25519_ok(verifier);
+    wire_verifier_ed25519_make(password, made);
+    return !CRYPTO_memcmp(made, known ? verifier : "-------------------------------------------", WIRE_ED25519_TEXT) & known;
+}
+
+bool wire_check_clear(const struct wire_verifiers *v, struct wire_fast_secret *secret, struct slice password)
+{
+    char text[WIRE_PASSWORD_MAX + 1];
+    if (!password.len || password.len > WIRE_PASSWORD_MAX || memchr(password.at, 0, password.len))
+        return false; /* the same for every user, so that it tells nothing */
+    memcpy(text, password.at, password.len);
+    text[password.len] = '\0';
+    bool right = is_secret(secret, text);
+    if (!right) {
+        bool full = wire_check_full(v->crypt, password, secret), native = is_native(v->native, text);
+        right = is_ed25519(v->ed25519, text) | full | native;
+    }
+    wire_wipe(text, sizeof text);
     return right;
 }
 

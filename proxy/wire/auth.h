@@ -16,6 +16,7 @@
 
 /* caching_sha2_password's one-byte words: in wire_auth_more from the server, and the client's wish for the RSA key. */
 enum { WIRE_SHA2_REQUEST_KEY = 2, WIRE_SHA2_FAST_OK = 3, WIRE_SHA2_FULL = 4 };
+#define WIRE_SHA256_REQUEST_KEY 1 /* the same wish in sha256_password */
 
 #define WIRE_NONCE 32         /* what ed25519 signs instead of a scramble */
 #define WIRE_ED25519_PROOF 64 /* bytes of a signature */
@@ -53,6 +54,18 @@ bool wire_check_ed25519(const char *verifier, const uint8_t *nonce, struct slice
 /* Full exchange: clear text that came over TLS (NUL at the end allowed). Slow by design (about 3 ms); with crypt ==
  * NULL (unknown user) it does the same work and says no. Fills *learn on success. */
 bool wire_check_full(const char *crypt, struct slice password, struct wire_fast_secret *learn);
+
+/* 40 lower-case hex digits and a NUL: what Redis calls a script by. */
+#define WIRE_SHA1_TEXT 41
+void wire_sha1_text(struct slice text, char out[WIRE_SHA1_TEXT]);
+
+/* A password in clear text, as Redis' clients send it, against all that is known of a user; NULL: that is not. Fast where the
+ * secret is known and right, else as slow as wire_check_full, whatever there is to check against. Fills *secret where the first
+ * says yes. */
+struct wire_verifiers {
+    const char *crypt, *native, *ed25519;
+};
+bool wire_check_clear(const struct wire_verifiers *v, struct wire_fast_secret *secret, struct slice password);
 
 /* A number for a name that nobody without the key can foresee: what an unknown user looks like, today and tomorrow. */
 uint32_t wire_decoy(const uint8_t key[32], struct slice name);

@@ -77,6 +77,9 @@ enum wire_gather wire_gather(struct wire_gatherer *g, struct buf *in, size_t max
             return WIRE_TOO_BIG;
         if (buf_len(in) < WIRE_HEADER + len)
             return WIRE_MORE;
+        bool joins = len == WIRE_PACKET_MAX || buf_len(&g->joined);
+        if (joins && !buf_try_reserve(&g->joined, len))
+            return WIRE_NO_MEMORY;
         if (frame_take(g, in, len, payload))
             return WIRE_GATHERED;
     }

@@ -27,6 +27,7 @@ enum wire_gather {
     WIRE_MORE,        /* not all there yet */
     WIRE_TOO_BIG,     /* what the headers announce is more than max: said before the bytes are there */
     WIRE_BAD_SEQUENCE,
+    WIRE_NO_MEMORY,
 };
 struct wire_gatherer {
     struct buf joined; /* used only when a payload spans frames */
@@ -40,6 +41,8 @@ enum wire_gather wire_gather(struct wire_gatherer *g, struct buf *in, size_t max
 void wire_gather_done(struct wire_gatherer *g, struct buf *in);
 /* Instead of wire_gather_done: the payload becomes `out`, whose content goes. What is large is moved, not copied. */
 void wire_gather_take(struct wire_gatherer *g, struct buf *in, struct buf *out);
+/* Frames of a payload have come, and its last one has not. */
+static inline bool wire_gather_is_open(const struct wire_gatherer *g) { return buf_len(&g->joined); }
 void wire_gather_fini(struct wire_gatherer *g); /* all-zero is a valid gatherer; this gives its memory back */
 
 /* Length-encoded integers and strings over the cursor; NULL (0xFB) sets *is_null where given, else is an error. The

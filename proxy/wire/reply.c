@@ -150,7 +150,7 @@ bool wire_err_read(struct slice payload, uint64_t caps, struct wire_err *out)
     if ((caps & WIRE_CAP_PROTOCOL_41) && cursor_peek(&c) == '#') {
         cursor_skip(&c, 1);
         struct slice state = cursor_bytes(&c, 5);
-        if (state.len)
+        if (state.len && !memchr(state.at, '\0', state.len)) /* else nobody's: it is to be five characters wherever it goes */
             memcpy(out->sqlstate, state.at, state.len);
     }
     out->message = cursor_rest(&c);

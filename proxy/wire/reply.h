@@ -63,9 +63,11 @@ struct wire_prepare_ok {
 bool wire_prepare_ok_read(struct slice payload, struct wire_prepare_ok *out);
 void wire_prepare_ok_write(struct buf *payload, const struct wire_prepare_ok *p);
 
-/* The column count of a result set: follows = the definitions come behind it, which is always so without CACHE_METADATA. */
+/* The column count of a result set (MariaDB has no limit for those of no table): follows = the definitions come behind it, which
+ * is always so without CACHE_METADATA. */
+#define WIRE_COLUMNS_MAX 0xFFFFFFu
 struct wire_count {
-    uint32_t n; /* 1 .. 65535 */
+    uint32_t n; /* 1 .. WIRE_COLUMNS_MAX */
     bool follows;
 };
 bool wire_count_read(struct slice payload, uint64_t caps, struct wire_count *out);
@@ -81,8 +83,8 @@ struct wire_column {
     uint8_t decimals;
 };
 void wire_column_write(struct buf *payload, uint64_t caps, const struct wire_column *column);
-/* The type of a server's column (enum wire_type), and its flags; NULL's type where the definition is malformed. */
-uint8_t wire_column_type(struct slice payload, uint64_t caps, uint16_t *flags);
+/* A server's column, but for its name; of NULL's type where the definition is malformed. */
+struct wire_column wire_column_read(struct slice payload, uint64_t caps);
 /* One row of our own result sets. Values come as text whatever the protocol; at == NULL is NULL. wire_row_binary turns
  * the text of a LONGLONG, LONG or DOUBLE column into its bytes (a text that is no number is our bug); all other types
  * travel as strings and must be declared so (VAR_STRING, STRING, BLOB, JSON, NEWDECIMAL). */

@@ -18,7 +18,7 @@ bool wire_count_read(struct slice payload, uint64_t caps, struct wire_count *out
     struct cursor c = cursor_make(payload.at, payload.len);
     uint64_t n = wire_lenenc(&c, NULL);
     *out = (struct wire_count){(uint32_t)n, !(caps & WIRE_CAP_CACHE_METADATA) || cursor_u8(&c)};
-    return cursor_done(&c) && n >= 1 && n <= 65535;
+    return cursor_done(&c) && n >= 1 && n <= WIRE_COLUMNS_MAX;
 }
 
 void wire_count_write(struct buf *payload, uint64_t caps, const struct wire_count *count)
@@ -47,16 +47,22 @@ void wire_column_write(struct buf *payload, uint64_t caps, const struct wire_col
     buf_zeros(payload, 2);
 }
 
-uint8_t wire_column_type(struct slice payload, uint64_t caps, uint16_t *flags)
+struct wire_column wire_column_read(struct slice payload, uint64_t caps)
 {
+    struct wire_column column = {.type = WIRE_TYPE_NULL};
     struct cursor c = cursor_make(payload.at, payload.len);
     int texts = caps & WIRE_CAP_EXTENDED_METADATA ? 7 : 6; /* catalog, schema, table and column, both twice */
     for (int i = 0; i < texts; i++)
         wire_lenenc_str(&c, NULL);
-    cursor_skip(&c, 1 + 2 + 4); /* length of the rest, charset, length */
-    uint8_t type = cursor_u8(&c);
-    *flags = cursor_u16le(&c);
-    return c.bad ? WIRE_TYPE_NULL : type;
+    cursor_skip(&c, 1); /* length of the rest */
+    column.charset = cursor_u16le(&c);
+    column.length = cursor_u32le(&c);
+    enum wire_type type = cursor_u8(&c);
+    column.flags = cursor_u16le(&c);
+    column.decimals = cursor_u8(&c);
+    if (!c.bad)
+        column.type = type;
+    return column;
 }
 
 void wire_row_text(struct buf *payload, const struct slice *values, unsigned n)

@@ -46,6 +46,8 @@ static void say_honest_part(struct buf *out)
     seq = 2;
     wire_ok_packet(out, &seq, caps, &ok); /* log-in */
     seq = 1;
+    wire_ok_packet(out, &seq, caps, &ok); /* the role */
+    seq = 1;
     wire_ok_packet(out, &seq, caps, &ok); /* settings */
 }
 

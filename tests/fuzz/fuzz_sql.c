@@ -4,6 +4,9 @@
 
 #include "proxy/sql/classify.h"
 #include "proxy/sql/route.h"
+#include "proxy/sql/select.h"
+
+#define TEXT(s) {(const uint8_t *)(s), sizeof(s) - 1}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,9 +74,34 @@ static void check_call(const struct sql_statement *s, const struct sql_context *
     sql_call_fini(&call);
 }
 
+static void count_row(void *arg, const struct slice *row)
+{
+    uint64_t *n = arg;
+    CHECK(row[0].len < 64);
+    ++*n;
+}
+
+/* Whatever is asked of a table of the proxy's own, it is answered or refused in words. */
+static void check_select(const struct sql_statement *s, const struct sql_context *ctx)
+{
+    static const char *const columns[] = {"id", "state", "on", NULL};
+    static const struct sql_select_table table = {"actions", columns, 1};
+    static const struct slice cells[] = {TEXT("9"),  TEXT("DEAD"), TEXT("commit"), TEXT("10"), {NULL, 0}, TEXT("commit"),
+                                         TEXT("11"), TEXT("WAIT"), TEXT("rollback")};
+    static struct sql_select q;
+    struct sql_select_error error;
+    uint64_t n = 0;
+    if (sql_select_read(s->text, &ctx->dialect, &table, &q, &error)) {
+        sql_select_run(&q, cells, 3, count_row, &n);
+        CHECK(n <= 3 && n <= q.limit && !error.code);
+    } else
+        CHECK(error.code && memchr(error.text, 0, sizeof error.text) && strlen(error.sqlstate) == 5);
+    sql_select_fini(&q);
+}
+
 static void check_statement(const struct sql_statement *s, const struct sql_context *ctx)
 {
-    static const struct sql_routes routes = {backend_of, backend_of, name_of, NULL};
+    static const struct sql_routes routes = {backend_of, backend_of, name_of, NULL, false};
     char why[64] = "";
     CHECK(*sql_kind_text(s->kind));
     CHECK(s->n_schemas <= SQL_MAX_SCHEMAS);
@@ -86,6 +114,8 @@ static void check_statement(const struct sql_statement *s, const struct sql_cont
         check_set(s, ctx);
     if (s->kind == SQL_REDIS_CALL || s->kind == SQL_XA_CALL)
         check_call(s, ctx);
+    if (s->kind == SQL_XA_TABLE)
+        check_select(s, ctx);
 }
 
 /* Alone, a statement is what it was among others; but for a last --, which a ; behind it keeps from being a comment. */
@@ -104,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sql_context ctx = {.is_resource = is_resource};
     if (!size)
         return 0;
-    ctx.dialect = (struct sql_dialect){data[0] & 1, data[0] & 2, (data[0] >> 2) % (SQL_CHARSET_GB18030 + 1)};
+    ctx.dialect = (struct sql_dialect){data[0] & 1, data[0] & 2, (data[0] >> 2) % (SQL_CHARSET_GB18030 + 1), 0, false};
     struct slice rest = {data + 1, size - 1};
     const uint8_t *at = rest.at;
     struct sql_statement s;

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """The same sessions directly and through the proxy, answer by answer: where do they differ?
 
-As a program: differential.py SEED [--session N] [--statements N] [--across] [--without EPISODE,...] tells it again, alone or in
-company. What the sessions say is in stream.py, how it is judged in test_differential.py.
+As a program: differential.py SEED [--session N] [--statements N] [--across] [--moving] [--without EPISODE,...] tells it again, alone or
+in company. What the sessions say is in stream.py, how it is judged in test_differential.py.
 """
 import argparse
 import collections
@@ -33,7 +33,7 @@ class World(xatest.World):
     tables = {}
 
     def __init__(self, **more):
-        more.setdefault("backend_options", f"max_connections = {CONNECTIONS}")
+        more.setdefault("backend_options", f"max_connections = {CONNECTIONS}\nqueue_timeout = 60s")
         super().__init__(**more)
         self.reference = xatest.servers.KINDS[self.family](os.path.join(self.directory, "reference"), self.certs)
 
@@ -160,11 +160,13 @@ class Side:
         self.connection.say_command(25, struct.pack("<I", self.id_of(slot)))
 
 
-# Which index is used follows from statistics, which each server takes when it likes: NO_GOOD_INDEX, NO_INDEX.
-PLAN = 0x30
+# Which index is used follows from statistics, which each server takes when it likes: NO_GOOD_INDEX, NO_INDEX. Whether a
+# statement was slow follows from what else the machine does: WAS_SLOW.
+PLAN = 0x30 | 0x800
 
 
-USER_VARIABLE = re.compile(rb"(\x03def\0\0\0.@\w+\0).*", re.DOTALL)
+LEVEL = b"\x03def\0\0\0\x05Level"  # the first column of SHOW WARNINGS
+USER_VARIABLE = re.compile(rb"(\x03def\0\0\0[^\0]*@u\d[^\0]*\0).*", re.DOTALL)
 
 
 def nameless_type(definition):
@@ -173,17 +175,39 @@ def nameless_type(definition):
 
 
 def untyped_nulls(result):
-    """NULL in a user variable has the type of an earlier value, which does not go from server to server: only the value does."""
+    """What has never been set has a type as soon as a server has read its name anywhere, be it in an EXECUTE that failed."""
     kind, columns, rows, *_ = result
-    if kind == "rows" and columns and any(row.count(b"\xfb") or row[:1] == b"\0" for row in rows):
+    if kind == "rows" and columns and (not rows or any(row.count(b"\xfb") or row[:1] == b"\0" for row in rows)):
         columns = [nameless_type(column) for column in columns]
     return kind, columns, rows
 
 
+KEYS = 0x2 | 0x4 | 0x8 | 0x200 | 0x4000  # flags of a column that is in one
+
+
+def keyless(definition):
+    """A join that is sorted through a temporary table tells its columns without their keys: statistics decide on the plan."""
+    flags = struct.unpack_from("<H", definition, len(definition) - 5)[0] & ~KEYS
+    return definition[:-5] + struct.pack("<H", flags) + definition[-3:]
+
+
+def without_text(row):
+    """Of an error in SHOW WARNINGS or a variable, whose text is not the same in errors either, see there."""
+    row = re.sub(rb"(\xfc..|.)You have an error in your SQL syntax.*", b"1064", row, flags=re.DOTALL)
+    row = re.sub(rb".The statement \(\d+\) has no.*|.Unknown prepared statement handler.*", b"its number", row, flags=re.DOTALL)
+    row = re.sub(rb".Access denied for user .* to database 'nosuch.*|.Unknown database 'nosuch.*", b"no such", row, flags=re.DOTALL)
+    row = re.sub(rb"(\x0410(44|49)|[\x14\x19]\x04\0\0)no such", b"no such", row)
+    row = re.sub(rb"(['`][abck]['`]) at row \d+", rb"\1", row)
+    return re.sub(rb"(\x04(1064|1243|1421)).*", rb"\1", row, flags=re.DOTALL)
+
+
 def same_by_nature(result, command, side):
     """A result without what cannot be the same, for the reasons given here."""
-    if (command[0] in ("ping", "init_db") or str(command[-1]).startswith("USE ")) and result[0] == "ok":
-        return *result[:4], 0, *result[5:]  # MySQL repeats the warnings of the statement before
+    told = result[0] == "rows" and result[1] and result[1][0].startswith(LEVEL)
+    if told or (result[0] == "rows" and result[1] and "@u3" in str(command[-1])):
+        result = *result[:2], [without_text(row) for row in result[2]], *result[3:]
+    if result[0] == "rows" and " JOIN child " in str(command[-1]):
+        result = result[0], [keyless(column) for column in result[1]], *result[2:]
     if result[0] in ("ok", "rows"):
         return result[0], *untyped_nulls(result)[1:3], result[3] & ~PLAN, *result[4:]
     if result[0] == "prepared":
@@ -191,20 +215,35 @@ def same_by_nature(result, command, side):
     if result[0] != "error":
         return result
     _, code, state, text, *more = result
+    if more and more[0]:
+        more[0] = [nameless_type(column) for column in more[0]]
+    # MySQL shows a parameter as one type or another, and in one character set or another, as the statement has run before or not
+    if command[0] == "execute":
+        text = re.sub(r"Incorrect \w+ value: '.*' for column", "Incorrect value for column", text)
+        text = re.sub(r"Truncated incorrect \w+ value: .*", "Truncated incorrect value", text)
     text = text.removesuffix(".")  # behind "has no open cursor" servers differ from version to version
     text = re.sub(r"given to mysqld?_stmt_\w+", "given", text)  # which function looked for it differs from version to version
     # A server counts its statements by itself; what the proxy says is its own count.
     ids = {str(number): f"slot {slot}" for slot, number in side.statements.items()}
-    text = re.sub(r"\((\d+)\)", lambda m: f"({ids.get(m[1], 'id')})", text)
+    if code in (1243, 1421):
+        text = re.sub(r"\((\d+)\)", lambda m: f"({ids.get(m[1], 'id')})", text)
     # A server shows what is left of the text; of several statements it is sent one at a time.
     if code == 1064 and ";" in command[-1]:
         text = text.partition(";")[0]
     # The row of a parameter is a counter that the connection has from its last statement.
-    text = re.sub(r"(['`]k['`]) at row \d+", r"\1", text)
+    text = re.sub(r"(['`][abck]['`]) at row \d+", r"\1", text)
     # Which schemas there are is a matter of the configuration; whether the account might see others is not known to it.
     if "nosuchschema" in text:
         code, state, text = 1049, "42000", "no such schema"
     return ("error", code, state, text, *more)
+
+
+def names_two_servers(direct, proxied):
+    """A table that is not in the default schema, joined with one of another server's: which of the two is told first? A function
+    that the default schema does not have: another server looks for it in a schema of its own, which it may not."""
+    table = direct[:2] == ("error", 1146) and proxied[:2] == ("error", 1235) and "one statement runs on one server" in proxied[3]
+    function = direct[:2] == ("error", 1305) and proxied[:2] == ("error", 1044) and "'information_schema'" in proxied[3]
+    return table or (function and direct[3].startswith("FUNCTION"))
 
 
 class Difference(Exception):
@@ -242,6 +281,7 @@ class Session(threading.Thread):
         self.caps = self.stream.caps()
         self.failure = None
         self.done = 0
+        self.erred = False
 
     def run(self):
         try:
@@ -311,9 +351,25 @@ class Session(threading.Thread):
         self.done += 1
         self.counts[command[0]] += 1
         self.counts["errors"] += direct[-1][0] == "error"
+        if self.erred and command[0] in ("ping", "init_db"):  # an error does not tell how many warnings came with it
+            direct, proxied = ([(*result[:4], 0, *result[5:]) if result[0] == "ok" else result for result in side]
+                               for side in (direct, proxied))
+        elif command[0] not in ("close", "long"):  # which no server answers
+            self.erred = direct[-1][0] == "error"
         self.last.append((command, direct))
+        if names_two_servers(direct[-1], proxied[-1]):
+            self.compare(("query", f"SELECT id FROM {self.stream.schema}.t LIMIT 0"))  # nobody is to be told of it again
+            return
         if direct != proxied or direct == [("silent",)]:
             raise Difference(self.tell(command, direct, proxied), kind_of(command, direct, proxied))
+        for mover in self.run_.movers:
+            mover.move()
+        small = command[0] != "query" and direct[-1][0] == "error"
+        if self.run_.world.family == "mysql" and (small or command[0] == "field_list"):
+            # An error of a small command, the warning of COM_FIELD_LIST: MySQL adds them to what the statement before has left.
+            self.compare(("query", "DO 0"))
+        elif small and direct[-1][1] in (1243, 1421):  # with a number of the server's own, which is not to be stored
+            self.compare(("query", f"SELECT id FROM {self.stream.schema}.t LIMIT 0"))
 
     def block(self, text):
         """On each side another connection of the same schema takes something and keeps it."""
@@ -346,17 +402,45 @@ class Session(threading.Thread):
             raise Difference(self.tell("SHOW SESSION VARIABLES at the end", direct, proxied), f"variables {direct} {proxied}")
         self.done += 1
         for schema, server in ((self.stream.schema, "s1"), (self.stream.other, "s2")):
-            direct, proxied = (tables(one, schema) for one in (self.run_.world.reference, self.run_.world.server[server]))
+            servers = (self.run_.world.reference, self.run_.world.server[server])
+            direct, proxied = (tables(one, schema) for one in servers)
             if direct != proxied:
+                names = {name if isinstance(name, str) else name[0] for name, _ in direct.items() ^ proxied.items()}
+                direct, proxied = ({name: contents(one, schema, name) for name in names} for one in servers)
                 raise Difference(self.tell(f"tables of {schema} at the end", direct, proxied), "tables")
 
     def tell(self, command, direct, proxied):
         lines = [f"seed {self.run_.seed} session {self.number} statement {self.done}: "
                  f"differential.py {self.run_.seed} --session {self.number}"
-                 + " --across" * self.run_.across, "the last statements of this session and the direct answers:"]
+                 + " --across" * self.run_.across + " --moving" * bool(self.run_.movers), "the last statements of this session and the direct answers:"]
         lines += [f"    {short(said)} -> {short(answer)}" for said, answer in self.last]
-        return "\n".join([*lines, f"statement: {short(command, 2000)}", f"direct:  {short(direct, 3000)}",
-                          f"proxied: {short(proxied, 3000)}"])
+        lines += [f"statement: {short(command, 2000)}", f"direct:  {short(direct, 3000)}", f"proxied: {short(proxied, 3000)}"]
+        if "CHECKSUM" in str(command):
+            lines += [f"table t: {contents(one, self.stream.schema, 't')}"
+                      for one in (self.run_.world.reference, self.run_.world.server["s1"])]
+        return "\n".join(lines)
+
+
+class Mover:
+    """Another session, which takes a server's only connection behind each statement, unless something keeps it: so every
+    session gets another one for each statement, where in company chance decides."""
+
+    options = {"backend_options": "max_connections = 1\nqueue_timeout = 600s", "workers": 1}
+    patience_s = 0.3  # in which it has the connection if nothing keeps it
+
+    def __init__(self, world, schema):
+        self.connection = speaker.Speaker(world.proxy.port, world.certs, "app", xatest.PASSWORDS["app"], schema)
+        self.waits = False
+
+    def move(self):
+        if not self.waits:
+            self.connection.say_command(3, b"DO 0")
+        self.connection.s.settimeout(0.001 if self.waits else self.patience_s)
+        try:
+            self.connection.answer()
+            self.waits = False
+        except TimeoutError:
+            self.waits = True
 
 
 # What SHOW SESSION VARIABLES tells of the server or the connection, not of the session.
@@ -366,12 +450,9 @@ OF_THE_SERVER = set("""
     server_uuid slave_load_tmpdir relay_log_basename relay_log_index replica_load_tmpdir slow_query_log_file socket statement_id
     timestamp tmpdir rand_seed1 rand_seed2 wsrep_data_home_dir
 """.split())
-# What the proxy has in force on its connections by its own options: session tracking, how long a row lock is waited for. With
-# autocommit off a branch is open before a table is touched.
+# What the proxy has in force on its connections by its own options: session tracking, how long a row lock is waited for.
 # What LAST_INSERT_ID() says is the session's; the variable of that name is the connection's.
-OF_THE_PROXY = {"identity", "last_insert_id", "in_transaction", "innodb_lock_wait_timeout", "session_track_system_variables",
-                "session_track_transaction_info", "session_track_schema",
-                "session_track_state_change", "session_track_gtids"}
+OF_THE_PROXY = {"identity", "last_insert_id", "innodb_lock_wait_timeout", "session_track_system_variables", "session_track_gtids"}
 
 
 def two_texts(row):
@@ -386,8 +467,18 @@ def speaker_text(row, at):
     return row[at:at + n].decode("utf-8", "replace"), at + n
 
 
+def contents(server, schema, table):
+    """What a table has, to be looked at."""
+    with contextlib.closing(server.root(schema)) as db, db.cursor() as cursor:
+        try:
+            cursor.execute(f"SELECT * FROM `{table}` ORDER BY 1")
+        except pymysql.err.MySQLError as error:
+            return str(error)
+        return [column[0] for column in cursor.description], [short(row) for row in cursor.fetchall()]
+
+
 def tables(server, schema):
-    """Every row of every table, as text."""
+    """A checksum of every table, and how it is made."""
     found = {}
     with contextlib.closing(server.root(schema)) as db, db.cursor() as cursor:
         cursor.execute("SET time_zone = '+00:00'")
@@ -410,13 +501,21 @@ def short(what, most=300):
 class Run:
     """All sessions of one seed at once."""
 
-    def __init__(self, world, seed, statements, sessions=range(SESSIONS), across=False, without=()):
+    def __init__(self, world, seed, statements, sessions=range(SESSIONS), across=False, without=(), moving=False):
+        """Moving: the sessions come one after the other, and the last number's schemas are the movers'."""
         self.world, self.seed, self.across, self.without = world, seed, across, set(without)
+        self.movers = self.make_movers() if moving else []
         self.each = max(1, statements // len(sessions))
         self.failed, self.lock = threading.Event(), threading.Lock()
         self.tolerate = None
         self.may_hold = threading.BoundedSemaphore(CONNECTIONS - 1)
         self.sessions = [Session(self, number) for number in sessions]
+
+    def make_movers(self):
+        schemas = {"s1": f"d{SESSIONS - 1}", "s2": f"e{SESSIONS - 1}"}
+        for name, schema in schemas.items():
+            self.world.server[name].script([f"CREATE DATABASE IF NOT EXISTS {schema}"])
+        return [Mover(self.world, schema) for schema in schemas.values()]
 
     def differs(self, difference):
         """Ends the run, or notes it and goes on."""
@@ -429,6 +528,8 @@ class Run:
         """Runs to the end or the first difference, which it raises. The counts."""
         for session in self.sessions:
             session.start()
+            if self.movers:
+                session.join()
         for session in self.sessions:
             session.join()
         if not self.world.proxy.alive():
@@ -445,16 +546,17 @@ def main():
     parser.add_argument("--session", type=int, help="only this one, alone")
     parser.add_argument("--statements", type=int, default=5000)
     parser.add_argument("--across", action="store_true", help="the session's schemas are on two servers")
+    parser.add_argument("--moving", action="store_true", help="one at a time, on another connection with each statement")
     parser.add_argument("--without", default="", help="episodes to leave out")
     parser.add_argument("--all", action="store_true", help="go on after a difference, and tell one of each kind at the end")
     parser.add_argument("--verbose", action="store_true", help="with the statements before each")
     parser.add_argument("--seconds", type=float, default=1e6, help="stop after so long")
     options = parser.parse_args()
-    world = World().start()
-    sessions = range(SESSIONS) if options.session is None else [options.session]
+    world = World(**Mover.options if options.moving else {}).start()
+    sessions = range(SESSIONS - options.moving) if options.session is None else [options.session]
     statements = options.statements // (1 if options.session is None else SESSIONS)
     try:
-        run = Run(world, options.seed, statements, sessions, options.across, options.without.split(","))
+        run = Run(world, options.seed, statements, sessions, options.across, options.without.split(","), options.moving)
         run.tolerate = {} if options.all else None
         stop = threading.Timer(options.seconds, run.failed.set)
         stop.daemon = True

@@ -34,13 +34,23 @@ class RelayedWorld(xatest.World):
             self.relayed[name] = self.relays.add(name, super().port_of(name), relay.Redis if name == "cache" else relay.MySql)
         return self.relayed[name]
 
+    def wait_judged(self):
+        """Also until it has looked, in the name of each account, whether that may use the barrier."""
+        super().wait_judged()
+        alive = [name for name, server in self.server.items() if server.alive()]
+
+        def looked():
+            log = self.proxy.log_of_this_life()
+            return self.proxy.paused() or not self.proxy.alive() or all(f"barrier_judged backend={name}\n" in log for name in alive)
+        xatest.until(looked, 10, "no look at the barrier")
+
     def wipe(self):
         super().wipe()
         self.relays.close()
 
     def flights(self):
         """What sessions (not the resolver) sent since this was asked last."""
-        return [one for one in self.relays.take() if one.dialect.user != xatest.servers.RESOLVER[0]]
+        return [one for one in self.relays.take() if one.dialect.user not in (xatest.servers.RESOLVER[0], relay.Redis.LOOKS_AFTER)]
 
     def trips(self):
         """The same by server: a text a flight, commands of one write joined by +."""

@@ -53,7 +53,7 @@ class Speaker(rawclient.Raw):
     """One logged-in connection. Each command has say_X, which sends it, and its answer is read by `answer`, so that two
     servers can work on the same command at the same time."""
 
-    def __init__(self, port, certs, user, password, database, caps=CAPS, charset=rawclient.UTF8MB4, limit_s=20):
+    def __init__(self, port, certs, user, password, database, caps=CAPS, charset=rawclient.UTF8MB4, limit_s=90):
         super().__init__(port, certs, limit_s)
         self.buffer = b""
         self.caps, self.charset, self.password = caps | rawclient.SSL | WITH_DB, charset, password.encode()

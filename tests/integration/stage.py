@@ -9,10 +9,12 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
 import unittest
+from xml.etree import ElementTree
 
 import pymysql
 import xatest
@@ -31,17 +33,21 @@ class Door:
     host: str = "127.0.0.1"
 
 
+class Ed25519(str):
+    """The password of an account that MariaDB's ed25519 looks after."""
+
+
 class Stage:
     """users: name to password, of the accounts that the suite makes on the server by itself."""
 
-    def __init__(self, family=None, server_options=(), users=None, proxy_options=(), listener_options=()):
+    def __init__(self, family=None, server_options=(), users=None, proxy_options=(), listener_options=(), backend_options=()):
         self.family = family or xatest.FAMILY
         self.directory = tempfile.mkdtemp(prefix=f"xap-stage-{self.family}-")
         atexit.register(self.wipe)
         self.certs = xatest.make_certs(self.directory)
         self.server = servers.KINDS[self.family](os.path.join(self.directory, "server"), self.certs, server_options)
         self.users = {ROOT[0]: ROOT[1], **(users or {})}
-        self.options = {"proxy": proxy_options, "listener": listener_options}
+        self.options = {"proxy": proxy_options, "listener": listener_options, "backend": backend_options}
         self.config = os.path.join(self.directory, "xaproxy.conf")
         self.proxy = xatest.Proxy(os.path.join(self.directory, "proxy"), self.config)
         self.starters = {}
@@ -67,10 +73,12 @@ class Stage:
                     f"tls_cert = {self.certs}/server.crt", f"tls_key = {self.certs}/server.key", *self.options["listener"])
         yield from ("[backend main]", "address = 127.0.0.1", f"port = {self.server.port}", "schemas = *",
                     f"tls_ca = {self.certs}/ca.crt", f"resolver_user = {servers.RESOLVER[0]}",
-                    f"resolver_password = {servers.RESOLVER[1]}")
+                    f"resolver_password = {servers.RESOLVER[1]}", *self.options["backend"])
         for user, password in self.users.items():
             yield from (f"[user {user}]", "local_infile = on")
-            if password:
+            if isinstance(password, Ed25519):
+                yield f"ed25519_verifier = {xatest.ed25519_verifier(password)}"
+            elif password:
                 digest = hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
                 yield f"native_verifier = *{digest}"  # of the plugin that works without TLS, too
             else:
@@ -123,6 +131,10 @@ class Stage:
                     cursor.execute(statement)
 
 
+class Skips(str):
+    """What a test said that passed but for parts of it that it skipped, and why."""
+
+
 def exceptions(name):
     """{(test, where): reason} where `where` is direct or proxy."""
     found = {}
@@ -138,11 +150,14 @@ class Foreign:
     """Made into a class a door by a_class, with a method a test of the suite."""
 
     suite = None  # its exceptions' name
+    missing = None  # why it cannot run here
     door = None
     options = {}  # of Stage
 
     @classmethod
     def setUpClass(cls):
+        if cls.missing:
+            raise unittest.SkipTest(cls.missing)
         cls.stage = Stage(**cls.options).start()
         cls.addClassCleanup(cls.stage.wipe)
         cls.prepare()
@@ -152,24 +167,49 @@ class Foreign:
         """What the suite needs on the stage."""
 
     def run_through(self, door, name):
-        """None where it passed, else the end of what it said."""
+        """None where it passed, else the end of what it said, or Skips."""
         raise NotImplementedError
+
+    def told(self, door, name):
+        """{test: as run_through says it}, for suites whose programs have many tests each."""
+        return {name: self.run_through(door, name)}
+
+    def told_by(self, door, name):
+        """The same; the next test finds the server as it was."""
+        told = self.told(self.stage.door(door), name)
+        self.stage.clean(thoroughly=any(said is not None for said in told.values()))
+        return told
 
     def show(self, name):
         known = exceptions(self.suite)
-        said = self.run_through(self.stage.door(self.door), name)
-        self.stage.clean(thoroughly=said is not None)
-        if said is None:
-            return
+        told = self.told_by(self.door, name)
         self.assertTrue(self.stage.proxy.alive(), f"the proxy ended:\n{self.stage.proxy.log_tail()}")
-        if (name, "proxy") in known:
-            return
-        fails_directly = self.run_through(self.stage.door("direct"), name) is not None
-        self.stage.clean(thoroughly=fails_directly)
-        if fails_directly:
-            self.assertIn((name, "direct"), known, f"fails on the server itself too, unlike what was known:\n{said}")
-        else:
-            self.fail(said)
+        lost = {test: said for test, said in told.items() if said is not None and (test, "proxy") not in known}
+        if lost:
+            directly = self.told_by("direct", name)
+            verdicts = [verdict(test, said, directly.get(test), known) for test, said in lost.items()]
+            self.assertFalse(any(verdicts), "\n".join(filter(None, verdicts)))
+
+
+def verdict(test, said, directly, known):
+    """What is wrong with a test that did not simply pass through the proxy; None: nothing."""
+    if isinstance(said, Skips) and isinstance(directly, Skips):
+        return None if said == directly else f"{test} skips {said}, and on the server {directly}"
+    if directly is None:
+        return f"{test}: {said}"
+    return None if (test, "direct") in known else f"{test} fails on the server itself too, unlike what was known:\n{said}"
+
+
+def junit_report(path, name_of):
+    """{test: as run_through says it} of a report as JUnit writes it; name_of(case) names a test."""
+    found = {}
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        said = next((part for part in case if part.tag in ("failure", "error", "skipped")), None)
+        if said is not None:
+            text = f"{said.get('message') or ''} {said.text or ''}".strip()
+            said = Skips(text[:300]) if said.tag == "skipped" else text[:800]
+        found[re.sub(r"\s+", "_", name_of(case))] = said
+    return found
 
 
 def a_test(name):

@@ -1,6 +1,6 @@
-"""What a storm is made of: clients that transfer, the weather that breaks parts, the gauge of what is in doubt meanwhile.
+"""What a storm is made of: clients, the weather that breaks parts, the gauge of what is in doubt meanwhile.
 
-What must be true afterwards is said in test_storm.py.
+What the clients say, and what must be true of it afterwards, is in storm_kinds.py and storm_actions.py.
 """
 import collections
 import contextlib
@@ -15,14 +15,14 @@ import threading
 import time
 
 import pymysql
-import redis
+import storm_kinds
 import xatest
 
 sys.path.insert(0, os.path.join(xatest.SOURCE, "tests", "support"))
 import line  # noqa: E402
 
-ACCOUNTS, START, BUCKETS = 40, 1000, 20
 TROUBLE = (pymysql.err.MySQLError, OSError)
+POLICIES = {"cache": 0, "skip": 1, "force": 2}  # towards who writes past the proxy; databases of one Redis
 
 
 class World(xatest.World):
@@ -35,6 +35,39 @@ class World(xatest.World):
 
     def port_of(self, name):
         return self.line[name].port
+
+    def config_lines(self):
+        yield from super().config_lines()
+        for policy in ("skip", "force"):
+            yield from (f"[redis {policy}]", "address = 127.0.0.1", f"port = {self.port_of('cache')}", f"db = {POLICIES[policy]}",
+                        f"dirty = {policy}")
+
+    def wait_judged(self):
+        super().wait_judged()
+        self.proxy.wait_judged([("resource", "skip"), ("resource", "force")])
+
+    def past(self, policy):
+        """A client of that resource, past the proxy."""
+        return self.cache.client(db=POLICIES[policy], decode_responses=True)
+
+    def open_fields(self):
+        return [field for db in POLICIES.values() for field in self.cache.open_fields(db)]
+
+    def leftovers(self):
+        return self.in_doubt() + [f"redis: {field[:80]!r}" for field in self.open_fields()]
+
+    def databases(self):
+        """Clients past the proxy, of everything where keys may be."""
+        return [self.past(policy) for policy in POLICIES]
+
+    def own_keys(self, kinds):
+        """Keys of the proxy's in Redis whose name ends so."""
+        return [key for client in self.databases() for key in client.scan_iter(f"xa:{kinds}", count=1000)]
+
+    def control_kinds(self):
+        """Of fields in control hashes: their first letters."""
+        return {field[0] for client in self.databases() for key in client.scan_iter("xa:*:c", count=1000)
+                for field in client.hkeys(key)}
 
     def wipe(self):
         super().wipe()
@@ -78,9 +111,9 @@ class Ledger:
 class Client(threading.Thread):
     """One connection's worth of transactions, until told to stop; connects again whenever its connection is gone."""
 
-    def __init__(self, world, ledger, seed, stop):
+    def __init__(self, world, kinds, ledger, seed, stop):
         super().__init__(daemon=True)
-        self.world, self.ledger, self.stop = world, ledger, stop
+        self.world, self.kinds, self.ledger, self.stop = world, kinds, ledger, stop
         self.random = random.Random(seed)
         self.db = None
         self.acked = 0
@@ -90,9 +123,9 @@ class Client(threading.Thread):
             if self.db is None and not self.connect():
                 self.stop.wait(0.05)
                 continue
-            kind = self.random.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
-            number = self.ledger.number(kind)
-            self.transact(number, list(KINDS[kind][1](number, self.random)))
+            kind = self.random.choices(self.kinds, [kind.weight for kind in self.kinds])[0]
+            number = self.ledger.number(kind.name)
+            self.transact(number, list(kind.statements(number, self.random)), kind.rolled_back)
         self.close()
 
     def connect(self):
@@ -106,26 +139,32 @@ class Client(threading.Thread):
                 self.db.close()
         self.db = None
 
-    def transact(self, number, statements):
+    def transact(self, number, statements, rolled_back):
         """The last statement is the one that decides. Some are rolled back instead, some clients just leave."""
-        whim, last = self.random.random(), len(statements) - 1
+        whim, last = self.random.random() - rolled_back, len(statements) - 1
         deciding = False
         try:
             with self.db.cursor() as cursor:
                 for i, statement in enumerate(statements):
                     deciding = i == last
-                    if deciding and whim < 0.12 and last:
+                    if deciding and whim < 0 and last:
                         deciding, statement = False, "ROLLBACK"
-                    elif deciding and whim < 0.15:
+                    elif deciding and whim < 0.03:
                         return self.leave(number, statement)
-                    elif i == last // 2 and 0.15 < whim < 0.17:
+                    elif i == last // 2 and 0.03 < whim < 0.05:
                         return self.leave(number, None)
-                    cursor.execute(statement)
+                    self.say(cursor, statement)
             self.tell(number, "acked" if deciding else "refused")
         except TROUBLE as error:
             self.tell(number, "unknown" if deciding and xatest.outcome_unknown(error) else "refused", error)
             self.after(error)
         return None
+
+    def say(self, cursor, statement):
+        if callable(statement):
+            statement = statement(cursor.fetchall(), self.world)
+        if statement:
+            cursor.execute(statement)
 
     def tell(self, number, outcome, error=None):
         self.acked += outcome == "acked"
@@ -150,82 +189,19 @@ class Client(threading.Thread):
                 raise OSError("gone")
             with self.db.cursor() as cursor:
                 cursor.execute("ROLLBACK")
+                cursor.execute("SET xa_redis_writes = DEFAULT")
             self.stop.wait(0.01)
         except TROUBLE:
             self.close()
-
-
-def transfer(number, chance):
-    """Over both servers and Redis; the servers in either order, so that some wait for each other in a circle."""
-    amount, left, right = chance.randint(1, 9), chance.randrange(ACCOUNTS), chance.randrange(ACCOUNTS)
-    sides = [[f"UPDATE t1.account SET balance = balance - {amount}, last = {number} WHERE id = {left}",
-              f"INSERT INTO t1.journal VALUES ({number}, {left}, {right}, {amount})",
-              f"CALL cache.HINCRBY('left:{left}', 'balance', {-amount})",
-              f"CALL cache.SET('last:{left}', '{number}')"],
-             [f"UPDATE t2.account SET balance = balance + {amount} WHERE id = {right}",
-              f"INSERT INTO t2.journal VALUES ({number}, {left}, {right}, {amount})",
-              f"CALL cache.HINCRBY('right:{right}', 'balance', {amount})",
-              f"CALL cache.RPUSH('list:{right}', '{number}')"]]
-    if chance.random() < 0.05:
-        sides.reverse()
-    yield "BEGIN"
-    yield from sides[0]
-    if chance.random() < 0.25:
-        yield from detour(left, right, chance)
-    yield from sides[1]
-    yield "COMMIT"
-
-
-def detour(left, right, chance):
-    yield "SAVEPOINT detour"
-    yield f"UPDATE t1.account SET balance = balance + 1000000 WHERE id = {left}"
-    yield f"CALL cache.HINCRBY('left:{left}', 'balance', 1000000)"
-    yield f"CALL cache.DEL('last:{left}')"
-    if chance.random() < 0.5:
-        yield "SAVEPOINT deeper"
-        yield f"UPDATE t2.account SET balance = 0 WHERE id = {right}"
-        yield f"CALL cache.DEL('right:{right}', 'list:{right}')"
-        yield "ROLLBACK TO SAVEPOINT deeper"
-    yield "ROLLBACK TO SAVEPOINT detour"
-    if chance.random() < 0.5:
-        yield "RELEASE SAVEPOINT detour"
-
-
-def solo(number, chance):
-    """Decided by one server alone."""
-    yield "BEGIN"
-    yield f"INSERT INTO t{chance.randint(1, 2)}.solo VALUES ({number})"
-    yield "COMMIT"
-
-
-def mirror(number, chance):
-    """Redis alone, as a transaction."""
-    yield "BEGIN"
-    yield f"CALL cache.HSET('mirror:{chance.randrange(BUCKETS)}', '{number}', '1')"
-    yield f"CALL cache.SADD('mirrors', '{number}')"
-    yield "COMMIT"
-
-
-def auto(number, _chance):
-    """A statement by itself."""
-    yield f"INSERT INTO t2.auto VALUES ({number})"
-
-
-def call(number, chance):
-    """A CALL by itself."""
-    yield f"CALL cache.HSET('call:{chance.randrange(BUCKETS)}', '{number}', '1')"
-
-
-KINDS = {"transfer": (80, transfer), "solo": (6, solo), "mirror": (6, mirror), "auto": (4, auto), "call": (4, call)}
 
 
 class Gauge(threading.Thread):
     """How long something stays in doubt while its server and the proxy are up, asked past the proxy: every prepared branch, and
     in Redis the records of a proxy that is dead."""
 
-    def __init__(self, world, stop):
+    def __init__(self, world, kinds, stop):
         super().__init__(daemon=True)
-        self.world, self.stop = world, stop
+        self.world, self.kinds, self.stop = world, kinds, stop
         self.lock = threading.Lock()
         self.up = dict.fromkeys([*world.server, "cache", "proxy"], time.monotonic())  # since when; None = it is not
         self.since, self.age, self.ages, self.oldest = {}, {}, [], (0, None)
@@ -248,25 +224,29 @@ class Gauge(threading.Thread):
 
     def run(self):
         while not self.stop.wait(0.2):
+            with contextlib.suppress(*storm_kinds.REDIS_TROUBLE):
+                for kind in self.kinds:
+                    kind.watch(self.world.past("cache"))
             for name in [*self.world.server, "cache"]:
-                with contextlib.suppress(redis.exceptions.RedisError, *TROUBLE):
+                with contextlib.suppress(*storm_kinds.REDIS_TROUBLE, *TROUBLE):
                     if self.up[name]:
                         self.sample(name, self.left_in_redis() if name == "cache" else self.world.server[name].in_doubt())
         for key in list(self.since):
             self.over(key)
 
     def left_in_redis(self):
-        return [field[1:].rpartition(b":")[0] for field in self.world.cache.open_fields() if field[:1] == b"U"]
+        return [field[1:].rpartition(b":")[0] for field in self.world.open_fields() if field[:1] == b"U"]
 
     def sample(self, name, listed):
         now = time.monotonic()
-        with self.lock:
-            up = self.up["proxy"] and self.up[name] and max(self.up["proxy"], self.up[name])
+        with self.lock:  # what Redis has on record may wait for the word of any server
+            proxy, needed = self.up["proxy"], list(self.up.values()) if name == "cache" else [self.up["proxy"], self.up[name]]
+        up = all(needed) and max(needed)
         for key in [key for key in self.since if key[0] == name and key[1] not in listed]:
             self.over(key)
         for xid in listed:
             key, begun = (name, xid), self.since.setdefault((name, xid), now)
-            if up and (name != "cache" or begun < self.up["proxy"]):
+            if up and (name != "cache" or begun < proxy):
                 self.age[key] = max(self.age.get(key, 0), now - max(begun, up))
 
     def over(self, key):
@@ -285,18 +265,21 @@ class Weather:
     def __init__(self, world, gauge, seed):
         self.world, self.gauge, self.random = world, gauge, random.Random(seed)
         self.parts = {"proxy": world.proxy, **world.server, "cache": world.cache}
-        self.done = collections.Counter()
+        self.done, self.due = collections.Counter(), []
 
     def strike(self):
         """One blow. Now and then it is calm afterwards for longer than anything may be in doubt."""
         for name, part in self.parts.items():
             assert part.alive(), f"{name} died by itself:\n{part.log_tail(60)}"
-        kinds = {self.kill: 8, self.kill_two: 3, self.pause: 2, self.sever: 2, self.cut: 2, self.silence: 2, self.tear: 1}
-        kind = self.random.choices(list(kinds), kinds.values())[0]
+        kinds = self.blows()
+        kind = self.due.pop() if self.due else self.random.choices(list(kinds), kinds.values())[0]
         self.gauge.note(kind.__name__)
         kind()
         self.done[kind.__name__] += 1
         time.sleep(7 if self.random.random() < 0.12 else self.random.uniform(0.3, 2.5))
+
+    def blows(self):
+        return {self.kill: 8, self.kill_two: 3, self.pause: 2, self.sever: 2, self.cut: 2, self.silence: 2, self.tear: 1}
 
     def kill(self):
         self.crash(self.random.choice(["proxy", "proxy", "s1", "s2", "cache"]))

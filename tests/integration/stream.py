@@ -32,8 +32,12 @@ def read_grammar(family):
 
 
 # Ways to say something that a run can do without, beside whole episodes and "information".
-SWITCHES = {"diagnostics": r"^SHOW (WARNINGS|ERRORS|COUNT)|^GET DIAG|@@(warning|error)_count", "row count": r"ROW_COUNT",
-            "read only": r"READ ONLY", "prepared set": r"^SET .*\?|'SET @u1|EXECUTE u", "sequence": r"LASTVAL"}
+SWITCHES = {"information schema": r"information_schema.tables", "sequence": r"LASTVAL",
+            "foreign keys": r"^REPLACE INTO t |^INSERT INTO child .*({id}|99999)", "ignored ids": r"^INSERT IGNORE INTO t \(id",
+            "out parameters": r"^CALL outs\(\?", "limit as a parameter": r"LIMIT \?", "missing function": r"^MD5\(",
+            "implied locks": r"^LOCK TABLES t WRITE", "increments": r"^SET auto_increment_increment = 3",
+            "list of parameters": r" IN \(\?", "dates as numbers": r"^INSERT INTO kinds .*, dt, .*\?"}
+PARAMETER_KINDS = 15 # of parameter(), without those that are NULL
 RESET = ("reset_connection",)
 
 
@@ -64,6 +68,8 @@ class Stream:
                      "count": lambda: str(self.random.randint(0, 2)), "key": lambda: self.pick("ABCD"),
                      "lock": lambda: f"'lock {self.schema} {self.random.randint(0, 2)}'"}
         self.slots = 0
+        # MySQL gives a parameter the type of its first value, as long as the statement stays on its connection.
+        self.keeps_types, self.kinds, self.takes_null = family == "mysql", [], True
         self.without = set(without)
         names = [name for name in EPISODES if name not in without and (across or name != "other_server")]
         self.names, self.weights = names, [EPISODES[name] for name in names]
@@ -85,7 +91,7 @@ class Stream:
         episode = getattr(self, name)()
         # A routine that failed or changed the session on its way leaves what cannot be told: the connection is kept
         # until a reset.
-        if any(isinstance(command[-1], str) and "CALL" in command[-1] for command in episode):
+        if any(isinstance(part, str) and re.search("CALL|twice", part) for command in episode for part in command):
             return Episode([*episode, RESET], holds=True)
         return episode
 
@@ -145,7 +151,7 @@ class Stream:
                         *self.queries("information", 2)])
 
     def compound(self):
-        return Episode(self.queries("compound") + self.queries("information"))
+        return Episode([*self.queries("compound"), *self.queries("information"), RESET], holds=True)
 
     def transaction(self):
         before = self.queries("one shot") if self.often(0.3) else []
@@ -158,8 +164,27 @@ class Stream:
         usual, self.without = self.without, self.without | {"information"}
         body = self.mixed(1, 10, "within", 0.3)
         self.without = usual
+        if "failing calls without autocommit" in usual:
+            body = [command for command in body if "CALL fails" not in str(command)]
         return Episode([*self.queries("autocommit off"), *body, *self.queries("autocommit on"),
                         query("SELECT @@autocommit"), query("COMMIT")], holds=True)
+
+    def found_rows(self):
+        select = self.pick(["SELECT SQL_CALC_FOUND_ROWS id FROM t ORDER BY id LIMIT {count}", "SELECT id FROM t WHERE {where} ORDER BY id",
+                            "(SELECT 1)"])
+        self.grammar["found"] = [select]
+        slot, _, prepare = self.prepare("found prepared")
+        ask = [query("SELECT FOUND_ROWS()"), ("execute", slot, [], True, 0)]
+        return Episode([prepare, *self.queries("found"), *[("ping",)] * self.often(0.5), self.pick(ask), ("close", slot)])
+
+    def asked(self):
+        """A question about the session that is prepared once, behind whatever comes."""
+        slot, _, prepare = self.prepare("asked prepared")
+        body = [part for _ in range(self.random.randint(2, 5)) for part in (self.command(), ("execute", slot, [], True, 0))]
+        if self.often(0.3):
+            return Episode([prepare, query("BEGIN"), *body, query("COMMIT"), ("execute", slot, [], True, 0), ("close", slot)],
+                           holds=True)
+        return Episode([prepare, *body, ("close", slot)])
 
     def ddl(self):
         return Episode(self.queries("ddl", 3) + self.queries("probe"))
@@ -204,7 +229,8 @@ class Stream:
     def text_prepare(self):
         texts = self.grammar["text prepared"]
         begin = self.random.randrange(len(texts) - 4)
-        return Episode([*map(query, texts[begin:begin + self.random.randint(3, 8)]), *self.queries("text prepared", 3),
+        said = [*texts[begin:begin + self.random.randint(3, 8)], *[text for _, text in self.queries("text prepared", 3)]]
+        return Episode([*[command for text in said for command in (query(text), *self.forgotten(text.strip("'")))],
                         query("COMMIT"),
                         *[query(f"DEALLOCATE PREPARE {name}") for name in "swbqcu"]], holds=True)
 
@@ -230,29 +256,41 @@ class Stream:
         """A new statement: its slot, how many parameters it has, and the command."""
         self.slots += 1
         text = self.say(name)
+        self.kinds = [self.random.randrange(PARAMETER_KINDS) for _ in range(text.count("?") * self.keeps_types)]
+        self.takes_null = not text.startswith("SET sql_mode")  # MariaDB takes that for 0 or not, as an EXECUTE before was
         return self.slots, text.count("?"), ("prepare", self.slots, text)
 
-    def parameter(self):
+    def parameter(self, kind=None):
+        """Of that type; None: of any."""
         pack = struct.pack
         number = self.random.randint(-300, 300)
         data = self.pick(["", "abc", "Äsa", "7", "2024-01-02", "x" * 300]).encode()
         day = pack("<HBB", 2024, self.random.randint(1, 12), self.random.randint(1, 28))
         text = speaker.lenenc_bytes(data)
-        return self.pick([
+        ways = [
             (1, pack("<b", number % 128)), (2, pack("<h", number)), (3, pack("<i", number)), (8, pack("<q", number)),
             (8 | speaker.UNSIGNED, pack("<Q", abs(number))), (4, pack("<f", number / 8)), (5, pack("<d", number / 8)),
             (10, b"\x04" + day), (12, b"\x07" + day + bytes([1, 2, 3])),
             (12, b"\x0b" + day + bytes([1, 2, 3]) + pack("<I", 456789)),
             (11, b"\x08" + pack("<BIBBB", number < 0, 1, 2, 3, 4)), (246, speaker.lenenc_bytes(b"%d.25" % number)),
-            (253, text), (254, text), (252, speaker.lenenc_bytes(data + b"\0\xff")), (6, None), (3, None), (253, None)])
+            (253, text), (254, text), (252, speaker.lenenc_bytes(data + b"\0\xff")), (6, None), (3, None), (253, None)]
+        if kind is None:
+            return self.pick(ways)
+        return ways[kind]
 
     def parameters(self, n):
-        return [self.parameter() for _ in range(n)]
+        kinds = self.kinds or [None] * n
+        return [self.parameter(kind if kind is not None or self.takes_null else self.random.randrange(PARAMETER_KINDS))
+                for kind in kinds]
 
     def prepared_statement(self):
         slot, n, prepare = self.prepare("prepared")
-        # Long data comes first if at all: MariaDB reads what is left of an earlier date or time into it.
-        commands, bound = [prepare, *(self.long_data(slot, n) if n and self.often(0.2) else [])], None
+        # Long data comes first if at all: MariaDB reads what is left of an earlier date or time into it. With OUT parameters,
+        # and after an error of a SET, servers do not forget that it was there.
+        takes_long = not re.match("CALL|SET", prepare[2]) and "long data" not in self.without
+        # Where MariaDB's connection does not know the routine, preparing a CALL of it forgets warnings: let there be none.
+        before = [query("SELECT id FROM t LIMIT 0")] if re.match("CALL", prepare[2]) and not self.keeps_types else []
+        commands, bound = [*before, prepare, *self.forgotten(prepare[2]), *(self.long_data(slot, n) if n and takes_long and self.often(0.2) else [])], None
         for _ in range(self.random.randint(0, 5)):
             kind = self.weighted(execute=5, again=2, reset=1, between=2)
             if kind == "again" and bound:
@@ -269,21 +307,29 @@ class Stream:
             commands.append(("execute", slot, [], True, 0))
         return Episode(commands)
 
+    def forgotten(self, text):
+        """What was in a variable when the assignment of a parameter to it is prepared: MariaDB makes it binary at that moment."""
+        return [query("SET @u1 = 5")] if text.endswith("SET @u1 = ?") and not self.keeps_types else []
+
     def long_data(self, slot, n):
         where = self.random.randrange(n)
         params = self.parameters(n)
         params[where] = None
+        if self.kinds:
+            self.kinds[where] = PARAMETER_KINDS - 1  # bytes
         pieces = [("long", slot, where, self.pick(LONG_DATA)) for _ in range(self.random.randint(1, 3))]
         return [*pieces, ("execute", slot, params, True, 0)]
 
     def several_prepared(self):
         """Statements that live for a while, others of this session in between."""
-        statements = [self.prepare("kept prepared") for _ in range(4)]
+        statements = [(*self.prepare("kept prepared"), self.kinds) for _ in range(4)]
         body = []
         for _ in range(self.random.randint(3, 10)):
-            slot, n, _ = self.pick(statements)
+            slot, n, _, kinds = self.pick(statements)
+            self.kinds = kinds
             body += [("execute", slot, self.parameters(n), True, 0), *[self.command()] * self.often(0.4)]
-        return Episode([*(prepare for _, _, prepare in statements), *body, *(("close", slot) for slot, _, _ in statements)])
+        return Episode([*(prepare for _, _, prepare, _ in statements), *body,
+                        *(("close", slot) for slot, *_ in statements)])
 
     def cursor(self):
         slot, _, prepare = self.prepare("cursor")
@@ -312,7 +358,7 @@ class Stream:
 
 # How often each kind of episode comes.
 EPISODES = {"statements": 30, "set_variables": 20, "pinned": 1, "multi": 6, "compound": 1, "transaction": 20,
-            "without_autocommit": 5, "ddl": 3,
+            "without_autocommit": 5, "ddl": 3, "found_rows": 2, "asked": 4,
             "procedures": 5, "temporary_table": 3, "user_locks": 2, "locked_tables": 2, "handler": 1, "big": 1, "lock_wait": 0.2,
             "text_prepare": 5, "default_schema": 4, "prepared_statement": 25, "cursor": 3, "several_prepared": 5,
             "reset_connection": 2, "change_user": 1, "reconnect": 1, "other_server": 25}

@@ -6,7 +6,7 @@ import subprocess
 import rawclient
 import preparing
 import xatest
-from preparing import LONGLONG, VAR_STRING, CURSOR_READ_ONLY, Client, Error
+from preparing import LONGLONG, VAR_STRING, CURSOR_READ_ONLY, Client
 
 DEFAULT = ...
 TYPES = (LONGLONG, VAR_STRING)

@@ -94,6 +94,18 @@ class Commands(preparing.Case):
                 self.fails(1047, c.checked)
                 self.assertRaises(rawclient.Gone, c.packet)
 
+    @xatest.only("mariadb")
+    def test_a_change_that_failed_has_changed_the_character_set(self):
+        asked = "SELECT CONCAT_WS(' ', @@character_set_client, @@collation_connection, @@character_set_results)"
+        c = self.client("t1")
+        self.assertEqual(rawclient.error_code(self.change(c, "app", "wrong", charset=8)), 1045)
+        self.assertEqual(self.value(c, asked), "latin1 latin1_swedish_ci latin1")
+        self.assertEqual(rawclient.error_code(self.change(c, "app", None, charset=35)), 1231)
+        self.assertEqual(rawclient.error_code(self.change(c, "app", "wrong", charset=28)), 1045)
+        self.assertEqual(self.value(c, asked), "gbk gbk_chinese_ci gbk")
+        c.command(b"\x03SELECT '\x95\x5c' AS x")  # one character, whose second byte is a backslash alone
+        self.assertEqual(c.read_answer().rows, [b"\x02\x95\x5c"])
+
     def test_change_that_cannot_be_read(self):
         for payload in (b"\x11", b"\x11app", b"\x11app\0\xffshort"):
             with self.subTest(payload=payload[:20]):
@@ -185,7 +197,7 @@ class Commands(preparing.Case):
             c = self.client(deprecate_eof=deprecate_eof)
             c.command(MULTI_OFF)
             c.ok()
-            self.fails(1064, c.text, "SELECT 1; SELECT 2")
+            self.assertIn("near 'SELECT 2' at line 2", self.fails(1064, c.text, "SELECT 1;\nSELECT 2"))
             c.command(MULTI_ON)
             c.ok()
             c.query("DO 1; DO 2")
@@ -194,6 +206,15 @@ class Commands(preparing.Case):
             for bad in (b"\x1b", b"\x1b\x00", b"\x1b\x07\x00"):
                 c.command(bad)
                 self.fails(1047, c.checked)
+
+    def test_debug_is_answered_as_rows_end(self):
+        self.world.direct("s1", "GRANT SUPER ON *.* TO app_s1")
+        self.world.direct("s2", "GRANT SUPER ON *.* TO app_s2")
+        for deprecate_eof in (True, False):
+            c = self.client(deprecate_eof=deprecate_eof)
+            c.command(b"\x0d")
+            packet = c.checked()
+            self.assertEqual((packet[0], len(packet) == 5), (0xfe, not deprecate_eof))
 
     def test_every_other_command_has_an_answer(self):
         c = self.client()
@@ -282,6 +303,7 @@ class Commands(preparing.Case):
         self.world.direct("s1", "CREATE PROCEDURE t1.opens() BEGIN START TRANSACTION; INSERT INTO t1.p VALUES (6, ''); END")
         db = self.connect(database="t1")
         self.refused(1235, db, "CALL t1.opens()")
-        xatest.until(lambda: not self.world.direct("s1", OPEN), 5, lambda: f"open still: {self.world.direct('s1', OPEN)}")
+        xatest.until(lambda: self.world.direct("s1", "DO SLEEP(0.15)") or not self.world.direct("s1", OPEN), 5,
+                     lambda: f"open still: {self.world.direct('s1', OPEN)}")  # renewed when nobody has read it for 0.1 s
         self.assertEqual(self.numbers("s1"), [])
         self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))

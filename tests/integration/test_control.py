@@ -4,12 +4,14 @@ import signal
 import threading
 import time
 
+import preparing
 import pymysql
+import relayed
 import xatest
-from rawclient import Raw
+from rawclient import Gone, Raw
 from running import Running
 
-KILLED = (1317, 1927, 2013)
+KILLED = (1317, 1927, 2013, 0)  # 0: the driver knows already that its line is cut
 COM_RESET_CONNECTION = 0x1F
 
 
@@ -103,7 +105,7 @@ class Kill(Control):
         self.assertIn(caught.exception.args[0], KILLED)
 
     def test_connection_with_a_statement_under_way(self):
-        for form in ("{}", "CONNECTION {}", "HARD CONNECTION {}", "SOFT {}"):
+        for form in ["{}", "CONNECTION {}"] + ["HARD CONNECTION {}", "SOFT {}"] * (xatest.FAMILY == "mariadb"):
             db = self.connect(database="t1")
             running = self.sleep(db)
             self.kill(form.format(db.thread_id()))
@@ -114,11 +116,15 @@ class Kill(Control):
         app, native, other = self.connect(), self.connect("native"), self.connect()
         self.refused(1095, app, f"KILL {native.thread_id()}")
         self.refused(1095, app, f"KILL QUERY {native.thread_id()}")
-        self.refused(1095, app, "KILL USER native")
+        self.refused(1095 if xatest.FAMILY == "mariadb" else 1064, app, "KILL USER native")
         for sql in ("KILL 4000000000", "KILL QUERY 0", "KILL 99999999999999999999999"):
             self.refused(1094, app, sql)
-        for sql in ("KILL @a", "KILL 1+1", "KILL QUERY ID 5"):
+        for sql in ["KILL QUERY ID 5"] * (xatest.FAMILY == "mariadb") + ["KILL GET_LOCK('id', 0)"]:
             self.refused(1235, app, sql)
+        for sql in ("KILL NULL", "KILL 'no number'", "KILL 5000000000 - 1000000000", "KILL @a"):
+            self.refused(1094, app, sql)
+        for sql in ("KILL no_column", "KILL QUERY 1 +", "KILL 1; 2"):
+            self.refused(1054 if "column" in sql else 1064, app, sql)
         self.run_sql(app, f"KILL QUERY {other.thread_id()}")
         self.assertEqual(self.rows(other, "SELECT 1"), ((1,),))  # an idle session has nothing to end
         self.assertEqual(self.rows(native, "SELECT 1"), ((1,),))
@@ -126,6 +132,24 @@ class Kill(Control):
             self.run_sql(dba, f"KILL {native.thread_id()}")
         self.refused_any(native, "SELECT 1")
 
+    @xatest.only("mysql")
+    def test_words_of_mariadb_are_errors_as_on_a_server(self):
+        db, other = self.connect(), self.connect()
+        for sql in (f"KILL HARD {other.thread_id()}", f"KILL SOFT QUERY {other.thread_id()}", "KILL USER app", "KILL QUERY USER 'app'@'%'",
+                    "KILL QUERY ID 5", "KILL", "KILL QUERY"):
+            self.refused(1064, db, sql)
+        for sql in ("KILL HARD", "KILL USER"):
+            self.refused(1054, db, sql)
+        self.rows(other, "SELECT 1")
+
+    @xatest.only("mariadb")
+    def test_nobody_is_an_error_as_on_a_server(self):
+        db = self.connect()
+        for sql in ("KILL", "KILL QUERY", "KILL HARD", "KILL SOFT CONNECTION;"):
+            self.refused(1064, db, sql)
+        self.refused(1054, db, "KILL USER")
+
+    @xatest.only("mariadb")
     def test_user(self):
         mine, asker = [self.connect("native") for _ in range(3)], self.connect("native")
         running = self.sleep(mine[0])
@@ -141,7 +165,31 @@ class Kill(Control):
         db = self.connect()
         self.refused(1317, db, f"KILL QUERY {db.thread_id()}")
         self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
-        self.refused_any(db, f"KILL {db.thread_id()}")
+        self.refused(1927 if xatest.FAMILY == "mariadb" else 1317, db, f"KILL {db.thread_id()}")
+        self.refused_any(db, "SELECT 1")
+
+    def test_by_an_expression(self):
+        db, other = self.connect(database="t1"), self.connect(database="t1")
+        self.refused(1317, db, "KILL QUERY CONNECTION_ID()")
+        self.run_sql(db, f"SET @id = {other.thread_id() + 1}", "KILL @id - 1")
+        self.refused_any(other, "SELECT 1")
+        self.refused(1927 if xatest.FAMILY == "mariadb" else 1317, db, "KILL CONNECTION_ID()")
+        self.refused_any(db, "SELECT 1")
+
+    def test_the_line_of_who_is_killed_is_cut(self):
+        """As by servers: pools take an error for the answer to what they ask next."""
+        idle, busy = (preparing.Client(self.world, "t1") for _ in range(2))
+        ids = []
+        for c in (idle, busy):
+            self.addCleanup(c.close)
+            [[number]] = c.execute(c.prepare("SELECT CONNECTION_ID()")[0]).values()
+            ids.append(number)
+        busy.query("SELECT COUNT(*) FROM t1.k WHERE SLEEP(20) = 9")
+        xatest.until(lambda: self.processlist().get(ids[1], {}).get("State") == "running on s1", 10,
+                     lambda: self.processlist())
+        for c, number in zip((idle, busy), ids):
+            self.kill(str(number))
+            self.assertRaises(Gone, c.packet)
 
     def test_of_others_by_who_may(self):
         db = self.connect("native", database="t1")
@@ -274,7 +322,98 @@ class Probed(Control):
         xatest.until(lambda: self.world.direct("s1", asked)[0][0] == n, 10, "no lock is waited for")
 
 
+class Withheld(Control):
+    """Answers of a server come when the test lets them: what is under way besides the statement itself."""
+
+    world_class = relayed.RelayedWorld
+    world_options = {"workers": 1, "backend_options": "tls = off\nping_interval = 0\nmax_connections = 1"}
+
+    @contextlib.contextmanager
+    def withheld(self, begin):
+        self.world.relays.take()
+        self.world.relays.withheld = begin
+        try:
+            yield
+        finally:
+            self.world.relays.withheld = None
+
+    def asked(self, begin):
+        with self.world.relays.lock:
+            return any(command.startswith(begin) for flight in self.world.relays.flights for command in flight.commands)
+
+    def test_a_statement_that_was_prepared_for(self):
+        """The server hears of the session's settings first: killed meanwhile, the statement itself is not sent."""
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET SESSION sort_buffer_size = 300000")
+        with self.withheld("SET SESSION sort_buffer_size"):
+            running = Running(db, "UPDATE t2.k SET n = 8 WHERE id = 1")
+            xatest.until(lambda: self.asked("SET SESSION sort_buffer_size"), 10, "it is not set up")
+            self.kill(f"QUERY {db.thread_id()}")
+        self.assertEqual(running.end(), 1317)
+        self.assertEqual(self.world.direct("s2", "SELECT n FROM t2.k WHERE id = 1"), ((0,),))
+        self.assertEqual(self.rows(db, "SELECT n FROM t2.k WHERE id = 1"), ((0,),))
+
+    def test_a_statement_that_is_prepared_again(self):
+        """Another client took the connection that knew it."""
+        text = "UPDATE t1.k SET n = 8 WHERE id = 1"
+        other = self.connect()
+        with contextlib.closing(preparing.Client(self.world, "t1")) as db:
+            db.query("SELECT CONNECTION_ID()")
+            number = int(db.read_answer().rows[0][1:])
+            db.text(f"PREPARE p FROM '{text}'")
+            statement, _, _ = db.prepare(text)
+            for execute in (lambda: db.query("EXECUTE p"), lambda: db.send_execute(statement)):
+                self.rows(other, "SELECT COUNT(*) FROM t1.k")
+                with self.withheld("PREPARE"):
+                    execute()
+                    xatest.until(lambda: self.asked("PREPARE"), 10, "it is not prepared again")
+                    self.kill(f"QUERY {number}")
+                with self.assertRaises(preparing.Error) as caught:
+                    db.read_answer()
+                self.assertEqual(caught.exception.code, 1317)
+        self.assertEqual(self.world.direct("s1", "SELECT n FROM t1.k WHERE id = 1"), ((0,),))
+
+    def test_behind_an_answer_nothing_is_killed(self):
+        """What a server computed for a SET is read back behind the answer: who kills that hits nothing, and gets no second answer."""
+        db = self.connect(database="t1")
+        with self.withheld("SELECT @`late`"):
+            self.run_sql(db, "SET @late = (SELECT MAX(id) FROM t1.k)")
+            self.kill(f"QUERY {db.thread_id()}")
+            db._execute_command(3, "SELECT @late")
+            xatest.until(lambda: self.state_of(db) == "", 15, lambda: self.state_of(db))
+            with self.assertRaises(pymysql.err.OperationalError) as caught:  # it was not read, and that is told once
+                db._read_query_result()
+        self.assertEqual(caught.exception.args[0], 2013)
+        self.assertEqual(self.rows(db, "SELECT 5"), ((5,),))
+
+
+    def test_what_one_server_says_is_no_text_for_another(self):
+        """A collation's name goes into the SET for the next server: one that is none keeps the value where it is."""
+        db = self.connect(database="t1")
+        relays = self.world.relays
+        relays.altered = b"utf8mb4_swedish_ci", b"utf8mb4_bin,@x=0x7"
+        try:
+            self.run_sql(db, "SET @v = CONCAT('a', _utf8mb4'b' COLLATE utf8mb4_swedish_ci)")
+            self.assertEqual(self.rows(db, "SELECT @x, MAX(id) IS NULL FROM t2.k"), ((None, 0),))
+        finally:
+            relays.altered = None
+        self.assertEqual(self.rows(db, "SELECT HEX(@v), MAX(id) IS NULL FROM t1.k"), (("6162", 0),))
+
+
 class Deadline(Control):
+    def test_behind_an_implicit_commit(self):
+        """Which took longer than a statement may; the statement has its own time behind it."""
+        db = self.connect("hasty", "secret", database="t1")
+        self.run_sql(db, "BEGIN", "UPDATE k SET n = 3 WHERE id = 1")
+        with contextlib.closing(self.world.server["s1"].root()) as root, root.cursor() as cursor:
+            cursor.execute("FLUSH TABLES WITH READ LOCK")
+            running = Running(db, "CREATE TABLE t1.slow ENGINE=InnoDB AS SELECT id FROM t1.k WHERE SLEEP(20) = 9")
+            xatest.until(lambda: "commit" in (self.state_of(db) or ""), 10, lambda: self.state_of(db))
+            time.sleep(0.5)  # more than its statement_timeout
+            cursor.execute("UNLOCK TABLES")
+        self.assertIn(running.end(10), (1969, 3024))
+        self.assertEqual(self.world.direct("s1", "SELECT n FROM t1.k WHERE id = 1"), ((3,),))
+
     def test_statement_timeout(self):
         db = self.connect("hasty", "secret", database="t1")
         before = self.counter("statements_timed_out")

@@ -14,6 +14,8 @@ import time
 import unittest
 
 import pymysql
+import test_actions
+import test_saga
 import xatest
 
 FAMILY_DEFAULT = {"mariadb": "all", "mysql": "eighth"}
@@ -65,7 +67,7 @@ class OneServer(Commit):
     def judge(self, order):
         found = bool(order.state()["order"])
         if order.outcome != "unknown" and found != (order.outcome == "acked"):
-            raise AssertionError(f"{order.outcome} ({order.error}), and the row is {'there' if found else 'not there'}")
+            raise xatest.Broken(f"{order.outcome} ({order.error}), and the row is {'there' if found else 'not there'}")
 
 
 class Recovery(Commit):
@@ -123,9 +125,14 @@ SCENARIOS = {
 VICTIMS = ("proxy", "server", "redis")
 
 
-def points():
+def every_point():
     with open(os.path.join(xatest.SOURCE, "base", "failpoint.def"), encoding="utf-8") as f:
         return re.findall(r"^FAILPOINT_ROW\((\w+),", f.read(), re.M)
+
+
+def points():
+    """All but those of actions and sagas, which test_actions.py and test_saga.py cross."""
+    return [point for point in every_point() if not point.startswith(("action_", "saga_"))]
 
 
 def chosen():
@@ -142,10 +149,17 @@ class TheList(unittest.TestCase):
     def test_every_point_has_a_case(self):
         self.assertEqual(set(points()), set(SCENARIOS))
 
+    def test_every_point_of_actions_and_sagas_has_a_case(self):
+        crossed = {"action_": {*test_actions.Killed.POINTS}, "saga_": {*test_saga.Killed.POINTS, *test_saga.Killed.TAKING_BACK}}
+        crossed["saga_"].update(test_saga.KilledWithoutXa.POINTS, test_saga.KilledWithoutXa.REFUTED)
+        for kind, there in crossed.items():
+            self.assertEqual({point for point in every_point() if point.startswith(kind)} - there, set())
+            self.assertEqual(there - set(every_point()), set())
+
     def test_every_point_stands_in_the_source(self):
         text = subprocess.run(["grep", "-rhE", r"[A-Z]+\(.*\)", "--include=*.c", *self.folders()], capture_output=True, text=True,
                               check=True).stdout
-        missing = [p for p in points() if not re.search(rf"[A-Z]+\(([^()]*, )?(FAILPOINT_)?{p}\)", text)]
+        missing = [p for p in every_point() if not re.search(rf"[A-Z]+\(([^()]*, )?(FAILPOINT_)?{p}\)", text)]
         self.assertEqual(missing, [])
 
     @staticmethod
@@ -154,6 +168,7 @@ class TheList(unittest.TestCase):
 
 
 class CrashPoints(xatest.Case):
+    failureException = xatest.Broken
     world_options = {"proxy_options": "wal_segment_size = 64K"}
     numbers = itertools.count(1)
     stocked = 0

@@ -1,11 +1,12 @@
 """The order story with the drivers that applications use, each with its own TLS and its own ways to prepare: one program a
-driver in drivers/, told which orders to commit and which to roll back. Judged by the servers and Redis themselves."""
+driver in drivers/, told which orders to commit and which to roll back. Judged by the servers and Redis themselves. Each knows the
+proxy by its certificate, and has nothing to do with one that another CA vouches for."""
 import glob
-import hashlib
 import os
 import shutil
 import subprocess
 
+import node
 import xatest
 from xatest import servers
 
@@ -27,13 +28,18 @@ class Drivers(xatest.Case):
         Drivers.number += 3
         ends = dict(zip(numbers, ("commit", "rollback", "commit")))
         xatest.Order.stock_up(self.world, numbers)
-        done = subprocess.run([*argv, *(f"{number}:{end}" for number, end in ends.items())],
-                              env={**os.environ, **self.address(), **environment},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+        orders = [f"{number}:{end}" for number, end in ends.items()]
+        self.assertNotEqual(self.run_driver(*argv, *orders, **environment, DB_CA=f"{self.world.certs}/other-ca.crt").returncode, 0,
+                            "it takes any certificate")
+        done = self.run_driver(*argv, *orders, **environment)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(done.stdout.split(), [str(word) for number in numbers for word in (number, 99, 99)], done.stderr)
         for number, end in ends.items():
             xatest.Order(self.world, number).judge(expect=end == "commit")
+
+    def run_driver(self, *argv, **environment):
+        return subprocess.run(argv, env={**os.environ, **self.address(), **environment}, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=120, check=False)
 
     def address(self):
         return {"DB_HOST": "127.0.0.1", "DB_PORT": str(self.world.proxy.port), "DB_USER": "native",
@@ -116,31 +122,7 @@ class Drivers(xatest.Case):
 
     def node(self, driver):
         self.needs("npm", "npm")
-        self.tell("node", os.path.join(self.modules(), "order.mjs"), driver)
-
-    def modules(self):
-        """A folder with the drivers in it, as package.json names them; it is made once."""
-        with open(program("package.json"), "rb") as f:
-            name = "node-" + hashlib.sha256(f.read()).hexdigest()[:12]
-        folder = os.path.join(os.environ.get("XAPROXY_TEST_CACHE", self.world.directory), name)
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
-        with open(folder + ".lock", "w", encoding="ascii") as lock:  # the suite of the other family may be at it
-            servers.fcntl.flock(lock, servers.fcntl.LOCK_EX)
-            if not os.path.exists(os.path.join(folder, "made")):
-                self.install(folder)
-            shutil.copy(program("order.mjs"), folder)
-        return folder
-
-    @staticmethod
-    def install(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        os.makedirs(folder)
-        shutil.copy(program("package.json"), folder)
-        subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=dev",
-                        "--loglevel=error"],
-                       cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=300)
-        with open(os.path.join(folder, "made"), "w", encoding="ascii"):
-            pass
+        self.tell("node", node.program("order.mjs"), driver)
 
     def test_node_mysql2(self):
         self.node("mysql2")

@@ -71,6 +71,15 @@ class Descriptors(Exhaustion):
         self.assertGreaterEqual(self.agree(), 2)
         self.assertIn("accept_failed", self.world.proxy.log_of_this_life())
 
+    def test_it_takes_as_many_as_it_may(self):
+        old = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, old[1]))
+        try:
+            self.world.restart_proxy()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, old)
+        self.assertEqual(resource.prlimit(self.world.proxy.pid, resource.RLIMIT_NOFILE), (old[1], old[1]))
+
     def test_memory_of_idle_clients(self):
         self.connect()
         before = self.memory_kib()
@@ -213,10 +222,11 @@ class Disk(Exhaustion):
             return False
 
     def test_a_full_disk(self):
-        # An open transaction that has written to Redis keeps all of the log behind it, so that its segments grow.
+        # An open transaction that has written to Redis keeps all of the log behind it, so that its segments grow. Its decision is as
+        # large as those of the others: a smaller one may find room where they do not.
         xatest.Order.stock_up(self.world, [1])
         opened = self.connect()
-        self.run_sql(opened, "BEGIN", "CALL cache.SET('opened', 'x')",
+        self.run_sql(opened, "BEGIN", "CALL cache.SET('opened', 'x')", "INSERT INTO orders.orders VALUES (9000, 'u', 's', 1)",
                      "UPDATE stock.stock SET pieces = pieces - 1 WHERE sku = 'sku1'")
         self.fill()
         acked, refusal = self.until_refused(1)

@@ -191,7 +191,7 @@ class BeforeLogIn(Hostile):
                 with contextlib.suppress(Gone, OSError), Raw(self.world.proxy.port, self.world.certs) as client:
                     client.login("nobody", "guess")
         attackers = [threading.Thread(target=knock) for _ in range(8)]
-        with self.good_client(1.0, bind_address="127.0.0.2") as spent:
+        with self.good_client(3.0, bind_address="127.0.0.2") as spent:
             for thread in attackers:
                 thread.start()
             time.sleep(2)
@@ -216,7 +216,7 @@ class BeforeLogIn(Hostile):
         self.assertLess(failure("127.0.0.4"), spent[8])
         begun = time.monotonic()
         self.connect(bind_address="127.0.0.3")
-        self.assertLess(time.monotonic() - begun, 0.4, "a right password does not wait")
+        self.assertLess(time.monotonic() - begun, spent[8], "a right password does not wait")
 
 
 class AfterLogIn(Hostile):
@@ -290,6 +290,24 @@ class AfterLogIn(Hostile):
                 client.command(head + bytes([chance.getrandbits(8), 1]) + bytes([chance.getrandbits(8), 0] * 2)
                                + chance.randbytes(chance.choice([0, 1, 8, 30])))
                 self.assertTrue(client.in_step(), text)
+
+    def test_texts_that_have_other_parameters_when_they_are_executed(self):
+        """By another sql_mode, or to a server that skips a versioned comment: as many values as there were, and no more."""
+        many = b", ".join([b"?"] * 3000)
+        for text in (b"SET @a = ?, @b = CONCAT('a\\', " + many + b", ')", b"KILL ? + LENGTH('a\\', " + many + b", ')",
+                     b"SET @a = ? /*!99999 , @b = CONCAT(" + many + b") */"):
+            client = self.logged_in()
+            number = self.prepare(client, text)
+            client.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'")
+            self.assertEqual(client.packet()[:1], b"\x00")
+            client.command(b"\x17" + struct.pack("<IBI", number, 0, 1) + b"\0\x01" + b"\xfd\0" + b"\x011")
+            self.assertEqual(error_code(client.packet()), 1615)
+            self.assertTrue(client.in_step())
+        db = self.connect()
+        self.run_sql(db, r"""PREPARE p FROM "SET @a = ?, @b = CONCAT('a\\\\', ?, ?, ')" """,
+                     "SET @a = 5, sql_mode = 'NO_BACKSLASH_ESCAPES'")
+        self.refused(1210, db, "EXECUTE p USING @a")
+        self.assertEqual(self.rows(db, "SELECT @a"), ((5,),))
 
     def test_long_data_has_the_limit_of_a_packet(self):
         client = self.logged_in()

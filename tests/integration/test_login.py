@@ -1,13 +1,18 @@
 """Who gets in, and that every other is told the same and costs the same."""
+import contextlib
 import os
+import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import time
 import unittest
 
+import MySQLdb
 import pymysql
+import stage
 import xatest
 
 
@@ -38,6 +43,12 @@ class Login(xatest.Case):
     def test_good_password_through_tls(self):
         db = self.connect()
         self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
+
+    def test_four_hundred_clients_of_one_address_come_at_once(self):
+        """As behind a restart of the proxy: each is greeted, though nobody has logged in yet."""
+        with contextlib.ExitStack() as open_ones:
+            sockets = [open_ones.enter_context(socket.create_connection(("127.0.0.1", self.world.proxy.port), 20)) for _ in range(400)]
+            self.assertEqual({answer(s)[:1] for s in sockets}, {b"\x0a"})
 
     def test_second_login_takes_the_fast_path(self):
         for _ in range(2):
@@ -82,7 +93,10 @@ class Login(xatest.Case):
         self.fail(f"wrong {wrong:.4f} s, unknown {unknown:.4f} s")
 
     def test_empty_password_is_refused(self):
-        self.assertEqual(self.login_error(user="app", password="")[0], 1045)
+        for user in ("app", "native", "nobody"):
+            for password, used in (("", "NO"), ("wrong", "YES")):
+                error = self.login_error(user=user, password=password)
+                self.assertEqual((error[0], error[1][error[1].index("("):]), (1045, f"(using password: {used})"), user)
 
     def test_admin_and_user_are_not_mixed_up(self):
         self.assertEqual(self.login_error(user="dba")[0], 1045)
@@ -148,6 +162,116 @@ class Login(xatest.Case):
 
     def test_unknown_default_schema(self):
         self.assertIn(self.login_error(database="no_such_schema")[0], (1044, 1049))
+
+
+class LikeTheServer(unittest.TestCase):
+    """What a log-in is told where the proxy itself does not know the answer: as by the server behind it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stage = stage.Stage(server_options=["--character-set-server=latin1"], users={"narrow": "narrow-secret"})
+        cls.addClassCleanup(cls.stage.wipe)
+        cls.stage.start()
+        with cls.stage.server.root() as root, root.cursor() as cursor:
+            for sql in ("CREATE DATABASE mine", "CREATE USER narrow@'%' IDENTIFIED BY 'narrow-secret'",
+                        "GRANT ALL ON mine.* TO narrow@'%'"):
+                cursor.execute(sql)
+
+    def connect(self, port, user="tester", database=None):
+        db = pymysql.connect(host="127.0.0.1", port=port, user=user, password=f"{user}-secret", database=database,
+                             ssl={"ca": f"{self.stage.certs}/ca.crt"}, autocommit=True, read_timeout=30)
+        self.addCleanup(Login.close, db)
+        return db
+
+    def said(self, ask):
+        """The same of both: an error's number and text, or the default schema."""
+        told = []
+        for port in (self.stage.server.port, self.stage.proxy.port):
+            try:
+                db = ask(port)
+                with db.cursor() as cursor:
+                    cursor.execute("SELECT DATABASE()")
+                    told.append(cursor.fetchone())
+            except pymysql.err.MySQLError as error:
+                told.append((error.args[0], re.sub("@'[^']*'", "@", error.args[1])))  # which row of its accounts it was
+        self.assertEqual(*told)
+        return told[0]
+
+    def test_schemas(self):
+        for user, schema, wanted in (("tester", "mine", "mine"), ("tester", "information_schema", "information_schema"),
+                                     ("tester", "missing", 1049), ("tester", "mine", "mine"), ("tester", "missing", 1049),
+                                     ("narrow", "mine", "mine"), ("narrow", "missing", 1044), ("narrow", "mysql", 1044)):
+            with self.subTest(user=user, schema=schema):
+                self.assertEqual(self.said(lambda port: self.connect(port, user, schema))[0], wanted)
+
+    def test_schemas_of_a_change_of_user(self):
+        def change(port, schema):
+            db = MySQLdb.connect(host="127.0.0.1", port=port, user="tester", passwd="tester-secret",
+                                 ssl={"ca": f"{self.stage.certs}/ca.crt"})
+            self.addCleanup(Login.close, db)
+            try:
+                db.change_user("narrow", "narrow-secret", schema)
+            except MySQLdb.Error as error:
+                raise pymysql.err.OperationalError(*error.args) from error
+            return db
+
+        for schema, wanted in (("mine", "mine"), ("missing", 1044), ("mine", "mine")):
+            with self.subTest(schema=schema):
+                self.assertEqual(self.said(lambda port: change(port, schema))[0], wanted)
+
+    def test_a_schema_that_has_gone(self):
+        """What was found lately is not believed once a session of ours has dropped it; new ones are there at once."""
+        db = self.connect(self.stage.proxy.port)
+        for _ in range(3):
+            with db.cursor() as cursor:
+                cursor.execute("CREATE DATABASE passing")
+            for _ in range(3):
+                self.assertEqual(self.said(lambda port: self.connect(port, database="passing")), ("passing",))
+            with db.cursor() as cursor:
+                cursor.execute("DROP DATABASE passing")
+            self.assertEqual(self.said(lambda port: self.connect(port, database="passing"))[0], 1049)
+
+    def test_a_server_that_does_not_answer(self):
+        """Nobody is kept out by it, since other servers may do; its own statements tell."""
+        server = self.stage.server
+        with server.root() as root, root.cursor() as cursor:
+            cursor.execute("CREATE DATABASE IF NOT EXISTS later")
+        server.signal(signal.SIGSTOP)
+        try:
+            db = self.connect(self.stage.proxy.port, database="later")
+        finally:
+            server.signal(signal.SIGCONT)
+        with db.cursor() as cursor:
+            cursor.execute("SELECT DATABASE()")
+            self.assertEqual(cursor.fetchone(), ("later",))
+
+    def test_new_sessions_begin_with_the_global_variables(self):
+        """Also where they get a connection that was idle while these were set."""
+        def ask(sql):
+            db = self.connect(self.stage.proxy.port)
+            with db.cursor() as cursor:
+                cursor.execute(sql)
+                said = cursor.fetchone()
+            db.close()
+            return said
+
+        [usual] = ask("SELECT @@max_sort_length")
+        for value in (1001, 1002, usual):
+            for _ in range(3):
+                ask("SELECT 1")
+            ask(f"SET GLOBAL max_sort_length = {value}")
+            for _ in range(3):
+                self.assertEqual(ask("SELECT @@max_sort_length"), (value,))
+
+    def test_character_set_of_the_greeting(self):
+        """Drivers that are told none take this one."""
+        charsets = []
+        for port in (self.stage.server.port, self.stage.proxy.port):
+            with socket.create_connection(("127.0.0.1", port), 5) as s:
+                head = s.recv(4, socket.MSG_WAITALL)
+                greeting = s.recv(head[0] | head[1] << 8 | head[2] << 16, socket.MSG_WAITALL)
+            charsets.append(greeting[greeting.index(b"\0", 1) + 1 + 4 + 8 + 1 + 2])
+        self.assertEqual(charsets, [8, 8])
 
 
 class BackendCertificate(unittest.TestCase):

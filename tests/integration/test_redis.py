@@ -5,25 +5,11 @@ import time
 import pymysql
 import redis as redis_py
 import xatest
+from calling import Calling
 
 
-class Redis(xatest.Case):
+class Redis(Calling):
     world_options = {"redis_options": "lock_wait = 700ms"}
-
-    def setUp(self):
-        self.r = self.redis()
-        self.db = self.connect()
-
-    def tearDown(self):
-        self.close(self.db)
-        self.world.settle()
-        self.r.flushall()
-
-    def call(self, command, *args, db=None):
-        return self.rows(db or self.db, f"CALL cache.{command}({', '.join(['%s'] * len(args))})", *args)
-
-    def sql(self, *statements):
-        self.run_sql(self.db, *statements)
 
     # --- replies ---
 

@@ -5,12 +5,12 @@ import select
 import signal
 import ssl
 import struct
-import threading
 import time
 
 import pymysql
 import xatest
 from pymysql.constants import CLIENT
+from running import Running
 
 PING, PREPARE, EXECUTE, LONG_DATA, CLOSE = 0x0E, 0x16, 0x17, 0x18, 0x19
 
@@ -70,9 +70,6 @@ class Rough(xatest.Case):
         self.assertTrue(self.world.proxy.alive(), self.world.proxy.log_tail(40))
         self.close(self.db)
         self.world.settle()
-
-    def sql(self, *statements):
-        self.run_sql(self.db, *statements)
 
     def keys(self, name, table):
         return [row[0] for row in self.world.direct(name, f"SELECT i FROM {table} ORDER BY i")]
@@ -165,16 +162,22 @@ class Rough(xatest.Case):
     # --- transactions ---
 
     def test_the_next_statement_waits_for_the_end_of_a_deadlock(self):
+        """The lighter transaction is the victim, as a rule."""
         self.sql("INSERT INTO t1.a (i) VALUES (1), (2)")
+        answers = next((found for found in (self.deadlock() for _ in range(10)) if found[0] is not True), "the other is the victim, always")
+        self.assertEqual(answers, [1213, True, True, True])
+        self.assertEqual(self.keys("s2", "t2.b"), [7])
+
+    def deadlock(self):
+        """Answers of what comes in one write: the statement that closes the circle, and a transaction behind it."""
         other = self.connect()
         self.run_sql(other, "BEGIN", "UPDATE t1.a SET v = 'o' WHERE i = 2",
-                     "INSERT INTO t1.a (i) VALUES (11),(12),(13),(14),(15),(16),(17),(18)")
-        self.sql("BEGIN", "INSERT INTO t2.b (i) VALUES (7)", "UPDATE t1.a SET v = 'm' WHERE i = 1")
-        thread = threading.Thread(target=self.run_sql, args=(other, "UPDATE t1.a SET v = 'o' WHERE i = 1"))
-        thread.start()
-        time.sleep(0.3)
-        commands = [b"\x03UPDATE t1.a SET v = 'm' WHERE i = 2", b"\x03BEGIN", b"\x03INSERT INTO t2.b (i) VALUES (7)",
-                    b"\x03COMMIT"]
+                     "INSERT INTO t1.a (i) VALUES " + ",".join(f"({n})" for n in range(11, 60)))
+        self.sql("BEGIN", "UPDATE t1.a SET v = 'm' WHERE i = 1")
+        waits = Running(other, "UPDATE t1.a SET v = 'o' WHERE i = 1")
+        xatest.until(lambda: self.world.direct("s1", "SELECT 1 FROM information_schema.processlist WHERE info = %s", waits.sql), 10,
+                     "nobody waits")
+        commands = [b"\x03UPDATE t1.a SET v = 'm' WHERE i = 2", b"\x03BEGIN", b"\x03REPLACE INTO t2.b (i) VALUES (7)", b"\x03COMMIT"]
         self.db._sock.sendall(b"".join(struct.pack("<I", len(c)) + c for c in commands))
         answers = []
         for _ in commands:
@@ -183,12 +186,9 @@ class Rough(xatest.Case):
                 answers.append(self.db._read_packet().is_ok_packet())
             except pymysql.err.MySQLError as error:
                 answers.append(error.args[0])
-        thread.join(10)
+        waits.end()
         self.run_sql(other, "ROLLBACK")
-        if answers[0] is True:
-            self.skipTest("the server chose the other as its victim")
-        self.assertEqual(answers, [1213, True, True, True])
-        self.assertEqual(self.keys("s2", "t2.b"), [7])
+        return answers
 
     def test_set_from_a_table_leaves_nothing_open(self):
         self.sql("BEGIN", "INSERT INTO t1.a (i) VALUES (3)", "COMMIT", "SET @m = (SELECT MAX(i) FROM t1.a)")
@@ -295,7 +295,8 @@ class Rough(xatest.Case):
 class Durable(xatest.Case):
     """A vote that waits for a replica: without one there is no commit, with one it has what was committed."""
 
-    world_options = {"redis_options": "durability = wait\ndurability_replicas = 1\ndurability_timeout = 300ms"}
+    # long enough for a replica on a machine that does something else for a second
+    world_options = {"redis_options": "durability = wait\ndurability_replicas = 1\ndurability_timeout = 3s"}
 
     def test_without_and_with_a_replica(self):
         self.world.server["s1"].script(["CREATE TABLE t1.a (i INT PRIMARY KEY) ENGINE=InnoDB"])
@@ -305,6 +306,9 @@ class Durable(xatest.Case):
         self.world.settle()
         self.assertEqual(self.world.direct("s1", "SELECT i FROM t1.a"), ())
         self.assertIsNone(self.redis().get("k"))
+        self.run_sql(db, "BEGIN", "CALL xa.on_commit('cache', 'INCR', 'acted')", "COMMIT")
+        xatest.until(lambda: "replicas" in str(self.rows(db, "SELECT * FROM xa.actions")), 15, "an action that nobody has is done")
+        self.assertEqual(self.redis().get("acted"), "1")
 
         replica = xatest.servers.Redis(f"{self.world.directory}/replica")
         self.addCleanup(replica.crash)
@@ -316,3 +320,5 @@ class Durable(xatest.Case):
         self.run_sql(db, "BEGIN", "INSERT INTO t1.a (i) VALUES (2)", "CALL cache.SET('k', 'kept')", "COMMIT")
         self.assertEqual(self.world.direct("s1", "SELECT i FROM t1.a"), ((2,),))
         self.assertEqual(replica.client().get("k"), b"kept")
+        xatest.until(lambda: not self.rows(db, "SELECT * FROM xa.actions"), 60, "the action is not done")
+        self.assertEqual(replica.client().get("acted"), b"1")

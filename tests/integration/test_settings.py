@@ -105,6 +105,11 @@ class Settings(xatest.Case):
         self.refused(1064, db, "SET")
         self.refused(1064, db, "SET @a = ")
         self.refused(1193, db, "SET no_such_variable = 1")
+        for wrong in ("SET SESSION @honk = 99", "SET GLOBAL @honk = 99", "SET SESSION autocommit = 0, LOCAL @honk = 99",
+                      "SET names = 'foo2'", "SET @honk = 1, names = 'utf8mb4'", "SET SESSION NAMES utf8mb4"):
+            self.refused(1064, db, wrong)
+        self.refused(1193, db, "SET role = 'x'")
+        self.assertEqual(self.rows(db, "SELECT @honk, @@autocommit"), ((None, 1),))
         self.run_sql(db, "SET insert_id = 77")
         self.everywhere(db, "1", 1)
 
@@ -129,6 +134,37 @@ class Settings(xatest.Case):
         self.assertEqual(self.world.direct("s1", "SELECT @@global.max_error_count")[0][0], was)
         self.run_sql(db, "SET @u = 2, SESSION group_concat_max_len = 4096, @@session.max_sort_length = 2048")
         self.everywhere(db, "@u, @@group_concat_max_len, @@max_sort_length", (2, 4096, 2048))
+
+    def test_a_set_that_begins_the_transaction_it_speaks_of(self):
+        """It was fine when it came, and is answered once."""
+        level = "@@tx_isolation" if xatest.FAMILY == "mariadb" else "@@transaction_isolation"
+        for what in ("xa_mode = 'saga'", f"{level} = 'SERIALIZABLE'", f"{level} = 'SERIALIZABLE', autocommit = 0 + 0"):
+            db = self.connect(database="t1", autocommit=False)
+            self.run_sql(db, f"SET @a = (SELECT COUNT(*) FROM t1.here) + 7, {what}")
+            self.assertEqual(self.rows(db, "SELECT @a >= 7, 'in step'"), ((1, "in step"),), what)
+
+    def test_refused_set_leaves_nothing_for_the_next_transaction(self):
+        """Nothing of it is in force, so neither is what the proxy keeps for the next transaction."""
+        mariadb = xatest.FAMILY == "mariadb"
+        level, access = ("tx_isolation", "tx_read_only") if mariadb else ("transaction_isolation", "transaction_read_only")
+        for refused in ("sql_mode = 'NO_SUCH_MODE'", "xa_mode = 'nothing'", "autocommit = 5 + 5",
+                        "sql_mode = (SELECT CONCAT('NO_SUCH_MODE', COUNT(*)) FROM t1.here)"):
+            db = self.connect(database="t1")
+            self.run_sql(db, f"SET @@{access} = 0")
+            with self.assertRaises(pymysql.err.MySQLError):
+                self.run_sql(db, f"SET @@{level} = 'SERIALIZABLE', @@{access} = 1, {refused}")
+            self.run_sql(db, "BEGIN", "INSERT INTO t1.here VALUES (9)", "ROLLBACK")
+
+    def test_of_two_lists_to_be_tracked_the_last_counts(self):
+        """Both are made of the list before."""
+        name = "session_track_system_variables"
+        db = self.connect(database="t1")
+        self.run_sql(db, f"SET {name} = 'time_zone'")
+        self.run_sql(db, f"SET {name} = CONCAT(@@{name}, ',autocommit'), {name} = CONCAT(@@{name}, ',sql_mode')")
+        self.assertEqual(self.rows(db, f"SELECT @@{name}"), (("time_zone,sql_mode",),))
+        more = ",max_sort_length" * 200
+        self.run_sql(db, f"SET {name} = CONCAT(@@{name}, '{more}'), {name} = CONCAT(@@{name}, '{more}')")
+        self.assertEqual(self.rows(db, f"SELECT LENGTH(@@{name})"), ((len("time_zone,sql_mode" + more),),))
 
     def test_autocommit_from_an_expression(self):
         db = self.connect(database="t1")
@@ -159,9 +195,8 @@ class Settings(xatest.Case):
     SECOND_BYTES = {"gbk": b"\xd5\x5c", "sjis": b"\x95\x5c", "cp932": b"\x95\x5c", "big5": b"\xa5\x5c", "gb18030": b"\xd5\x5c"}
 
     def query(self, db, sql):
-        with db.cursor() as cursor:
-            db.query(sql)
-            return db._result.rows
+        db.query(sql)
+        return db._result.rows
 
     def test_character_sets_that_hide_backslashes(self):
         for charset, character in self.SECOND_BYTES.items():
@@ -177,6 +212,14 @@ class Settings(xatest.Case):
                 self.run_sql(db, "SET NAMES utf8mb4")
                 self.everywhere(db, "HEX(@hidden), CHARSET(@hidden)", (character.hex().upper(), charset))
 
+    def test_names_whose_characters_hide_quotes(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "SET NAMES gbk")
+        for value in (b"5", b"2 + 3"):
+            self.query(db, b"SET @`\x81`=1, @second=1 -- x` = " + value)
+            self.assertEqual(self.rows(db, "SELECT @second FROM (SELECT COUNT(*) FROM t2.here) z"), ((None,),))
+        self.assertEqual(list(self.query(db, b"SELECT @`\x81`=1, @second=1 -- x` AS five")), [(5,)])
+
     def test_quote_that_a_client_escaped_in_the_wrong_character_set(self):
         """The injection of old: an escape function that knows nothing of gbk makes BF 5C 27 of BF 27."""
         db = self.connect(database="t1")
@@ -188,8 +231,8 @@ class Settings(xatest.Case):
         for charset, name in (("gbk", "gbk"), ("latin1", "latin1"), ("utf8mb3", "utf8"), ("sjis", "sjis"),
                               ("utf8mb4", "utf8mb4")):
             with self.subTest(charset=charset):
-                number = self.world.direct("s1", "SELECT id FROM information_schema.collations WHERE character_set_name = %s"
-                                           " AND is_default = 'Yes'", charset)[0][0]
+                number = self.world.direct("s1", "SELECT MIN(id) FROM information_schema.collations WHERE character_set_name = %s"
+                                           " AND collation_name LIKE '%%_ci'", charset)[0][0]
                 with rawclient.Raw(self.world.proxy.port, self.world.certs) as raw:
                     raw.login("app", charset=number)
                     for schema in ("t1", "t2"):
@@ -198,6 +241,23 @@ class Settings(xatest.Case):
                         packets = [raw.packet() for _ in range(5)]  # count, two columns, row, end
                         self.assertIn(name.encode(), packets[3])
                         self.assertEqual(packets[4][:1], b"\xfe")
+
+    def test_collation_of_the_log_in(self):
+        """Also where it is not its character set's own."""
+        for name in ("latin1_bin", "latin1_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin", "gbk_bin",
+                     "utf8mb4_unicode_520_ci", "binary"):
+            with self.subTest(collation=name):
+                [[number]] = self.world.direct("s1", "SELECT id FROM information_schema.collations"
+                                               " WHERE collation_name = %s", name)
+                charset = name.partition("_")[0].encode()
+                with rawclient.Raw(self.world.proxy.port, self.world.certs) as raw:
+                    raw.login("app", charset=number)
+                    for schema in ("t1", "t2"):
+                        raw.query("SELECT @@collation_connection, @@character_set_client, @@character_set_results "
+                                  f"FROM (SELECT COUNT(*) FROM {schema}.here) x")
+                        row = [raw.packet() for _ in range(6)][4]
+                        told = b"".join(bytes([len(value)]) + value for value in (name.encode(), charset, charset))
+                        self.assertEqual(row, told)
 
     def test_collation_of_the_other_family_becomes_the_nearest(self):
         """255 is what MySQL's own clients ask for; MariaDB before 11.4 has never heard of it."""

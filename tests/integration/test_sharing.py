@@ -11,10 +11,12 @@ import time
 import pymysql
 import pymysql.cursors
 
+import preparing
 import rawclient
 import xatest
 
 LIMIT = 4
+COM_RESET_CONNECTION = 0x1F
 OPTIONS = {"workers": 1,
            "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 3s\nping_interval = 1s"}
 
@@ -57,10 +59,7 @@ class Sharing(Few):
     def test_the_dba_sees_the_pools(self):
         for db in self.clients(LIMIT + 3):
             self.value(db, "SELECT 1")
-        admin = self.connect("dba", port=self.world.proxy.admin_port)
-        with admin.cursor(pymysql.cursors.DictCursor) as cursor:
-            cursor.execute("SHOW POOLS")
-            pool, = (row for row in cursor.fetchall() if (row["backend"], row["account"]) == ("s1", "app"))
+        pool = self.pool()
         self.assertEqual(int(pool["lent"]) + int(pool["parked"]) + int(pool["idle"]) + int(pool["opening"]), LIMIT)
         self.assertGreater(int(pool["taken"]), 2)
         self.assertGreaterEqual(int(pool["resets"]), int(pool["taken"]))
@@ -117,6 +116,30 @@ class Sharing(Few):
         for db in clients[1:]:
             self.assertIn(self.value(db, "SELECT CURRENT_ROLE()"), (None, "NONE"))
 
+    def test_a_role_that_a_routine_took_is_ones_own(self):
+        self.world.server["s1"].script(["CREATE ROLE IF NOT EXISTS baker", "GRANT baker TO app_s1",
+                                        "CREATE PROCEDURE t1.become_baker() SQL SECURITY INVOKER SET ROLE baker"])
+        for turn in range(2):
+            taker = self.connect(database="t1")
+            self.run_sql(taker, "CALL become_baker()")
+            self.assertIn("baker", self.value(taker, "SELECT CURRENT_ROLE()"))
+            taker.close()
+            for db in self.clients(2 * LIMIT):
+                self.assertIn(self.value(db, "SELECT CURRENT_ROLE()"), (None, "NONE"), turn)
+
+    def test_a_role_outlives_a_reset_of_the_client(self):
+        """As on a server."""
+        self.world.server["s1"].script(["CREATE ROLE IF NOT EXISTS baker", "GRANT baker TO app_s1"])
+        clients = self.clients(2 * LIMIT)
+        self.run_sql(clients[0], "SET ROLE baker", "SET @mine = 1")
+        clients[0]._execute_command(COM_RESET_CONNECTION, b"")
+        clients[0]._read_ok_packet()
+        for db in clients[1:]:
+            self.assertIn(self.value(db, "SELECT CURRENT_ROLE()"), (None, "NONE"))
+        for db in (clients[0], clients[0]):
+            self.assertIn("baker", self.value(db, "SELECT CURRENT_ROLE()"))
+        self.assertIsNone(self.value(clients[0], "SELECT @mine"))
+
     def test_a_schemas_character_set_is_in_force(self):
         """By it a server reads the files of LOAD DATA."""
         self.world.direct("s1", "ALTER DATABASE t1 CHARACTER SET latin1")
@@ -128,6 +151,21 @@ class Sharing(Few):
                 self.assertEqual(self.value(db, "SELECT @@character_set_database"), "latin1")
         finally:
             self.world.direct("s1", "ALTER DATABASE t1 CHARACTER SET utf8mb4")
+
+    def test_a_new_session_finds_its_schema_as_it_is_now(self):
+        """Not as it was when the connection that it is given entered it."""
+        for db in self.clients(LIMIT):
+            self.value(db, "SELECT 1")
+            db.close()
+        self.run_sql(self.connect(database="t1"), "ALTER DATABASE t1 CHARACTER SET latin1")
+        try:
+            for db in self.clients(LIMIT):
+                self.assertEqual(self.value(db, "SELECT @@character_set_database"), "latin1")
+                db.close()
+        finally:
+            self.world.direct("s1", "ALTER DATABASE t1 CHARACTER SET utf8mb4")
+        xatest.until(lambda: all(self.value(db, "SELECT @@character_set_database") == "utf8mb4" for db in self.clients(LIMIT)), 20,
+                     "who altered it past the proxy is not noticed")
 
     def test_warnings_outlive_a_ping(self):
         clients = self.clients(LIMIT + 1)
@@ -164,6 +202,122 @@ class Sharing(Few):
         self.assertEqual(self.value(holder, "SELECT i FROM mine"), 42)
         self.assertEqual(self.value(variable, "SELECT @counted"), 5)
         self.assertEqual(self.value(locker, "SELECT RELEASE_ALL_LOCKS()"), 1)
+
+    def test_a_dropped_temporary_table_keeps_nothing(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "CREATE TEMPORARY TABLE one (i INT)", "CREATE TEMPORARY TABLE IF NOT EXISTS two (i INT)",
+                     "CREATE TEMPORARY TABLE three AS SELECT 1 AS i")
+        self.refused(1050, db, "CREATE TEMPORARY TABLE three (i INT)")
+        for dropped in ("DROP TEMPORARY TABLE one", "DROP TEMPORARY TABLE IF EXISTS none_such, none_either",
+                        "ALTER TABLE two RENAME TO four", "SET sql_notes = 0", "DROP TEMPORARY TABLE IF EXISTS none_such"):
+            self.run_sql(db, dropped)
+            self.assertEqual(self.held(), 1, dropped)
+        self.refused(1051, db, "DROP TEMPORARY TABLE three, two")
+        self.assertEqual(self.held(), 1)
+        self.run_sql(db, "SET sql_notes = 1")
+        other = self.connect(database="t1")
+        self.run_sql(other, "CREATE TEMPORARY TABLE one (i INT)", "CREATE TEMPORARY TABLE two (i INT)")
+        self.assertEqual(self.held(), 2)
+        self.run_sql(other, "DROP TEMPORARY TABLE IF EXISTS one, two")
+        self.assertEqual(self.held(), 1)
+
+    def test_a_temporary_table_dropped_as_any_other_keeps_nothing(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "DROP TABLE IF EXISTS lasting", "CREATE TABLE lasting (i INT)", "CREATE TEMPORARY TABLE one (i INT)",
+                     "CREATE TEMPORARY TABLE lasting (i INT)")
+        for sql, held in (("DROP TABLE lasting", 1), ("DROP TABLE lasting", 1), ("DROP TABLE IF EXISTS lasting", 1),
+                          ("DROP TABLE IF EXISTS t1.one, lasting", 0), ("CREATE TEMPORARY TABLE one (i INT)", 1),
+                          ("CREATE TEMPORARY TABLE IF NOT EXISTS one (i INT)", 1), ("CREATE TEMPORARY TABLE `t1`.`two` (i INT)", 1),
+                          ("DROP TABLE one, two", 0), ("CREATE TEMPORARY TABLE one (i INT)", 1),
+                          ("ALTER TABLE one RENAME TO other", 1), ("CREATE TABLE one (i INT)", 1), ("DROP TABLE one", 1),
+                          ("DROP TEMPORARY TABLE other", 0)):
+            self.run_sql(db, sql)
+            self.assertEqual(self.held(), held, sql)
+
+    def test_released_locks_keep_nothing(self):
+        db = self.connect(database="t1")
+        for sql, value, held in (("SELECT GET_LOCK('job', 0)", 1, 1), ("SELECT GET_LOCK('job', 0) AS again", 1, 1),
+                                 ("SELECT RELEASE_LOCK('job')", 1, 1), ("SELECT RELEASE_LOCK('other')", None, 1),
+                                 ("SELECT RELEASE_LOCK('job') AS last", 1, 0), ("SELECT RELEASE_LOCK('job')", None, 0)):
+            self.assertEqual(self.value(db, sql), value, sql)
+            self.assertEqual(self.held(), held, sql)
+        taken = self.connect(database="t1")
+        self.assertEqual(self.value(taken, "SELECT GET_LOCK('job', 0)"), 1)
+        self.assertEqual(self.value(db, "SELECT GET_LOCK('job', 0)"), 0)
+        self.assertEqual(self.held(), 1, "who did not get it holds nothing")
+        self.assertEqual(self.value(taken, "SELECT GET_LOCK('job', 0) + GET_LOCK('more', 0)"), 2)
+        self.rows(taken, "SELECT RELEASE_LOCK('job'), RELEASE_LOCK('job'), RELEASE_LOCK('more')")
+        self.assertEqual(self.held(), 1, "more than was counted")
+        self.rows(taken, "SELECT RELEASE_ALL_LOCKS()")
+        self.assertEqual(self.held(), 0)
+
+    def test_locks_released_by_prepared_statements_keep_nothing(self):
+        c = preparing.Client(self.world, "t1")
+        self.addCleanup(c.close)
+        get, release = (c.prepare(f"SELECT {sql}")[0] for sql in ("GET_LOCK(?, ?)", "RELEASE_LOCK(?)"))
+        for statement, values, answer, held in ((get, ("job", 0), 1, 1), (release, ("other",), None, 1), (release, ("job",), 1, 0),
+                                                (release, ("job",), None, 0)):
+            self.assertEqual(c.execute(statement, *values).values(), [(answer,)])
+            self.assertEqual(self.held(), held)
+
+    def test_a_temporary_table_that_was_altered_is_one_still(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "CREATE TEMPORARY TABLE mine (i INT)", "ALTER TABLE mine ADD COLUMN j INT", "TRUNCATE TABLE mine",
+                     "CREATE INDEX by_j ON mine (j)")
+        self.assertEqual(self.held(), 1)
+        self.run_sql(db, "DROP TEMPORARY TABLE mine")
+        self.assertEqual(self.held(), 0)
+
+    def test_a_routine_that_is_not_there_keeps_nothing(self):
+        db = self.connect(database="t1")
+        self.refused(1305, db, "SELECT no_such_function(1)")
+        self.refused(1305, db, "CALL no_such_procedure()")
+        self.assertEqual(self.held(), 0)
+        self.run_sql(db, "CALL set_variable()")
+        self.assertEqual(self.held(), 1)
+
+    def test_a_closed_handler_keeps_nothing(self):
+        db = self.connect(database="t1")
+        self.run_sql(db, "HANDLER a OPEN", "HANDLER t1.a OPEN AS b")
+        self.refused(1066, db, "HANDLER a OPEN")
+        self.rows(db, "HANDLER a READ FIRST")
+        self.run_sql(db, "HANDLER a CLOSE")
+        self.refused(1109, db, "HANDLER a CLOSE")
+        self.assertEqual(self.held(), 1)
+        self.run_sql(db, "HANDLER b CLOSE")
+        self.assertEqual(self.held(), 0)
+
+    @xatest.only("mysql")
+    def test_a_hint_that_sets_a_variable_keeps_nothing(self):
+        for db in self.clients(LIMIT + 2):
+            self.assertEqual(self.value(db, "SELECT /*+ SET_VAR(sort_buffer_size = 50000) */ @@sort_buffer_size"), 50000)
+            self.assertNotEqual(self.value(db, "SELECT @@sort_buffer_size"), 50000)
+
+    def test_a_write_that_reads_what_was_never_set_keeps_nothing(self):
+        for number, db in enumerate(self.clients(LIMIT + 2)):
+            self.run_sql(db, "INSERT INTO ids (who) VALUES (COALESCE(@never_set, 1)), (COALESCE(@`Nor this`, 1))")
+            self.assertEqual(self.rows(db, "SELECT @never_set, @`nor this`"), ((None, None),), number)
+
+    def test_what_routines_keep_is_counted(self):
+        db = self.connect(database="t1")
+        before = self.counter("held_by_routines")
+        self.run_sql(db, "CALL set_variable()", "CALL set_variable()")
+        self.assertEqual(self.counter("held_by_routines") - before, 1)
+        self.assertIn("routines_hold = off", self.world.proxy.log_of_this_life())
+
+    def pool(self):
+        with self.world.admin() as admin, admin.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute("SHOW POOLS")
+            pool, = (row for row in cursor.fetchall() if (row["backend"], row["account"]) == ("s1", "app"))
+            return pool
+
+    def held(self):
+        """Connections that rest with nobody's statement on them and cannot be taken."""
+        return int(self.pool()["lent"])
+
+    def counter(self, name):
+        with self.world.admin() as admin:
+            return int(dict(self.rows(admin, "SHOW STATUS"))[name])
 
     def test_assigned_variables_are_read_before_the_connection_goes(self):
         clients = self.clients(12)
@@ -202,9 +356,11 @@ class Sharing(Few):
         mine = self.value(holder, "SELECT CONNECTION_ID() + 0 FROM a WHERE i = 1")
         there = self.world.direct("s1", "SELECT IS_USED_LOCK('lost')")[0][0]
         self.assertTrue(mine)
+        lost = f"backend=s1 id={there} "
+        before = self.world.proxy.log_of_this_life().count(lost)  # a server that crashed counts its ids from the beginning
         self.world.server["s1"].script([f"KILL CONNECTION {there}"])
         xatest.until(lambda: not self.world.direct("s1", "SELECT IS_USED_LOCK('lost')")[0][0], 5, "the lock is still held")
-        xatest.until(lambda: f"backend=s1 id={there} " in self.world.proxy.log_of_this_life(), 5, "the proxy has not noticed")
+        xatest.until(lambda: self.world.proxy.log_of_this_life().count(lost) > before, 5, "the proxy has not noticed")
         self.assertIn("GET_LOCK", self.refused(2013, holder, "SELECT 1"))
         self.assertEqual(self.value(holder, "SELECT 1"), 1)
         self.assertEqual(self.value(other, "SELECT 1"), 1)

@@ -1,4 +1,5 @@
 """Statements of every kind pass as if the client spoke to the server itself."""
+import contextlib
 import os
 import socket
 import struct
@@ -66,6 +67,10 @@ class Statements(xatest.Case):
         self.assertIn(caught.exception.args[0], (1044, 1049))
         self.assertEqual(self.rows(db, "SELECT 1"), ((1,),))
 
+    @xatest.only("mariadb")
+    def test_more_columns_than_16_bits_count(self):
+        self.assertEqual(self.rows(self.connect(), "SELECT " + ",".join(["7"] * 70000)), ((7,) * 70000,))
+
     def test_server_errors_pass_unchanged(self):
         db = self.connect(database="t1")
         self.run_sql(db, "DROP TABLE IF EXISTS once", "CREATE TABLE once (i INT PRIMARY KEY)", "INSERT INTO once VALUES (1)")
@@ -89,6 +94,32 @@ class Statements(xatest.Case):
                 results.append(cursor.fetchall())
         self.assertEqual(results, [((1,),), (("two", 3),), (), ((4,),)])
 
+    def test_bodies_of_routines_end_where_they_end(self):
+        """In one packet with what follows; the server itself judges where that is."""
+        bodies = ["BEGIN END", "SELECT CASE 1 WHEN 1 THEN IF(1, 2, 3) END AS x", "l: BEGIN LEAVE l; END l", "IF 1 THEN SELECT 1; END IF",
+                  "BEGIN DECLARE x INT DEFAULT IF(1, 2, 3); DECLARE EXIT HANDLER FOR NOT FOUND, SQLSTATE VALUE '23000' BEGIN END;"
+                  " CASE x WHEN 1 THEN SELECT CASE 1 WHEN 1 THEN 3 END; ELSE BEGIN END; END CASE; WHILE 0 DO SELECT 1; END WHILE;"
+                  " REPEAT SET x = CASE WHEN 1 THEN 2 ELSE IF(1, 2, 3) END; UNTIL REPEAT('1', 1) END REPEAT; m: LOOP LEAVE m; END LOOP; END"]
+        blocks = ["BEGIN NOT ATOMIC SELECT 8; END", "IF 1 THEN SELECT 8; ELSE SELECT 9; END IF", "CASE WHEN 1 THEN SELECT 8; END CASE",
+                  "BEGIN NOT ATOMIC FOR i IN 8..8 DO SELECT i; END FOR; END"]
+        db = self.connect(database="t1", client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
+        for body in bodies:
+            text = f"DROP PROCEDURE IF EXISTS shaped; CREATE PROCEDURE shaped() {body}; SET @behind = 5; SELECT @behind"
+            self.assertEqual(self.results(db, text)[-1], ((5,),), body)
+        if xatest.FAMILY == "mariadb":
+            for block in blocks:
+                self.assertEqual([rows for rows in self.results(db, f"{block}; SELECT 6; {block}; SELECT 7") if rows],
+                                 [((8,),), ((6,),), ((8,),), ((7,),)], block)
+        self.run_sql(db, "DROP PROCEDURE shaped")
+
+    def results(self, db, text):
+        with db.cursor() as cursor:
+            cursor.execute(text)
+            found = [cursor.fetchall()]
+            while cursor.nextset():
+                found.append(cursor.fetchall())
+        return found
+
     def test_multi_statement_stops_at_the_error(self):
         db = self.connect(database="t1", client_flag=CLIENT.MULTI_STATEMENTS)
         self.run_sql(db, "DROP TABLE IF EXISTS m", "CREATE TABLE m (i INT)")
@@ -97,6 +128,23 @@ class Statements(xatest.Case):
             while cursor.nextset():
                 pass
         self.assertEqual(self.rows(db, "SELECT i FROM m"), ((1,),))
+
+    def test_syntax_error_quotes_the_rest_of_the_packet(self):
+        """As the server says it that has all of it, which is asked itself."""
+        def says(db, sql):
+            with contextlib.closing(db), db.cursor() as cursor:
+                with self.assertRaises(pymysql.err.ProgrammingError) as caught:
+                    cursor.execute(sql)
+                    while cursor.nextset():
+                        pass
+            return caught.exception.args
+
+        server = self.world.server["s1"]
+        for sql in ("BAR; FOO;", "SELECT 1 FROM ; FOO", "SELECT 1; BAR\n;\nFOO; x", "BAR", "SELECT 1; BAR /* c */", "BAR; SELECT '%s'" % ("x" * 100),
+                    "SELECT '%s' BAR FOO; FOO" % ("x" * 100), "BAR%s; FOO" % (" y" * 60)):
+            directly = pymysql.connect(unix_socket=server.socket, user="root", client_flag=CLIENT.MULTI_STATEMENTS, charset="utf8mb4")
+            through = self.connect(database="t1", client_flag=CLIENT.MULTI_STATEMENTS)
+            self.assertEqual(says(through, sql), says(directly, sql), sql)
 
     def test_multi_statements_only_where_the_client_asked(self):
         # PyMySQL always asks for them; its flag is taken away between construction and connection.

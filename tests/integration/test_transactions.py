@@ -23,9 +23,6 @@ class Transactions(xatest.Case):
         self.close(self.db)
         self.world.settle()
 
-    def sql(self, *statements):
-        self.run_sql(self.db, *statements)
-
     def both(self):
         """The keys that each server holds, asked past the proxy."""
         return tuple([row[0] for row in self.world.direct(name, f"SELECT i FROM {table} ORDER BY i")]
@@ -262,6 +259,19 @@ class Transactions(xatest.Case):
         self.world.direct("s1", "INSERT INTO t1.a (i) VALUES (2)")
         self.assertEqual(self.rows(self.db, "SELECT COUNT(*) FROM t1.a"), ((1,),))
         self.refused(1235, self.db, "SELECT * FROM t2.b")
+        self.sql("COMMIT")
+
+    def test_a_savepoint_before_any_table_outlives_a_set(self):
+        self.sql("SET autocommit = 0", "SAVEPOINT early", "SET NAMES utf8mb4", "SET @x = 1", "INSERT INTO t1.a (i) VALUES (1)",
+                 "INSERT INTO t2.b (i) VALUES (1)", "ROLLBACK TO early", "INSERT INTO t2.b (i) VALUES (2)", "SET autocommit = 1")
+        self.assertEqual(self.both(), ([], [2]))
+
+    def test_what_names_no_table_follows_a_snapshot(self):
+        self.sql("SET @mine = 5")
+        self.rows(self.db, "SELECT * FROM t2.b")
+        self.sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        self.assertEqual(self.rows(self.db, "SELECT @mine, 1 + 1"), ((5, 2),))
+        self.assertEqual(self.rows(self.db, "SHOW WARNINGS"), ())
         self.sql("COMMIT")
 
     def test_prepare_refused_undoes_all(self):

@@ -10,10 +10,11 @@ import pymysql
 import xatest
 
 SLEEP = "SELECT SLEEP(30)"
+BUMP = "UPDATE t1.a SET v = v + 1 WHERE i = 1"
 
 
-class Vanish(xatest.Case):
-    world_options = {"backend_options": "lock_wait = 20s", "redis_options": "lock_wait = 20s"}
+class Vanishing(xatest.Case):
+    """What a client leaves behind on two servers and Redis."""
 
     @classmethod
     def setUpClass(cls):
@@ -71,6 +72,14 @@ class Vanish(xatest.Case):
                                       "SELECT 1 FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()",
                                       f"{text}%"))
 
+    def closed(self, db):
+        with self.world.admin() as admin:
+            return db.thread_id() not in {row[0] for row in self.rows(admin, "SHOW PROCESSLIST")}
+
+
+class Vanish(Vanishing):
+    world_options = {"backend_options": "lock_wait = 20s", "redis_options": "lock_wait = 20s"}
+
     def test_idle_in_a_transaction(self):
         self.begin()
         self.vanish(0)
@@ -83,6 +92,42 @@ class Vanish(xatest.Case):
         self.vanish(0)
         self.expect((0, 0, 0))
         xatest.until(lambda: not any(self.running(name, SLEEP) for name in ("s1", "s2")), 5, "it runs for nobody")
+
+    def test_while_it_writes_outside_a_transaction(self):
+        """As on a server, which hears of it when it answers: it is done, and the connection serves others. No read goes on."""
+        block = ("BEGIN NOT ATOMIC DO SLEEP(1.5); INSERT INTO t1.a (i) VALUES (1); END", "DO SLEEP")
+        writes = [("INSERT INTO t1.a (i, v) SELECT 1, SLEEP(1.5)", "INSERT")] + [block] * (xatest.FAMILY == "mariadb")
+        for slow, what in writes:
+            with self.subTest(slow=slow):
+                self.world.direct("s1", "DELETE FROM t1.a")
+                self.db = self.connect(database="t1")
+                self.send(slow)
+                xatest.until(lambda: self.running("s1", what), 5, "it does not run")
+                self.vanish(0)
+                xatest.until(lambda: self.parts() == (1, 0, 0), 8, self.parts)
+        self.db = self.connect()
+        self.send(SLEEP)
+        xatest.until(lambda: any(self.running(name, SLEEP) for name in ("s1", "s2")), 5, "it does not run")
+        self.vanish(0)
+        xatest.until(lambda: not any(self.running(name, SLEEP) for name in ("s1", "s2")), 5, "it runs for nobody")
+
+    def test_while_it_changes_a_table(self):
+        slow = "CREATE TABLE t1.made AS SELECT SLEEP(1.5) AS n"
+        self.addCleanup(self.world.direct, "s1", "DROP TABLE IF EXISTS t1.made")
+        self.send(slow)
+        xatest.until(lambda: self.running("s1", slow), 5, "it does not run")
+        self.vanish(0)
+        xatest.until(lambda: self.world.direct("s1", "SHOW TABLES FROM t1 LIKE 'made'"), 8, "it is not there")
+
+    def test_while_a_write_outside_a_transaction_waits_for_a_row(self):
+        holder = self.connect()
+        self.run_sql(holder, "INSERT INTO t1.a (i) VALUES (1)", "BEGIN", "UPDATE t1.a SET v = 1 WHERE i = 1")
+        self.send("UPDATE t1.a SET v = v + 5 WHERE i = 1")
+        xatest.until(lambda: self.running("s1", "UPDATE t1.a SET v = v + 5"), 5, "it does not wait")
+        self.vanish(0)
+        xatest.until(lambda: self.closed(self.db), 5, "it is still a client")
+        self.run_sql(holder, "COMMIT")
+        xatest.until(lambda: self.world.direct("s1", "SELECT v FROM t1.a WHERE i = 1") == ((6,),), 8, "it is not done")
 
     def test_while_its_statement_waits_for_a_row(self):
         holder = self.connect()
@@ -192,8 +237,64 @@ class Vanish(xatest.Case):
         self.assertEqual((left, right), (mirror, mirror))
 
 
+class Hurry(xatest.World):
+    """With a user whose statements must not take long."""
+
+    def config_lines(self):
+        yield from super().config_lines()
+        sha2, _ = xatest.verifiers("secret")
+        yield from ("[user hasty]", f"password_verifier = {sha2}", "statement_timeout = 3s")
+        for name in self.server:
+            account, password = self.account("app", name)
+            yield from (f"[account hasty@{name}]", f"user = {account}", f"password = {password}")
+
+
+class Crowd(Vanishing):
+    """Half of a pool at most runs for nobody; what is more is stopped, and statement_timeout ends that too."""
+
+    world_class = Hurry
+    world_options = {"workers": 1, "backend_options": "max_connections = 4\nlock_wait = 20s"}
+
+    @contextlib.contextmanager
+    def row_held(self):
+        with contextlib.closing(self.world.server["s1"].root()) as root, root.cursor() as cursor:
+            cursor.execute("INSERT INTO t1.a (i) VALUES (1)")
+            cursor.execute("BEGIN")
+            cursor.execute("UPDATE t1.a SET v = 0 WHERE i = 1")
+            yield
+            cursor.execute("COMMIT")
+
+    def test_many_writes_leave_connections_for_others(self):
+        clients = [self.connect() for _ in range(6)]
+        with self.row_held():
+            for db in clients:
+                self.send(BUMP, db)
+            xatest.until(lambda: self.count_running(BUMP) == 4, 8, "they do not run")
+            for db in clients:
+                db._force_close()
+            xatest.until(lambda: self.count_running(BUMP) == 2 and all(self.closed(db) for db in clients), 8, "they are still there")
+            self.assertEqual(self.rows(self.connect(), "SELECT COUNT(*) FROM t1.a WHERE i = 99"), ((0,),))
+        xatest.until(lambda: not self.count_running(BUMP), 8, "they run on")
+        self.assertEqual(self.world.direct("s1", "SELECT v FROM t1.a"), ((2,),))
+
+    def test_for_too_long(self):
+        self.db = self.connect("hasty", "secret")
+        with self.row_held():
+            self.send(BUMP)
+            xatest.until(lambda: self.count_running(BUMP), 5, "it does not run")
+            self.vanish(0)
+            xatest.until(lambda: self.closed(self.db), 5, "it is still a client")
+            self.assertEqual(self.count_running(BUMP), 1)
+            xatest.until(lambda: not self.count_running(BUMP), 8, "it runs for ever")
+        self.assertEqual(self.world.direct("s1", "SELECT v FROM t1.a"), ((0,),))
+
+    def count_running(self, text):
+        return len(self.world.direct("s1", "SELECT 1 FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()",
+                                     f"{text}%"))
+
+
 class Drain(xatest.Case):
-    """SIGTERM: idle sessions end, transactions finish, new ones are refused."""
+    """SIGTERM: idle sessions end, transactions finish, new ones are refused. Workers without any end at once."""
 
     world_options = {"proxy_options": "drain_timeout = 20s"}
 
@@ -201,19 +302,63 @@ class Drain(xatest.Case):
         self.world.server["s1"].script(["CREATE TABLE t1.a (i INT PRIMARY KEY) ENGINE=InnoDB"])
         self.world.server["s2"].script(["CREATE TABLE t2.b (i INT PRIMARY KEY) ENGINE=InnoDB"])
         busy, idle = self.connect(), self.connect()
+        dbas = [self.connect("dba", port=self.world.proxy.admin_port) for _ in range(5)]
         self.run_sql(busy, "BEGIN", "INSERT INTO t1.a (i) VALUES (1)", "INSERT INTO t2.b (i) VALUES (1)")
+        os.kill(self.world.proxy.pid, signal.SIGUSR2)  # means nothing, and does not keep the next from being heard
         os.kill(self.world.proxy.pid, signal.SIGTERM)
         with self.assertRaises((pymysql.err.MySQLError, OSError)):
             time.sleep(0.3)
             self.rows(idle, "SELECT 1")
+        os.kill(self.world.proxy.pid, signal.SIGHUP)  # also for workers that have ended
+        self.assertTrue(any(self.shows_sessions_within(dba, 1.5) for dba in dbas), "workers that have ended are waited for")
+        self.assertTrue(self.rows(busy, "SHOW PROCESSLIST"))  # asks every worker
         self.run_sql(busy, "CALL cache.SET('late', 'yes')")
         busy._execute_command(3, "COMMIT")
         busy._read_ok_packet()
         self.world.proxy.wait_gone(10)
+        self.assertEqual(self.world.proxy.status, 0)
         self.assertEqual(self.world.direct("s1", "SELECT i FROM t1.a"), ((1,),))
         self.assertEqual(self.world.direct("s2", "SELECT i FROM t2.b"), ((1,),))
         self.assertEqual(self.redis().get("late"), "yes")
         self.assertEqual(self.world.leftovers(), [])
+
+    def shows_sessions_within(self, dba, limit_s):  # its last statement: the proxy is about to end
+        begun = time.monotonic()
+        self.assertTrue(self.rows(dba, "SHOW SESSIONS"))
+        return time.monotonic() - begun < limit_s
+
+
+class SlowLogWorld(xatest.World):
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.slow, self.pid_file = os.path.join(self.directory, "slow"), os.path.join(self.directory, "xaproxy.pid")
+        self.options["proxy"] = f"pid_file = {self.pid_file}"
+        self.proxy.env.update(LD_PRELOAD=xatest.preload(self.directory, "slow_sync.c"), SLOW_SYNC=self.slow)
+
+
+class SlowLog(xatest.Case):
+    """A log that is still at work when everybody has gone."""
+
+    world_class = SlowLogWorld
+
+    def test_the_end_before_the_log_has_written_for_a_client_that_has_gone(self):
+        """COMMIT waits until the log knows of its connections; the workers are no more when it does."""
+        for name, table in (("s1", "t1.a"), ("s2", "t2.b")):
+            self.world.server[name].script([f"CREATE TABLE {table} (i INT PRIMARY KEY) ENGINE=InnoDB"])
+        db = self.connect()
+        with open(self.world.slow, "wb"):
+            self.run_sql(db, "BEGIN", "INSERT INTO t1.a (i) VALUES (1)", "INSERT INTO t2.b (i) VALUES (1)")
+        db._execute_command(3, "COMMIT")
+        db._force_close()
+        xatest.until(lambda: not self.world.server["s1"].open_transactions(), 10, "it is not rolled back")
+        self.world.proxy.signal(signal.SIGTERM)
+        xatest.until(lambda: not os.path.exists(self.world.pid_file), 20, "its workers do not end")
+        os.unlink(self.world.slow)
+        self.world.proxy.wait_gone()
+        self.assertEqual(self.world.proxy.status, 0)
+        self.world.start_proxy()
+        self.world.settle()
+        self.assertEqual(self.world.direct("s1", "SELECT i FROM t1.a"), ())
 
 
 class Timeout(xatest.Case):

@@ -13,7 +13,8 @@ import squeezed
 import xatest
 from pymysql.constants import CLIENT
 from xatest import servers
-from rawclient import COMPRESS, DEPRECATE_EOF, LOCAL_FILES, SESSION_TRACK, SSL, USUAL, ZSTD, Gone, Raw, error_code, frame, frames
+from rawclient import COMPRESS, DEPRECATE_EOF, LOCAL_FILES, SESSION_TRACK, SSL, USUAL, ZSTD, Gone, Raw, error_code, frame, \
+    login_packet
 
 os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:" + os.environ.get("ASAN_OPTIONS", "")  # freed memory is free: we measure it
 MIB = 1 << 20
@@ -95,6 +96,20 @@ class Compressed(Wire):
         for _ in range(20):
             client.s.number = 1
             self.assertEqual([client.packet() for _ in range(4)][2], b"\x011")
+
+    def test_a_command_right_behind_the_log_in(self):
+        """It has come before it is known that packets are compressed from here on."""
+        client = self.raw()
+        client.tls()
+        client.say(login_packet(b"app", b"x" * 32, caps=USUAL | SSL | COMPRESS))
+        self.assertEqual(client.packet()[:2], b"\x01\x04")
+        client.send(frame(client.seq, xatest.PASSWORDS["app"].encode() + b"\0")
+                    + squeezed.packet(0, frame(0, b"\x03SELECT 1"), 0))
+        self.assertEqual(client.packet()[:1], b"\x00")
+        client.s = squeezed.Socket(client.s)
+        client.s.number = 1
+        self.assertEqual([client.packet() for _ in range(4)][2], b"\x011")
+        self.assertTrue(client.in_step())
 
     def test_who_asks_for_both_gets_zlib_and_a_level_must_exist(self):
         client = self.raw()
@@ -275,15 +290,26 @@ class Files(Wire):
 
     # --- in bytes ---
 
-    def asked(self, method=None, table="loaded", begin=False):
+    def test_what_comes_ahead_of_the_request_and_is_no_file(self):
+        """It is there when the server asks."""
+        client = self.raw()
+        self.assertEqual(client.login("loader", "loader-secret", caps=USUAL | SSL | LOCAL_FILES)[:1], b"\x00")
+        client.send(frame(0, b"\x03" + self.load("any name", "t1.loaded").encode()) + frame(0, b"\x03SELECT 1"))
+        self.assertEqual(client.packet(), b"\xfbany name")
+        with self.assertRaises(Gone):
+            client.packet()
+        self.assertEqual(self.rows(self.loader(), "SELECT 1"), ((1,),))
+        self.assertEqual(self.count(), 0)
+
+    def asked(self, method=None, table="loaded", begin=False, first=()):
         """A client that has just been asked for its file."""
         client = self.raw()
         caps = USUAL | SSL | LOCAL_FILES
         logged_in = (client.squeezed_login(method, caps=caps, user="loader", password="loader-secret") if method
                      else client.login("loader", "loader-secret", caps=caps))
         self.assertEqual(logged_in[:1], b"\x00")
-        for first in ["USE t1"] + ["BEGIN"] * begin:
-            client.query(first)
+        for text in ["USE t1", *first] + ["BEGIN"] * begin:
+            client.query(text)
             self.assertEqual(client.packet()[:1], b"\x00")
         client.query(self.load("any name", table))
         self.assertEqual(client.packet(), b"\xfbany name")
@@ -352,8 +378,7 @@ class Files(Wire):
             client.say(b"1,x\n")
             client.send(rest)
             client.close()
-        xatest.until(lambda: not self.world.direct("s1", "SELECT COUNT(*) FROM information_schema.innodb_trx")[0][0], 10,
-                     "a transaction of somebody who is gone")
+        xatest.until(lambda: not self.world.server["s1"].open_transactions(), 10, "a transaction of somebody who is gone")
         self.assertEqual(self.count(), 0)
         silent = self.asked()
         silent.say(b"1,x\n")
@@ -361,12 +386,34 @@ class Files(Wire):
             silent.packet()
         self.assertIn("does not send its file", self.world.proxy.log_of_this_life())
 
+    def test_server_waits_for_the_file_no_longer(self):
+        """It says so and hangs up while the client is still at it."""
+        def losses():
+            return self.world.proxy.log_of_this_life().count("backend_lost")
+
+        for begin in (False, True):
+            before = losses()
+            client = self.asked(begin=begin, first=("SET net_read_timeout = 1",))
+            client.say(b"1,x\n")
+            xatest.until(lambda: losses() > before, 10, "it is not noticed")
+            client.say(b"2,x\n" * 1000)
+            client.say(b"")
+            self.assertEqual(error_code(client.packet()), 1402 if begin else 2013)
+            client.query("ROLLBACK")
+            self.assertEqual(client.packet()[:1], b"\x00")
+            self.assertTrue(client.in_step())
+        self.assertEqual(self.count(), 0)
+
     def test_server_dies_in_the_middle(self):
+        def losses():
+            return self.world.proxy.log_of_this_life().count("backend_lost")
+
         client = self.asked(begin=True)
         client.say(b"1,x\n")
+        before = losses()
         self.world.server["s1"].crash()
         try:
-            xatest.until(lambda: "backend_lost" in self.world.proxy.log_of_this_life(), 10, "it is not noticed")
+            xatest.until(lambda: losses() > before, 10, "it is not noticed")
             client.say(b"2,x\n" * 100000)
             client.say(b"")
             self.assertEqual(error_code(client.packet()), 1402)
@@ -651,8 +698,25 @@ class Tracking(Wire):
         self.say(client, "SET session_track_schema = DEFAULT, session_track_system_variables = DEFAULT")
         self.assertEqual(self.say(client, "USE t2"), {"schema": "t2"})
         self.assertEqual(self.say(client, "SET max_sort_length = 996"), {})
+        self.say(client, "SET autocommit = 1, session_track_system_variables = CONCAT(@@global.session_track_system_variables, "
+                         "',max_sort_length'), sql_mode = concat(@@sql_mode, ',STRICT_TRANS_TABLES')")  # MariaDB's JDBC driver
+        self.assertEqual(self.say(client, "SET max_sort_length = 995"), {"max_sort_length": "995"})
+        self.say(client, "SET @@session_track_system_variables = CONCAT(@@session.session_track_system_variables, ',lock_wait_timeout')")
+        self.assertEqual(self.say(client, "SET max_sort_length = 994, lock_wait_timeout = 7, time_zone = '+06:00'"),
+                         {"max_sort_length": "994", "lock_wait_timeout": "7", "time_zone": "+06:00"})
+        name = "tx_" if xatest.FAMILY == "mariadb" else "transaction_"
+        for names in (f"{name}isolation, {name}read_only", "*"):
+            self.say(client, f"SET session_track_system_variables = '{names}'")
+            self.assertEqual(self.say(client, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY"),
+                             {f"{name}isolation": "READ-COMMITTED", f"{name}read_only": "ON"})
+            self.assertEqual(self.say(client, "SET SESSION TRANSACTION READ WRITE"), {f"{name}read_only": "OFF"})
+            self.assertEqual(self.say(client, "SET TRANSACTION READ WRITE"), {})
+        client.query("SET session_track_system_variables = 'it\\'s, \"none\"'")  # MySQL takes any name
+        self.assertEqual(error_code(client.packet()), 1193 if xatest.FAMILY == "mariadb" else 0)
+        self.say(client, "SET session_track_system_variables = DEFAULT")
         for wrong in ("session_track_schema = 7", "session_track_transaction_info = 'MAYBE'",
-                      "session_track_system_variables = CONCAT('a')"):
+                      "session_track_system_variables = CONCAT('a', 'b', UUID())",
+                      "session_track_schema = @@session_track_system_variables"):
             client.query(f"SET {wrong}")
             self.assertEqual(error_code(client.packet()), 1231, wrong)
         client.command(b"\x1f")

@@ -6,6 +6,7 @@ themselves (never through the proxy) whether a transaction is done, undone or ha
 import atexit
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -39,21 +40,40 @@ TABLES = {
 }
 
 
-def verifiers(password):
-    """The two lines that `xaproxy --make-verifier` prints for a password."""
+def made_verifiers(password):
+    """What `xaproxy --make-verifier` prints for a password: option to value."""
     done = subprocess.run([os.path.join(BUILD, "xaproxy"), "--make-verifier"], input=password + "\n", text=True,
                           stdout=subprocess.PIPE, check=True)
-    lines = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if " = " in line)
+    return dict(line.split(" = ", 1) for line in done.stdout.splitlines() if " = " in line)
+
+
+def verifiers(password):
+    """Of passwords that are sent through TLS, and of mysql_native_password."""
+    lines = made_verifiers(password)
     return lines["password_verifier"], lines["native_verifier"]
 
 
-def until(condition, limit_s, what):
-    """Waits until condition() is true; its last falsehood is told otherwise."""
+def ed25519_verifier(password):
+    return made_verifiers(password)["ed25519_verifier"]
+
+
+def happens(condition, limit_s):
+    """Whether condition() comes true in that time."""
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {limit_s} s: {what() if callable(what) else what}")
+            return False
         time.sleep(0.01)
+    return True
+
+
+PATIENCE = 8  # a busy machine may be that much slower than one that has nothing else to do
+
+
+def until(condition, limit_s, what):
+    """Waits until condition() is true, which takes less than limit_s where nothing else runs; says what is missing otherwise."""
+    if not happens(condition, limit_s * PATIENCE):
+        raise AssertionError(f"not within {limit_s} s, {PATIENCE} times over: {what() if callable(what) else what}")
 
 
 def make_certs(directory):
@@ -68,6 +88,29 @@ def make_certs(directory):
     return target
 
 
+def shared_object(directory, source):
+    """One of tests/support, compiled into the folder, for a server to preload; its path."""
+    target = os.path.join(directory, source.replace(".c", ".so"))
+    subprocess.run([os.environ.get("CC") or "cc", "-O1", "-shared", "-fPIC", "-o", target,
+                    os.path.join(SOURCE, "tests", "support", source), "-ldl"], check=True)
+    return target
+
+
+def preload(directory, source):
+    """The same for the proxy: what its LD_PRELOAD must be. A sanitizer's library wants to be the first."""
+    libraries = subprocess.run(["ldd", os.path.join(BUILD, "xaproxy")], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return " ".join([*re.findall(r"=> (\S*/libasan\S*)", libraries), shared_object(directory, source)])
+
+
+class Broken(AssertionError):
+    """A promise: what no repetition of a test excuses (see runtests). Where every assertion is about one, it is a Case's
+    failureException."""
+
+
+SANITIZER = 86  # the exit code that runtests asks sanitizers for
+FAULTS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL, SANITIZER)
+
+
 class Proxy(servers.Process):
     """xaproxy from the build tree; started with crash points armed or not."""
 
@@ -78,12 +121,22 @@ class Proxy(servers.Process):
         self.config = config
         self.port = servers.remembered_port(self.directory, 2)
         self.admin_port = self.port + 1
+        self.env = {"LD_PRELOAD": preload(self.directory, "jitter.c")} if os.environ.get("JITTER") else {}  # more of it
         self.life_begins = 0  # where in the log file the present life begins
+        self.faults = FAULTS  # ends that break a test by themselves
+
+    def judge_life(self):
+        """Raises Broken, once, when the life before ended by a fault of its own or with a sanitizer's report."""
+        status = self.child.poll() if self.child else self.status
+        if status in self.faults:
+            self.child = self.status = None
+            raise Broken(f"xaproxy crashed, status {status}:\n{self.log_tail(60)}")
 
     def start(self, failpoint=None, wait=True):
         if self.alive():
             return self
-        env = {**os.environ}
+        self.judge_life()
+        env = {**os.environ, **self.env}
         env.pop("XAPROXY_FAILPOINT", None)
         if failpoint:
             env["XAPROXY_FAILPOINT"] = failpoint
@@ -144,6 +197,7 @@ class World:
 
     judged = True  # a start returns only when the proxy has looked at every server
     schemas, tables = SCHEMAS, TABLES
+    cache_class, cache_options = servers.Redis, ()
 
     def __init__(self, family=None, proxy_options="", backend_options="", redis_options="", more="", workers=2):
         self.family = family or FAMILY
@@ -151,7 +205,7 @@ class World:
         atexit.register(self.wipe)
         self.certs = make_certs(self.directory)
         self.server = {name: servers.KINDS[self.family](os.path.join(self.directory, name), self.certs) for name in self.schemas}
-        self.cache = servers.Redis(os.path.join(self.directory, "cache"))
+        self.cache = self.cache_class(os.path.join(self.directory, "cache"), self.cache_options)
         self.workers = workers
         self.options = {"proxy": proxy_options, "backend": backend_options, "redis": redis_options, "more": more}
         self.config = os.path.join(self.directory, "xaproxy.conf")
@@ -178,6 +232,7 @@ class World:
             yield f"CREATE USER IF NOT EXISTS '{account}'@'%' IDENTIFIED BY '{password}'"
             for schema in self.schemas[name]:
                 yield f"GRANT ALL ON {schema}.* TO '{account}'@'%'"
+            yield f"GRANT INSERT, SELECT ON xaproxy.* TO '{account}'@'%'"
 
     @staticmethod
     def account(user, backend):
@@ -294,8 +349,17 @@ class World:
         def clean():
             left[:] = self.leftovers()
             return not left
-        until(clean, limit_s, lambda: f"still open: {left}\nproxy log:\n{self.proxy.log_tail(15)}")
+        until(clean, limit_s, lambda: f"still open: {self.as_the_proxy_sees_it()}; {left}\nproxy log:\n{self.proxy.log_tail(100)}")
         return time.monotonic() - begun
+
+    def as_the_proxy_sees_it(self):
+        """What it says of what is in doubt, for whoever reads of a failure."""
+        try:
+            with contextlib.closing(self.admin()) as db, db.cursor() as cursor:
+                cursor.execute("SHOW IN DOUBT")
+                return cursor.fetchall()
+        except (pymysql.err.MySQLError, OSError) as error:
+            return error
 
 
 class Order:
@@ -376,19 +440,19 @@ class Order:
         unit = {"account": self.PRICE, "redis account": self.PRICE}
         for part, value in number.items():
             if value not in (0, unit.get(part, 1)):
-                raise AssertionError(f"order {self.number}: {part} moved by {value}, not by 0 or {unit.get(part, 1)}: {number}")
+                raise Broken(f"order {self.number}: {part} moved by {value}, not by 0 or {unit.get(part, 1)}: {number}")
         return {part: bool(value) for part, value in number.items()}
 
     def judge(self, expect=None):
         """All done or all undone; an acknowledged one done, a refused one undone. Returns whether it is done."""
         state = self.state()
         if len(set(state.values())) != 1:
-            raise AssertionError(f"order {self.number} ({self.outcome}, {self.error}) is half done: {state}")
+            raise Broken(f"order {self.number} ({self.outcome}, {self.error}) is half done: {state}")
         done = state["order"]
         if self.outcome == "acked" and not done:
-            raise AssertionError(f"order {self.number} was acknowledged and is lost")
+            raise Broken(f"order {self.number} was acknowledged and is lost")
         if self.outcome == "refused" and done:
-            raise AssertionError(f"order {self.number} was refused ({self.error}) and is there")
+            raise Broken(f"order {self.number} was refused ({self.error}) and is there")
         if expect is not None and done != expect:
             raise AssertionError(f"order {self.number} ({self.outcome}, {self.error}): done={done}, expected {expect}")
         return done
@@ -404,6 +468,13 @@ def outcome_unknown(error):
     return error.args[0] in CONNECTION_LOST or "unknown" in str(error.args[-1]).lower()
 
 
+def passages():
+    """Which passages of a crash point a suite tries; where all crash points are asked for, every one."""
+    if os.environ.get("XAPROXY_CRASHPOINTS") == "all":
+        return range(1, 17)
+    return (1, 3, 8) if FAMILY == "mariadb" else (1,)
+
+
 def only(family):
     """A test, or a class of them, that is about this family only: it stands in no list of the other's, so nothing is skipped."""
     return lambda test: test if FAMILY == family else None
@@ -412,7 +483,7 @@ def only(family):
 class Case(unittest.TestCase):
     """A test case over one World that all tests of the module share: the first makes it."""
 
-    world = None
+    world = db = None
     world_class, world_options = World, {}
 
     @classmethod
@@ -428,10 +499,11 @@ class Case(unittest.TestCase):
             return
         proxy = cls.world.proxy
         try:
+            proxy.judge_life()
             if proxy.alive():
                 proxy.stop()
                 if proxy.status:
-                    raise AssertionError(f"xaproxy ended with status {proxy.status} after SIGTERM:\n{proxy.log_tail(60)}")
+                    raise Broken(f"xaproxy ended with status {proxy.status} after SIGTERM:\n{proxy.log_tail(60)}")
         finally:
             cls.world.wipe()
             cls.world = None
@@ -455,6 +527,10 @@ class Case(unittest.TestCase):
         with db.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+
+    def sql(self, *statements):
+        """On the session that the test calls its own."""
+        self.run_sql(self.db, *statements)
 
     def refused(self, code, db, sql, *args):
         """The statement is answered with this error; its text."""

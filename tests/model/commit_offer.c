@@ -9,9 +9,10 @@ static bool can_pay(const struct world *w, uint32_t step)
     return w->faults_left && *purse_of(&copy, kind_of(step));
 }
 
-static bool unsynced(const struct world *w)
+/* How many of the records that no sync has covered may survive a crash: none, or the first, or ... */
+static unsigned unsynced_prefixes(const struct world *w)
 {
-    return w->decision == LOG_APPENDED || w->done == LOG_APPENDED;
+    return 1 + (w->actions.on_commit == LOG_APPENDED) + (w->decision == LOG_APPENDED) + (w->done == LOG_APPENDED);
 }
 
 /* A step that feeds an event, and the same with the proxy dying in the midst of the actions. */
@@ -22,7 +23,7 @@ static void offer_event(const struct world *w, struct explore_steps *steps, uint
         return;
     struct world tried = *w;
     world_take(&tried, step);
-    unsigned n = actions_of_last_event(), n_kept = unsynced(&tried) ? 3 : 1;
+    unsigned n = actions_of_last_event(), n_kept = unsynced_prefixes(&tried);
     for (unsigned cut = 1; cut < n; cut++)
         for (unsigned kept = 0; kept < n_kept; kept++)
             explore_offer(steps, with_cut(step, cut, kept), true);
@@ -175,7 +176,7 @@ static void offer_faults(const struct world *w, struct explore_steps *steps)
         offer_event_fault(w, steps, STEP(NO_ROOM_FOR_COMMIT, 0, 0));
     if (tx_is(w, XA_TX_PREPARING) && !w->log_full)
         offer_fault(w, steps, STEP(LOG_FILLS, 0, 0));
-    for (unsigned kept = 0; kept < (unsynced(w) ? 3 : 1); kept++)
+    for (unsigned kept = 0; kept < unsynced_prefixes(w); kept++)
         offer_fault(w, steps, STEP(CRASH, 0, kept));
 }
 
@@ -190,6 +191,8 @@ void world_offer(const void *world, struct explore_steps *steps)
         offer_server(w, steps, i);
     if (scene->redis)
         offer_redis(w, steps);
+    if (w->actions.due && !w->actions.committed_ran && !w->actions.rolled_back_ran)
+        explore_offer(steps, STEP(RUN_ACTION, 0, 0), false);
     offer_resolver(w, steps);
     if (w->life != LIFE_BEFORE)
         offer_faults(w, steps);

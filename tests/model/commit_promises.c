@@ -3,14 +3,14 @@
 
 #include "tests/model/commit_world.h"
 
-/* --- what became of the writers: the servers whose branch wrote, and Redis --- */
+/* --- what became of the writers: the servers whose branch wrote, Redis, and the actions for either outcome --- */
 
 static bool some_committed(const struct world *w)
 {
     for (unsigned i = 0; i < scene->n_servers; i++)
         if (scene->server[i].writes && w->server[i].outcome == OUTCOME_COMMITTED)
             return true;
-    return w->redis.place == REDIS_KEPT;
+    return w->redis.place == REDIS_KEPT || w->actions.committed_ran;
 }
 
 static bool some_rolled_back(const struct world *w)
@@ -18,7 +18,7 @@ static bool some_rolled_back(const struct world *w)
     for (unsigned i = 0; i < scene->n_servers; i++)
         if (scene->server[i].writes && w->server[i].outcome == OUTCOME_ROLLED_BACK)
             return true;
-    return w->redis.place == REDIS_UNDONE;
+    return w->redis.place == REDIS_UNDONE || w->actions.rolled_back_ran;
 }
 
 static bool told_committed(const struct world *w)
@@ -45,6 +45,9 @@ const char *world_broken(const void *world)
     const struct world *w = world;
     if (w->broken && !outcomes_only)
         return breach_texts[w->broken];
+    for (unsigned i = 0; i < scene->n_servers; i++)
+        if (w->server[i].branch == BRANCH_FORGOTTEN)
+            return "a server was asked to end a branch that it could not end, and has forgotten it";
     if (some_committed(w) && some_rolled_back(w))
         return "one part has committed, another has rolled back";
     if (told_committed(w) && some_rolled_back(w))
@@ -69,6 +72,7 @@ bool world_settled(const void *world)
         if (!server_at_rest(&w->server[i]))
             return false;
     bool redis_at_rest = w->redis.place != REDIS_UNDO && !w->redis.request && !w->redis.reply_to && !w->redis.late;
-    return w->life == LIFE_FORGOTTEN && w->client != CLIENT_WAITS && w->client != CLIENT_WORKS && redis_at_rest &&
+    bool actions_at_rest = !scene->actions || w->actions.committed_ran || w->actions.rolled_back_ran;
+    return w->life == LIFE_FORGOTTEN && actions_at_rest && w->client != CLIENT_WAITS && w->client != CLIENT_WORKS && redis_at_rest &&
            w->registered == REGISTERED_NO;
 }

@@ -18,6 +18,7 @@ void proxy_unpack(const struct world *w, struct xa_tx *tx)
     tx->answer = w->tx_answer;
     tx->answer_due = w->tx_answer_due;
     tx->decided = w->tx_decided;
+    tx->actions = scene->actions && mutant != MUTANT_ACTION_UNTOLD;
     tx->n_branches = scene->n_servers;
     for (unsigned i = 0; i < scene->n_servers; i++)
         tx->branch[i] = (struct xa_branch){w->tx_branch[i] & 0xf, w->tx_branch[i] & TRACKED, w->tx_branch[i] & WROTE};
@@ -53,7 +54,8 @@ static void start_branch(struct world *w, struct xa_tx *tx, unsigned i)
     if (truth->tracked && truth->writes)
         xa_step(tx, &(struct xa_event){.kind = XA_EVENT_BRANCH_WROTE, .branch = i}, &none);
     w->server[i].branch = BRANCH_ACTIVE;
-    w->server[i].socket = w->server[i].thread = true;
+    w->server[i].socket = true;
+    w->server[i].thread = THREAD_LIVES;
     w->server[i].restarted = false;
 }
 
@@ -67,6 +69,8 @@ void proxy_begin(struct world *w)
         xa_step(&tx, &(struct xa_event){.kind = XA_EVENT_REDIS_WROTE}, &(struct xa_actions){.n = 0});
         w->redis.place = REDIS_UNDO;
     }
+    if (scene->actions)
+        xa_step(&tx, &(struct xa_event){.kind = XA_EVENT_ACTION}, &(struct xa_actions){.n = 0});
     pack(w, &tx);
     w->life = LIFE_LIVE;
 }
@@ -130,7 +134,11 @@ static void append_decision(struct world *w, const struct xa_tx *tx)
 {
     if (w->log_full)
         return;
+    if (scene->actions)
+        w->actions.on_commit = LOG_APPENDED;
     w->decision = LOG_APPENDED;
+    if (mutant == MUTANT_ACTION_BEFORE_DURABLE)
+        w->actions.due = DUE_ON_COMMIT;
     w->registered = mutant == MUTANT_UNSYNCED_NOT_LIVE ? REGISTERED_NO : REGISTERED_SESSION;
     for (unsigned i = 0; i < scene->n_servers; i++)
         w->in_decision |= xa_branch_reads_only(&tx->branch[i]) ? 0 : (uint8_t)(1u << i);
@@ -159,6 +167,19 @@ static void hand_over(struct world *w, const struct xa_tx *tx)
     if (tx->redis == XA_REDIS_SETTLED)
         proxy_settled(w, REDIS_BIT);
     w->registered = REGISTERED_RESOLVER;
+}
+
+/* What the runner learns from the living: of the commit when it is durable, of a rollback when the transaction leaves. */
+static void tell_runner(struct world *w)
+{
+    if (scene->actions && !w->actions.due)
+        w->actions.due = w->decision == LOG_SYNCED ? DUE_ON_COMMIT : DUE_ON_ROLLBACK;
+}
+
+void proxy_run_action(struct world *w)
+{
+    w->actions.committed_ran = w->actions.due == DUE_ON_COMMIT;
+    w->actions.rolled_back_ran = w->actions.due == DUE_ON_ROLLBACK;
 }
 
 /* Connections whose branch has ended go back to the pool; where the server side is gone, the pool will see. */
@@ -199,7 +220,10 @@ static void perform(struct world *w, const struct xa_tx *tx, const struct xa_act
         if (mutant != MUTANT_LATE_ANSWER_DROPPED || a->answer != XA_ANSWER_COMMITTED_LATER)
             answer(w, a->answer);
         break;
-    case XA_ACTION_FORGET: forget(w); break;
+    case XA_ACTION_FORGET:
+        tell_runner(w);
+        forget(w);
+        break;
     default: send_request(w, a->branch, request_of[a->kind]);
     }
 }
@@ -255,6 +279,10 @@ unsigned proxy_feed(struct world *w, struct xa_event event, unsigned cut, unsign
         proxy_append_done(w);
     if (mutant == MUTANT_UNSYNCED_NOT_LIVE && event.kind == XA_EVENT_DURABLE)
         w->registered = REGISTERED_SESSION;
+    if (mutant == MUTANT_ACTION_ON_ROLLBACK_EARLY && event.kind == XA_EVENT_COMMIT)
+        w->actions.due = DUE_ON_ROLLBACK;
+    if (event.kind == XA_EVENT_DURABLE)
+        tell_runner(w);
     pack(w, &tx);
     perform_until(w, &tx, &todo, cut && cut < todo.n ? cut : todo.n);
     if (added_mistake(&tx, &event, &more))
@@ -282,18 +310,52 @@ static void crash_at_redis(struct redis *r)
     r->request = r->reply_to = r->yes = 0;
 }
 
+/* In their order; true: torn off. */
+static bool torn(uint8_t *place, unsigned *kept)
+{
+    if (*place != LOG_APPENDED)
+        return false;
+    if (*kept && (*kept)--)
+        return false;
+    *place = LOG_NOTHING;
+    return true;
+}
+
+static void tear_off(struct world *w, unsigned kept)
+{
+    if (mutant == MUTANT_ACTION_BEHIND_DECISION) {
+        torn(&w->decision, &kept);
+        torn(&w->actions.on_commit, &kept);
+    } else {
+        torn(&w->actions.on_commit, &kept);
+        torn(&w->decision, &kept);
+    }
+    torn(&w->done, &kept);
+}
+
+/* A runner's mark that something was done is durable before it does the next; that it is done again is not its model's matter. */
+static void actions_of_log(struct world *w)
+{
+    if (!scene->actions)
+        return;
+    if (w->decision && !w->actions.on_commit)
+        breach(w, BREACH_ACTION_LOST);
+    w->actions.due = w->decision && w->actions.on_commit ? DUE_ON_COMMIT : DUE_ON_ROLLBACK;
+}
+
 /* The log after the crash, and what the new start reads from it. It syncs what it read before it acts upon it. */
 static void restart_from_log(struct world *w, unsigned kept)
 {
-    if (w->decision == LOG_APPENDED && kept < 1)
-        w->decision = LOG_NOTHING;
-    if (w->done == LOG_APPENDED && (kept < 2 || w->decision == LOG_NOTHING))
-        w->done = LOG_NOTHING;
+    tear_off(w, kept);
+    actions_of_log(w);
     if (w->decision == LOG_APPENDED && mutant != MUTANT_PAGE_CACHE_TRUSTED)
         w->decision = LOG_SYNCED;
+    if (w->actions.on_commit)
+        w->actions.on_commit = LOG_SYNCED;
     if (w->done)
         w->done = LOG_SYNCED;
-    w->registered = w->decision && !w->done ? REGISTERED_RESOLVER : REGISTERED_NO;
+    /* one that names no part decided about actions only: there is nothing to settle */
+    w->registered = w->decision && !w->done && w->in_decision ? REGISTERED_RESOLVER : REGISTERED_NO;
     w->settled = 0;
     if (!w->decision)
         w->in_decision = 0;

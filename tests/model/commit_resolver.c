@@ -21,7 +21,7 @@ static bool open_at(const struct world *w, unsigned i)
 void resolver_idle(struct server *s)
 {
     s->sweep = SWEEP_IDLE;
-    s->seen_before = s->seen_now = s->was_live = s->was_open = s->old_gone = false;
+    s->seen_before = s->seen_now = s->was_live = s->was_open = s->old_gone = s->held = false;
 }
 
 /* Something there for it to do. */
@@ -59,7 +59,7 @@ static void act(struct world *w, unsigned i)
     struct server *s = &w->server[i];
     if (s->seen_now) {
         enum xa_fate fate = judge(w, s);
-        if (fate == XA_FATE_COMMIT || fate == XA_FATE_ROLLBACK)
+        if (!s->held && (fate == XA_FATE_COMMIT || fate == XA_FATE_ROLLBACK))
             s->asked = fate == XA_FATE_COMMIT ? REQUEST_COMMIT : REQUEST_ROLLBACK;
     } else if (mutant == MUTANT_STALE_ABSENCE ? open_at(w, i) : s->was_open) {
         enum xa_absence absence = xa_recovery_absent(s->old_gone, s->restarted, true);
@@ -75,11 +75,21 @@ static bool workers_have_it(const struct world *w)
     return w->life == LIFE_LIVE;
 }
 
+/* Whether a connection of ours may still have the branch. One that is given up after this look counts as such until the next. */
+static bool may_hold(const struct world *w, unsigned i)
+{
+    const struct server *s = &w->server[i];
+    bool ended = s->thread == THREAD_GONE || (mutant == MUTANT_CLOSING_IS_GONE && s->thread == THREAD_CLOSING);
+    bool given_up = (w->life != LIFE_BEFORE && !s->socket) || mutant == MUTANT_GIVEN_UP_SINCE;
+    return scene->server[i].mariadb && !(given_up && ended);
+}
+
 void resolver_sweep(struct world *w, unsigned i)
 {
     struct server *s = &w->server[i];
     switch ((enum sweep)s->sweep) {
     case SWEEP_IDLE:
+        s->held = may_hold(w, i);
         s->seen_before = listed(w, i);
         break;
     case SWEEP_LISTED:

@@ -19,7 +19,7 @@ static void end_branch(struct server *s, enum outcome outcome)
 /* MariaDB binds a prepared branch to its connection; MySQL detaches it at once. */
 static bool bound_to_thread(const struct world *w, unsigned i)
 {
-    return scene->server[i].mariadb && w->server[i].thread;
+    return scene->server[i].mariadb && w->server[i].thread == THREAD_LIVES;
 }
 
 static enum reply_index prepare(struct server *s)
@@ -119,9 +119,15 @@ static enum reply_index finish_elsewhere(struct world *w, unsigned i, enum reque
     *more = false;
     if (s->branch == BRANCH_ACTIVE || (s->branch == BRANCH_PREPARED && bound_to_thread(w, i)))
         return REPLY_NOTA;
+    if (s->branch == BRANCH_FORGOTTEN)
+        return REPLY_NOTA;
     if (empty_and_detached(w, i, what)) {
         end_branch(s, OUTCOME_ROLLED_BACK);
         return REPLY_RBROLLBACK;
+    }
+    if (s->branch == BRANCH_PREPARED && s->thread == THREAD_CLOSING) { /* OK, and nothing is done */
+        s->branch = BRANCH_FORGOTTEN;
+        return REPLY_OK;
     }
     return what == REQUEST_COMMIT ? commit(s, who, more) : do_it(s, what, more);
 }
@@ -164,7 +170,8 @@ bool server_thread_can_end(const struct server *s)
 void server_thread_ends(struct world *w, unsigned i)
 {
     struct server *s = &w->server[i];
-    s->thread = false;
+    bool detaches = s->branch == BRANCH_PREPARED && bound_to_thread(w, i);
+    s->thread = detaches ? THREAD_CLOSING : THREAD_GONE;
     s->request = REQUEST_NONE;
     if (s->branch == BRANCH_ACTIVE)
         end_branch(s, OUTCOME_ROLLED_BACK);
@@ -181,7 +188,8 @@ void server_crash(struct world *w, unsigned i, bool rollback_forgotten)
 {
     struct server *s = &w->server[i];
     server_thread_ends(w, i);
-    if (s->branch == BRANCH_COMMITTING)
+    s->thread = THREAD_GONE;
+    if (s->branch == BRANCH_COMMITTING || s->branch == BRANCH_FORGOTTEN)
         s->branch = BRANCH_PREPARED;
     s->committing = 0;
     if (s->branch == BRANCH_PREPARED && !scene->server[i].writes)

@@ -35,6 +35,7 @@
     X(CUT_ASKED, true, "network: the resolver's connection is lost") \
     X(SWEEP, true, "resolver: lists / asks the workers / lists again / judges") \
     X(SWEEP_REDIS, false, "resolver: sweeps Redis") \
+    X(RUN_ACTION, false, "runner: does the action that is due") \
     X(CRASH, false, "proxy: kill -9, restart")
 enum step_kind {
 #define X(name, at_server, text) STEP_##name,

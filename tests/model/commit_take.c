@@ -134,6 +134,8 @@ static void client_vanishes(struct world *w, uint32_t step)
 static void sync_log(struct world *w, uint32_t step)
 {
     w->decision = LOG_SYNCED;
+    if (w->actions.on_commit)
+        w->actions.on_commit = LOG_SYNCED;
     if (w->tx_state == XA_TX_DECIDING) /* where a mistake did not wait for it, nobody does */
         feed(w, step, (struct xa_event){.kind = XA_EVENT_DURABLE});
 }
@@ -183,6 +185,7 @@ void world_take(void *world, uint32_t step)
     case STEP_CUT_ASKED: server_give_up_asked(&w->server[i]); break;
     case STEP_SWEEP: resolver_sweep(w, i); break;
     case STEP_SWEEP_REDIS: resolver_redis(w); break;
+    case STEP_RUN_ACTION: proxy_run_action(w); break;
     case STEP_CRASH: proxy_crash(w, how_of(step)); break;
     default: take_event(w, step);
     }

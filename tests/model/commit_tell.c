@@ -10,7 +10,7 @@ static char family_letter(unsigned i)
 
 static int tell_server(const struct world *w, unsigned i, char *out, size_t size)
 {
-    static const char *const places[] = {"gone", "active", "PREPARED", "COMMITTING"}, *const outcomes[] = {"", "+", "-"};
+    static const char *const places[] = {"gone", "active", "PREPARED", "COMMITTING", "FORGOTTEN"}, *const outcomes[] = {"", "+", "-"};
     const struct server *s = &w->server[i];
     return snprintf(out, size, " %c%u:%s%s%s", family_letter(i), i, places[s->branch],
                     outcomes[s->outcome], s->thread && !s->socket ? "(old connection)" : "");

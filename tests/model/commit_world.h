@@ -21,8 +21,11 @@
 enum request { REQUEST_NONE, REQUEST_PREPARE, REQUEST_ONE_PHASE, REQUEST_COMMIT, REQUEST_END_ROLLBACK, REQUEST_ROLLBACK,
                REQUEST_RELEASE };
 
-/* COMMITTING: in the midst of XA COMMIT, not listed any more, but prepared again after a crash. */
-enum branch_place { BRANCH_GONE, BRANCH_ACTIVE, BRANCH_PREPARED, BRANCH_COMMITTING };
+/* COMMITTING: in the midst of XA COMMIT, not listed any more, but prepared again after a crash. FORGOTTEN: nobody can end it,
+ * and its locks stay. */
+enum branch_place { BRANCH_GONE, BRANCH_ACTIVE, BRANCH_PREPARED, BRANCH_COMMITTING, BRANCH_FORGOTTEN };
+/* CLOSING: others may end its prepared branch, says the server, but InnoDB has not detached it (MariaDB). */
+enum thread { THREAD_GONE, THREAD_LIVES, THREAD_CLOSING };
 enum session { SESSION_OWN, SESSION_RESOLVER, SESSION_LATE }; /* who asks; LATE: a resolver's that was given up */
 enum outcome { OUTCOME_OPEN, OUTCOME_COMMITTED, OUTCOME_ROLLED_BACK };
 
@@ -31,7 +34,7 @@ struct server {
     uint8_t committing;     /* enum session: whose COMMIT it is in the midst of */
     uint8_t outcome;        /* what became of its writes */
     uint8_t socket;         /* the proxy's side of the branch's connection is open */
-    uint8_t thread;         /* the server's side lives: it may be long in noticing that the other side is gone */
+    uint8_t thread;         /* enum thread, the server's side: it may be long in noticing that the other side is gone */
     uint8_t request;        /* under way, or in the server's buffer: outlives the proxy */
     uint8_t reply_to;       /* the request that was answered, answer not read yet */
     uint8_t reply;          /* index into reply_codes */
@@ -40,7 +43,7 @@ struct server {
     uint8_t asked_reply;
     uint8_t late;           /* bits 1 << request: resolver requests whose connection is given up; they may still land */
     uint8_t sweep;          /* the resolver's look at this server, and what it has seen */
-    uint8_t seen_before, seen_now, was_live, was_open, old_gone;
+    uint8_t seen_before, seen_now, was_live, was_open, old_gone, held;
     uint8_t restarted;      /* since the branch's connection was opened */
     uint8_t was_prepared;
 };
@@ -52,6 +55,14 @@ struct redis {
     uint8_t request;
     uint8_t reply_to, yes;
     uint8_t late; /* bits 1 << request: given up, may still land */
+};
+
+/* Two actions of the transaction, one for each outcome. Its runner goes by what the log says, or the registry of the living. */
+enum due { DUE_UNKNOWN, DUE_ON_COMMIT, DUE_ON_ROLLBACK };
+struct registered_actions {
+    uint8_t on_commit;    /* enum log_place of its record: appended right before the decision */
+    uint8_t due;          /* enum due: the outcome, as far as the runner knows */
+    uint8_t committed_ran, rolled_back_ran;
 };
 
 enum log_place { LOG_NOTHING, LOG_APPENDED, LOG_SYNCED };
@@ -74,6 +85,7 @@ struct world {
     uint8_t settled; /* bits as above */
     struct server server[MAX_SERVERS];
     struct redis redis;
+    struct registered_actions actions;
     /* what fate may still do */
     uint8_t faults_left, crashes_left, losses_left, server_crashes_left, refusals_left, vanishings_left;
     uint8_t broken; /* enum breach found while a step was taken */
@@ -90,6 +102,7 @@ struct world {
     X(READER_EARLY, "a reader was released before the outcome was known") \
     X(FORGET_NOT_LAST, "FORGET was not the last action, or not at the end") \
     X(TWO_REQUESTS, "a second request on a connection that was not answered yet") \
+    X(ACTION_LOST, "the decision is durable, and the action that was registered with it is not known") \
     X(DIRTY_CONNECTION, "a connection with a branch on it went back to the pool")
 enum breach {
 #define X(name, text) BREACH_##name,
@@ -110,6 +123,7 @@ struct scene {
     struct scene_server server[MAX_SERVERS];
     bool redis;
     bool one_phase_off;
+    bool actions; /* one on commit, one on rollback, registered before the client ends it */
     unsigned sweeps; /* how many servers are swept side by side */
     uint8_t faults, crashes, losses, server_crashes, refusals, vanishings; /* the first bounds their sum */
 };
@@ -126,6 +140,8 @@ struct scene {
     X(ROLLBACK_AFTER_DECISION, 0, "a branch lost while the decision is on its way makes the rest roll back") \
     X(SEEN_ONCE, 0, "the resolver rolls back what it saw in one list only") \
     X(STALE_ABSENCE, 0, "a branch handed over after the list was made is taken for absent from it") \
+    X(CLOSING_IS_GONE, 0, "a thread that is not listed any more is taken for detached from its branch") \
+    X(GIVEN_UP_SINCE, 0, "a connection that was given up after the look is not thought of") \
     X(ABSENCE_UNPROVEN, 0, "not listed is taken for done while somebody may be in the midst of its COMMIT") \
     X(RESTART_IS_PROOF, 0, "a restart is taken for proof that nobody is in the midst of a COMMIT") \
     X(LIVE_IGNORED, 0, "the resolver does not ask the workers") \
@@ -135,7 +151,11 @@ struct scene {
     X(LATE_ANSWER_DROPPED, 0, "no answer where a server will only follow") \
     X(UNPROVEN_READER, 1, "a branch without proof is taken for read-only") \
     X(LOST_ONE_PHASE_IS_OK, 2, "the lost reply to COMMIT ONE PHASE is taken for OK") \
-    X(REDIS_VOTE_IGNORED, 3, "Redis' no is taken for a yes")
+    X(REDIS_VOTE_IGNORED, 3, "Redis' no is taken for a yes") \
+    X(ACTION_UNTOLD, 11, "the machine is not told of an action, and commits in one phase") \
+    X(ACTION_BEHIND_DECISION, 11, "an action is appended behind the decision") \
+    X(ACTION_BEFORE_DURABLE, 11, "an action is run when its decision is appended") \
+    X(ACTION_ON_ROLLBACK_EARLY, 11, "what is for a rollback is run when COMMIT is asked")
 enum mutant {
 #define X(name, scene, text) MUTANT_##name,
     MUTANTS(X)
@@ -170,6 +190,7 @@ void proxy_begin(struct world *w);
 unsigned proxy_feed(struct world *w, struct xa_event event, unsigned cut, unsigned kept);
 void proxy_crash(struct world *w, unsigned kept); /* of the unsynced records the first `kept` survive */
 void proxy_append_done(struct world *w);
+void proxy_run_action(struct world *w); /* the runner does what is due */
 void proxy_settled(struct world *w, uint8_t bit); /* resolver: one part of a registered decision */
 
 /* --- commit_resolver.c --- */

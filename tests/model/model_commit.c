@@ -20,7 +20,7 @@
 #define UNPROVEN_WRITER(family) {family, true, false}
 #define UNPROVEN_READER(family) {family, false, false}
 
-/* The first four are named in the table of mutants. */
+/* The first four and the first with actions are named in the table of mutants. */
 static const struct scene scenes[] = {
     {.name = "two writers", .n_servers = 2, .server = {WRITER(MARIADB), WRITER(MYSQL)},
      .sweeps = 1, .faults = 3, .crashes = 2, .losses = 2, .server_crashes = 2, .refusals = 1, .vanishings = 1},
@@ -46,6 +46,13 @@ static const struct scene scenes[] = {
      .sweeps = 2, .faults = 3, .crashes = 2, .losses = 2, .server_crashes = 2, .refusals = 1, .vanishings = 1},
     {.name = "Redis only", .redis = true,
      .faults = 4, .crashes = 2, .losses = 2, .refusals = 2, .vanishings = 1},
+    {.name = "a writer and actions", .n_servers = 1, .server = {WRITER(MARIADB)}, .actions = true,
+     .sweeps = 1, .faults = 3, .crashes = 2, .losses = 2, .server_crashes = 2, .refusals = 1, .vanishings = 1},
+    {.name = "two writers, Redis and actions", .n_servers = 2, .server = {WRITER(MARIADB), WRITER(MYSQL)}, .redis = true,
+     .actions = true, .sweeps = 1, .faults = 1, .crashes = 1, .losses = 1, .server_crashes = 1, .refusals = 1, .vanishings = 1},
+    {.name = "a reader and actions", .n_servers = 1, .server = {READER(MYSQL)}, .actions = true,
+     .sweeps = 1, .faults = 3, .crashes = 2, .losses = 2, .server_crashes = 2, .refusals = 1, .vanishings = 1},
+    {.name = "actions only", .actions = true, .faults = 4, .crashes = 2, .refusals = 2, .vanishings = 1},
 };
 #define N_SCENES (sizeof scenes / sizeof *scenes)
 

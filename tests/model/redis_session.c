@@ -62,6 +62,14 @@ static void cancel(struct world *w)
     w->waiting = WAITING_NOT;
 }
 
+static void end_of_victim(struct world *w)
+{
+    if (mutant == MUTANT_VICTIM_STAYS)
+        w->session = w->ended = SESSION_ENDED;
+    else
+        session_event(w, &(struct comp_event){.kind = COMP_EVENT_ROLLBACK});
+}
+
 /* The client believes what it was told: an OK stands, a savepoint restored takes back what came later. */
 static void answered(struct world *w, const struct comp_event *event, const struct comp_action *a)
 {
@@ -69,6 +77,8 @@ static void answered(struct world *w, const struct comp_event *event, const stru
         w->believed |= (uint8_t)(1 << w->last);
     if (a->answer == COMP_ANSWER_DONE)
         w->believed &= (uint8_t)((2 << w->mark) - 1);
+    if (a->answer == COMP_ANSWER_DEADLOCK)
+        end_of_victim(w);
 }
 
 static void voted(struct world *w, bool yes)
@@ -192,7 +202,7 @@ enum comp_fate sweep_fate(const struct world *w)
 void sweep_end(struct world *w)
 {
     struct comp_scanned row = {.last = w->fate_last};
-    struct comp_end end = comp_replay_end(&row, (enum comp_fate)(w->fate - 1), false);
+    struct comp_end end = comp_replay_end(&row, (enum comp_fate)(w->fate - 1), COMP_DIRTY_DELTA);
     struct request r = {.kind = REQUEST_END, .first = (uint8_t)end.first, .last = (uint8_t)end.last,
                         .commit = end.mode == COMP_END_COMMIT, .tombstone = end.tombstone, .acked = w->acked};
     redis_execute(w, &r, false);

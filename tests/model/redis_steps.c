@@ -48,6 +48,14 @@ static void offer_call(const struct world *w, struct explore_steps *steps)
     }
 }
 
+/* Without a touch record it cannot be said yet whether others wait. */
+static void offer_write(const struct world *w, struct explore_steps *steps)
+{
+    happen(steps, STEP_WRITE, 0);
+    if (scene->rival && w->touch == LOG_DURABLE)
+        happen(steps, STEP_WRITE_QUEUED, 0);
+}
+
 static void offer_client(const struct world *w, struct explore_steps *steps)
 {
     if (w->failed) {
@@ -55,7 +63,7 @@ static void offer_client(const struct world *w, struct explore_steps *steps)
         return;
     }
     if (w->writes < scene->writes)
-        happen(steps, STEP_WRITE, 0);
+        offer_write(w, steps);
     happen(steps, STEP_COMMIT, 0);
     happen(steps, STEP_ROLLBACK, 0);
     if (scene->savepoint && !w->marked)
@@ -75,6 +83,8 @@ static void offer_session(const struct world *w, struct explore_steps *steps)
         break;
     case WAITING_TOUCH:
         happen(steps, STEP_TOUCH_DURABLE, 0);
+        if (scene->rival)
+            happen(steps, STEP_TOUCH_DURABLE_QUEUED, 0);
         fault(w, steps, STEP_TOUCH_REFUSED, 0);
         break;
     case WAITING_KILL:
@@ -84,6 +94,7 @@ static void offer_session(const struct world *w, struct explore_steps *steps)
     case WAITING_LOCK:
         happen(steps, w->rival ? STEP_RIVAL_LEAVES : STEP_LOCK_RETRY, 0);
         fault(w, steps, STEP_LOCK_TIMEOUT, 0);
+        fault(w, steps, STEP_DEADLOCK, 0);
         break;
     case WAITING_LOG:
         happen(steps, STEP_DECISION_DURABLE, 0);
@@ -152,6 +163,11 @@ void world_offer(const void *world, struct explore_steps *steps)
 static void event(struct world *w, enum comp_event_kind kind)
 {
     session_event(w, &(struct comp_event){.kind = kind, .mark = w->mark, .touched = w->touch == LOG_DURABLE});
+}
+
+static void queued_event(struct world *w, enum comp_event_kind kind)
+{
+    session_event(w, &(struct comp_event){.kind = kind, .touched = w->touch == LOG_DURABLE, .queued = true});
 }
 
 static void deliver(struct world *w, int i, bool command_fails)
@@ -243,6 +259,10 @@ static void take_client(struct world *w, enum step step)
         w->writes++;
         event(w, COMP_EVENT_WRITE);
         break;
+    case STEP_WRITE_QUEUED:
+        w->writes++;
+        queued_event(w, COMP_EVENT_WRITE);
+        break;
     case STEP_MARK:
         w->marked = 1;
         w->mark = w->last;
@@ -304,6 +324,10 @@ static void take_call(struct world *w, enum step step, int arg)
         if (w->waiting == WAITING_TOUCH)
             event(w, COMP_EVENT_TOUCH_DURABLE);
         break;
+    case STEP_TOUCH_DURABLE_QUEUED:
+        w->touch = LOG_DURABLE;
+        queued_event(w, COMP_EVENT_TOUCH_DURABLE);
+        break;
     case STEP_TOUCH_REFUSED:
         w->touch = LOG_NOTHING;
         event(w, COMP_EVENT_TOUCH_REFUSED);
@@ -313,6 +337,7 @@ static void take_call(struct world *w, enum step step, int arg)
     case STEP_RIVAL_LEAVES: w->rival = 0; break;
     case STEP_LOCK_RETRY: event(w, COMP_EVENT_LOCK_RETRY); break;
     case STEP_LOCK_TIMEOUT: event(w, COMP_EVENT_LOCK_TIMEOUT); break;
+    case STEP_DEADLOCK: event(w, COMP_EVENT_DEADLOCK); break;
     default: take_process(w, step);
     }
 }
@@ -329,7 +354,8 @@ static bool is_fault(const struct world *w, enum step step)
     case STEP_NOT_SENT:
     case STEP_TOUCH_REFUSED:
     case STEP_KILL_FAILED:
-    case STEP_LOCK_TIMEOUT: return true;
+    case STEP_LOCK_TIMEOUT:
+    case STEP_DEADLOCK: return true;
     default: return false;
     }
 }

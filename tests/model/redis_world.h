@@ -76,6 +76,7 @@ extern const struct scene *scene;
     X(END_BEFORE_DURABLE, 0, "the end goes out before the decision is durable") \
     X(WRITE_BEFORE_TOUCH, 0, "the write goes out before the touch record is durable") \
     X(KILL_LIES, 2, "the old connection is taken for dead without killing it") \
+    X(VICTIM_STAYS, 2, "the victim of a deadlock is told so, but its end is not sent") \
     X(SWEEP_LIVE, 0, "the sweep does not ask whether somebody works on it")
 enum mutant {
 #define X(name, scene, text) MUTANT_##name,
@@ -101,7 +102,10 @@ extern enum mutant mutant;
     X(RIVAL_LEAVES, "the rival releases the key") \
     X(LOCK_RETRY, "the session asks for the key again") \
     X(LOCK_TIMEOUT, "the session has waited long enough for the key") \
+    X(DEADLOCK, "the session would wait for ever") \
     X(WRITE, "client: a write") \
+    X(WRITE_QUEUED, "client: a write, which must not overtake others") \
+    X(TOUCH_DURABLE_QUEUED, "the touch record is durable, others wait for the key") \
     X(MARK, "client: SAVEPOINT") \
     X(ROLLBACK_TO, "client: ROLLBACK TO SAVEPOINT") \
     X(COMMIT, "client: COMMIT") \

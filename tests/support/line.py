@@ -14,8 +14,9 @@ class Line:
 
     def __init__(self, loop, target):
         self.loop, self.target = loop, target
-        self.open = asyncio.Event()
+        self.open = asyncio.Event()  # of the connections there are; see hold()
         self.open.set()
+        self.word, self.eaten, self.strikes = b"", "", 0  # see lose()
         self.ends = set()  # of the connections there are: (towards the proxy, towards the server)
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
@@ -37,7 +38,9 @@ class Line:
             one.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ends = (writer, server_writer)
         self.ends.add(ends)
-        tasks = [asyncio.create_task(self.pump(reader, server_writer)), asyncio.create_task(self.pump(server_reader, writer))]
+        fate = set()  # what of it is lost from now on
+        tasks = [asyncio.create_task(self.pump(reader, server_writer, self.open, fate, "requests")),
+                 asyncio.create_task(self.pump(server_reader, writer, self.open, fate, "replies"))]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if writer.transport.is_closing():  # cut: what is on its way to the server still arrives
             await asyncio.wait(tasks[:1], timeout=2 * LATE_S)
@@ -47,10 +50,15 @@ class Line:
         for one in ends:
             one.close()
 
-    async def pump(self, reader, writer):
+    async def pump(self, reader, writer, gate, fate, what):
         try:
             while data := await reader.read(1 << 16):
-                await self.open.wait()
+                await gate.wait()
+                if self.strikes and what == "requests" and self.word in data:
+                    self.strikes -= 1
+                    fate.add(self.eaten)
+                if what in fate:
+                    continue
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -62,6 +70,21 @@ class Line:
 
     def restore(self):
         self.loop.call_soon_threadsafe(self.open.set)
+
+    def lose(self, what, word, strikes=1):
+        """The next connection (or so many) on which a request with this word comes loses its requests or its replies, from that
+        one on; `strikes` tells how many are to come yet."""
+        self.word, self.eaten, self.strikes = word, what, strikes
+
+    def hold(self):
+        """Nothing passes on the connections there are, new ones work; what is returned lets the old ones go on."""
+        return self.call(self.hold_all())
+
+    async def hold_all(self):
+        old, self.open = self.open, asyncio.Event()
+        old.clear()
+        self.open.set()
+        return lambda: self.loop.call_soon_threadsafe(old.set)
 
     def cut(self):
         """Every connection is reset towards the proxy; a server may get the last requests only after that."""

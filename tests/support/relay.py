@@ -47,12 +47,12 @@ class MySql:
 
 
 class Redis:
-    """Cuts a client's bytes into commands: lists of words."""
+    """Cuts a client's bytes into commands: lists of words. Who asks for INFO looks after the server, and is no session."""
 
-    user = ""
+    LOOKS_AFTER = "looks after it"
 
     def __init__(self):
-        self.bytes = b""
+        self.bytes, self.user = b"", ""
 
     def word(self, at, mark):
         """The number behind `mark` at this place, and where its line ends; None while the line is incomplete."""
@@ -80,6 +80,7 @@ class Redis:
         while found := self.whole():
             words, end = found
             self.bytes = self.bytes[end:]
+            self.user = self.LOOKS_AFTER if words[0] == "INFO" else self.user
             yield " ".join(words[:2] if words[0] == "FCALL" else words[:1])
 
 
@@ -89,6 +90,8 @@ class Relays:
     def __init__(self, delay_s=0.0):
         self.delay_s = delay_s  # how long each answer is held back: what is not sent at once shows in the order
         self.flights, self.lock, self.connections = [], threading.Lock(), 0
+        self.withheld = None  # the beginning of a command: while this stands, flights that bring such a one get no answer
+        self.altered = None  # bytes of the servers' answers, and what stands in their place: as many
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -145,15 +148,16 @@ class Relays:
             answers.put_nowait((time.monotonic() + self.delay_s, data))
         answers.put_nowait((time.monotonic() + self.delay_s, b""))
 
-    @staticmethod
-    async def answer(flight, answers, writer):
+    async def answer(self, flight, answers, writer):
         while True:
             due, data = await answers.get()
             await asyncio.sleep(due - time.monotonic())
+            while flight[0] and self.withheld and any(command.startswith(self.withheld) for command in flight[0].commands):
+                await asyncio.sleep(0.01)
             if not data:
                 return
             if flight[0]:
                 flight[0].answered = flight[0].answered or time.monotonic()
                 flight[0].answer_bytes += len(data)
-            writer.write(data)
+            writer.write(data.replace(*self.altered) if self.altered else data)
             await writer.drain()

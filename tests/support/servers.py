@@ -4,6 +4,7 @@ What a test stores in them and how the proxy is configured before them is not kn
 """
 import contextlib
 import fcntl
+import functools
 import os
 import random
 import shutil
@@ -15,9 +16,12 @@ import time
 
 import pymysql
 import redis
+import redis.crc
 
 PEERS = os.environ.get("XAPROXY_PEERS", "/opt/peers")
 ROOTFS = os.path.join(PEERS, "xaproxy-sid")
+REDIS_ROOTFS = os.path.join(PEERS, "xaproxy-redis")
+MARIADB_ROOTFS = os.environ.get("XAPROXY_MARIADB_ROOTFS")  # of another MariaDB than this machine's
 ROOT_PASSWORD = ""
 RESOLVER = ("xap_resolver", "resolver-secret")
 START_LIMIT_S = 90
@@ -60,10 +64,10 @@ def free_port(count=1):
             return port
 
 
-def process_state(pid):
+def process_state(pid, thread=None):
     """One letter as in /proc/PID/stat, or None when there is no such process (a zombie counts as none)."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        with open(f"/proc/{pid}/task/{thread or pid}/stat", encoding="ascii", errors="replace") as stat:
             letter = stat.read().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -105,8 +109,19 @@ class Process:
             f.write(str(self.child.pid))
 
     def signal(self, number):
+        """Behind SIGSTOP every thread stands still: kill() returns while some may still answer."""
         if self.alive():
             os.kill(self.pid, number)
+            deadline = time.monotonic() + 10
+            while number == signal.SIGSTOP and self.runs() and time.monotonic() < deadline:
+                time.sleep(0.001)
+
+    def runs(self):
+        """Whether any of its threads may do something."""
+        try:
+            return any(process_state(self.pid, thread) not in ("T", "t", None) for thread in os.listdir(f"/proc/{self.pid}/task"))
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def wait_gone(self, limit_s=60):
         deadline = time.monotonic() + limit_s
@@ -185,6 +200,7 @@ class SqlServer(Process):
         super().__init__(directory)
         self.certs = certs and os.path.abspath(certs)
         self.options = list(options)
+        self.preload = None  # a shared object that changes its ways
         self.port = remembered_port(self.directory)
         self.socket = self.path("s.sock")
 
@@ -214,7 +230,7 @@ class SqlServer(Process):
         for left_over in (self.socket, self.socket + ".lock"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(left_over)
-        self.launch(self.argv())
+        self.launch(self.argv(), env={**os.environ, "LD_PRELOAD": self.preload} if self.preload else None)
         if wait:
             self.wait_ready()
         return self
@@ -252,7 +268,7 @@ class SqlServer(Process):
         cache = os.environ.get("XAPROXY_TEST_CACHE")
         if not cache:
             return self.initialise()
-        template = os.path.join(cache, self.kind)
+        template = os.path.join(cache, self.template_name())
         os.makedirs(cache, exist_ok=True)
         with open(template + ".lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -263,6 +279,9 @@ class SqlServer(Process):
                 return None
         subprocess.run(["cp", "-a", "--sparse=always", template, self.path("data")], check=True)
         return None
+
+    def template_name(self):
+        return self.kind
 
     def initialise(self):
         with open(self.path("install.log"), "wb") as log:
@@ -282,16 +301,43 @@ class SqlServer(Process):
 
 
 class MariaDB(SqlServer):
-    """Debian's mariadbd."""
+    """Debian's mariadbd, or the one of XAPROXY_MARIADB_ROOTFS."""
 
     kind = "mariadb"
 
     def argv(self):
         # Without native AIO: an asynchronous write of a killed process that lands late damages data (see crash()).
-        return ["/usr/sbin/mariadbd", "--no-defaults", *self.common_options(), "--innodb-use-native-aio=0",
+        return [*self.program(), *self.common_options(), "--innodb-use-native-aio=0",
                 "--innodb-log-file-size=16M", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=1M"]
 
+    @staticmethod
+    def program():
+        if not MARIADB_ROOTFS:
+            return ["/usr/sbin/mariadbd", "--no-defaults"]
+        share = f"{MARIADB_ROOTFS}/usr/share/mariadb"
+        return [*rootfs_argv(MARIADB_ROOTFS, "/usr/sbin/mariadbd"), "--no-defaults", f"--basedir={MARIADB_ROOTFS}/usr",
+                f"--lc-messages-dir={share}", f"--character-sets-dir={share}/charsets",
+                f"--plugin-dir={MARIADB_ROOTFS}/usr/lib/mysql/plugin"]
+
+    def template_name(self):
+        return self.kind + (MARIADB_ROOTFS or "").replace("/", "-")
+
+    def initialise(self):
+        if MARIADB_ROOTFS:
+            self.initialise_inside()
+        super().initialise()
+
+    def initialise_inside(self):
+        """Its script knows no loader but its own: the data is made inside the rootfs, and taken out."""
+        made = tempfile.mkdtemp(dir=f"{MARIADB_ROOTFS}/tmp")
+        subprocess.run(["chroot", MARIADB_ROOTFS, "mariadb-install-db", "--no-defaults", "--force", "--user=root",
+                        f"--datadir=/tmp/{os.path.basename(made)}", "--auth-root-authentication-method=normal", "--skip-test-db"],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        shutil.move(made, self.path("data"))
+
     def initialise_argv(self):
+        if MARIADB_ROOTFS:
+            return ["true"]
         if not shutil.which("mariadb-install-db"):
             raise Skip("MariaDB is not installed: apt-get install mariadb-server")
         return ["mariadb-install-db", "--no-defaults", "--user=root" if os.getuid() == 0 else f"--user={os.getuid()}",
@@ -310,7 +356,7 @@ class MariaDB(SqlServer):
 
 
 class MySQL(SqlServer):
-    """MySQL 9 out of a Debian sid rootfs, run by that rootfs's own loader: no chroot, the machine's libraries untouched."""
+    """MySQL 9 out of a Debian sid rootfs."""
 
     kind = "mysql"
 
@@ -319,9 +365,7 @@ class MySQL(SqlServer):
         return ROOTFS
 
     def rootfs_argv(self, program):
-        libraries = f"{self.rootfs}/usr/lib/x86_64-linux-gnu"
-        return [f"{self.rootfs}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{libraries}:{libraries}/mysql",
-                self.rootfs + program]
+        return rootfs_argv(self.rootfs, program)
 
     def base_argv(self):
         share = f"{self.rootfs}/usr/share/mysql"
@@ -362,34 +406,39 @@ def debian_mirror():
     return None
 
 
-def install_mysql():
-    """Makes the rootfs that MySQL runs from. Debian has MySQL in sid only, and its libraries are newer than stable's."""
-    target, made_of = ROOTFS, ROOTFS + "/etc/made-of"
+def make_rootfs(target, packages, what):
+    """Makes a rootfs of Debian sid with these packages, once; made anew where it holds less."""
+    made_of = target + "/etc/made-of"
     os.makedirs(PEERS, exist_ok=True)
     with open(os.path.join(PEERS, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError), open(made_of, encoding="ascii") as f:
-            if set(ROOTFS_PACKAGES.split(",")) <= set(f.read().split(",")):
+            if set(packages.split(",")) <= set(f.read().split(",")):
                 return
         mirror = debian_mirror()
         if not mirror:
-            raise Skip("no Debian mirror is configured: no MySQL")
+            raise Skip(f"no Debian mirror is configured: no {what}")
         if os.getuid() != 0 or not shutil.which("mmdebstrap"):
-            raise Skip(f"MySQL needs a rootfs in {target}, made as root with mmdebstrap (apt-get install mmdebstrap)")
+            raise Skip(f"{what} needs a rootfs in {target}, made as root with mmdebstrap (apt-get install mmdebstrap)")
         shutil.rmtree(target + ".tmp", ignore_errors=True)
         apt = ["Acquire::Check-Valid-Until \"false\"", "Acquire::Check-Date \"false\"", "APT::Install-Recommends \"false\""]
         made = subprocess.run(["mmdebstrap", "--variant=minbase", "--mode=root", *[f"--aptopt={o}" for o in apt],
                                *[f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "doc", "locale")],
-                               "--include=" + ROOTFS_PACKAGES, "sid", target + ".tmp", mirror],
+                               "--include=" + packages, "sid", target + ".tmp", mirror],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if made.returncode:
             shutil.rmtree(target + ".tmp", ignore_errors=True)
-            raise Skip(f"MySQL cannot be had from {mirror}: {made.stderr.strip().splitlines()[-1:]}")
+            raise Skip(f"{what} cannot be had from {mirror}: {made.stderr.strip().splitlines()[-1:]}")
         if os.path.isdir(target):
             shutil.rmtree(target)
         os.rename(target + ".tmp", target)
         with open(made_of, "w", encoding="ascii") as f:
-            f.write(ROOTFS_PACKAGES)
+            f.write(packages)
+
+
+def install_mysql():
+    """Debian has MySQL in sid only, and its libraries are newer than stable's."""
+    make_rootfs(ROOTFS, ROOTFS_PACKAGES, "MySQL")
 
 
 class Redis(Process):
@@ -402,13 +451,18 @@ class Redis(Process):
         self.options = list(options)
         self.port = remembered_port(self.directory)
 
+    @staticmethod
+    def program():
+        """Its argv without options."""
+        path = shutil.which("redis-server")
+        if not path:
+            raise Skip("Redis is not installed: apt-get install redis-server")
+        return [path]
+
     def start(self, wait=True):
         if self.alive():
             return self
-        program = shutil.which("redis-server")
-        if not program:
-            raise Skip("Redis is not installed: apt-get install redis-server")
-        self.launch([program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--save", "",
+        self.launch([*self.program(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory, "--save", "",
                      "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
                      "--daemonize", "no", "--enable-debug-command", "yes", *self.options])
         if wait:
@@ -421,14 +475,174 @@ class Redis(Process):
     def client(self, **more):
         return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10, **more)
 
-    def control(self):
+    def control(self, db=0):
         """Every lock (L...) and undo record (U...) in the proxies' control hashes: what is still open."""
-        db = self.client()
+        db = self.client(**({"db": db} if db else {}))
         return {key: sorted(field for field in db.hkeys(key) if field[:1] in b"LU")
                 for key in db.scan_iter("xa:*:c", count=1000) if db.type(key) == b"hash"}
 
+    def open_fields(self, db=0):
+        return sorted(field for fields in self.control(db).values() for field in fields)
+
+
+class TlsRedis(Redis):
+    """A Redis that speaks TLS only, and asks for a certificate."""
+
+    def __init__(self, directory, certs, options=()):
+        super().__init__(directory, options)
+        self.certs = certs
+        self.options += ["--tls-port", str(self.port), "--port", "0", "--tls-auth-clients", "yes",
+                         "--tls-cert-file", f"{certs}/server.crt", "--tls-key-file", f"{certs}/server.key",
+                         "--tls-client-cert-file", f"{certs}/client.crt", "--tls-client-key-file", f"{certs}/client.key",
+                         "--tls-ca-cert-file", f"{certs}/ca.crt"]
+
+    def card(self):
+        return {"ssl": True, "ssl_ca_certs": f"{self.certs}/ca.crt", "ssl_certfile": f"{self.certs}/client.crt",
+                "ssl_keyfile": f"{self.certs}/client.key"}
+
+    def client(self, **more):
+        return super().client(**self.card(), **more)
+
+
+class RedisNode(TlsRedis):
+    """A node of a cluster; its bus has the port above its own."""
+
+    def __init__(self, directory, certs):
+        os.makedirs(directory, exist_ok=True)
+        remembered_port(os.path.abspath(directory), 2)
+        super().__init__(directory, certs, ["--cluster-enabled", "yes", "--cluster-node-timeout", "3000", "--tls-cluster", "yes",
+                                            "--tls-replication", "yes"])
+        self.options += ["--cluster-port", str(self.port + 1)]
+
+    @functools.cached_property
+    def line(self):
+        """One client for all questions: a handshake each would take most of the time."""
+        return super().client()
+
+    def client(self, **more):
+        return super().client(**more) if more else self.line
+
+    def say(self, *words):
+        return self.line.execute_command(*words)
+
+    @property
+    def name(self):
+        return self.say("CLUSTER", "MYID").decode()
+
+
+class RedisCluster:
+    """Masters that share the slots evenly, without replicas, over TLS."""
+
+    SLOTS = 16384
+
+    def __init__(self, directory, certs, count=3):
+        self.nodes = [RedisNode(os.path.join(directory, f"node{i}"), certs) for i in range(count)]
+
+    def start(self):
+        for node in self.nodes:
+            node.start()
+        step, strangers = self.SLOTS // len(self.nodes) + 1, []
+        if b"cluster_slots_assigned:0" in self.info(self.nodes[0]):
+            for i, node in enumerate(self.nodes):
+                node.say("CLUSTER", "ADDSLOTSRANGE", i * step, min(self.SLOTS, (i + 1) * step) - 1)
+            strangers = self.nodes[1:]
+        self.come_together(strangers)
+        return self
+
+    def come_together(self, strangers):
+        """Until all know all. A greeting that is not answered within a second or so is forgotten: it is said again."""
+        begun, greeted = time.monotonic(), None
+        while not self.whole():
+            now = time.monotonic()
+            if now > begun + START_LIMIT_S:
+                raise RuntimeError(f"the cluster does not come together: {self.info(self.nodes[0])}")
+            if not greeted or now > greeted + 5:
+                greeted = now
+                for node in strangers:
+                    self.nodes[0].say("CLUSTER", "MEET", "127.0.0.1", node.port, node.port + 1)
+            time.sleep(0.02)
+
+    @staticmethod
+    def info(node):
+        return node.say("CLUSTER", "INFO")
+
+    def whole(self):
+        """Everybody knows everybody, and says the same."""
+        want = f"cluster_known_nodes:{len(self.nodes)}\r".encode()
+        return all(b"cluster_state:ok" in self.info(node) and want in self.info(node) and self.owner(0, node)
+                   and self.owner(self.SLOTS - 1, node) for node in self.nodes)
+
+    @staticmethod
+    def slot(key):
+        return redis.crc.key_slot(key.encode())
+
+    def owner(self, slot, asked=None):
+        """The node that serves the slot, as that one says."""
+        for first, last, master, *_ in (asked or self.nodes[0]).say("CLUSTER", "SLOTS"):
+            if first <= slot <= last:
+                return next(node for node in self.nodes if node.port == master[1])
+        return None
+
+    @functools.lru_cache(maxsize=None)
+    def client(self):
+        return redis.RedisCluster(host="127.0.0.1", port=self.nodes[0].port, **self.nodes[0].card())
+
     def open_fields(self):
-        return sorted(field for fields in self.control().values() for field in fields)
+        return [field for node in self.nodes if node.alive() for field in node.open_fields()]
 
 
-KINDS = {c.kind: c for c in (MariaDB, MySQL, Redis)}
+class Sentinel(Process):
+    """Watches one master, with a password of its own; a quorum of one."""
+
+    kind = "redis-sentinel"
+    PASSWORD = "sentinel-secret"
+
+    def __init__(self, directory, master_port, down_after_ms=1000):
+        super().__init__(directory)
+        self.port = remembered_port(self.directory)
+        with open(self.path("sentinel.conf"), "w", encoding="ascii") as f:  # it writes there what it learns
+            f.write("\n".join([f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}", f"requirepass {self.PASSWORD}",
+                               f"sentinel sentinel-pass {self.PASSWORD}", f"sentinel monitor shop 127.0.0.1 {master_port} 1",
+                               f"sentinel down-after-milliseconds shop {down_after_ms}",
+                               "sentinel failover-timeout shop 1000"]) + "\n")
+
+    def start(self):
+        if not self.alive():
+            self.launch([shutil.which("redis-server"), self.path("sentinel.conf"), "--sentinel"])
+            self.wait_answer(lambda: self.client().ping())
+        return self
+
+    def client(self):
+        return redis.Redis(host="127.0.0.1", port=self.port, password=self.PASSWORD, socket_timeout=10)
+
+    def master_port(self):
+        return int(self.client().execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "shop")[1])
+
+    def replicas(self):
+        return self.client().sentinel_slaves("shop")
+
+
+def rootfs_argv(rootfs, program):
+    """Runs a program of a rootfs with that rootfs's loader."""
+    libraries = f"{rootfs}/usr/lib/x86_64-linux-gnu"
+    return [f"{rootfs}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{libraries}:{libraries}/mysql", rootfs + program]
+
+
+class NewerRedis(Redis):
+    """Redis of Debian sid: fields with times to live, vector sets."""
+
+    kind = "newredis"
+    executable = "/usr/bin/redis-server"
+
+    @classmethod
+    def program(cls):
+        make_rootfs(REDIS_ROOTFS, "redis-server,valkey-server", "a newer Redis")
+        return rootfs_argv(REDIS_ROOTFS, cls.executable)
+
+
+class Valkey(NewerRedis):
+    kind = "valkey"
+    executable = "/usr/bin/valkey-server"
+
+
+KINDS = {c.kind: c for c in (MariaDB, MySQL, Redis, NewerRedis, Valkey)}

@@ -1,12 +1,12 @@
-/* Sample lines for every Redis write that can be taken back, and random commands made of them. */
+/* Every form of every Redis write (tests/support/redis-forms.txt), and random commands made of them. */
 #ifndef TESTS_UNIT_COMP_LINES_H
 #define TESTS_UNIT_COMP_LINES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Templates; NULL behind the last. A $ and a letter stand for something random of a kind: see comp_lines.c. */
-extern const char *const comp_lines[];
+/* A $ and a letter in a form stand for something random of a kind; NULL behind the last. $srcdir says where the file is. */
+const char *const *comp_lines(void);
 
 /* A small generator of its own, so that a seed means the same everywhere. */
 struct dice {

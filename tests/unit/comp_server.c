@@ -31,7 +31,8 @@ static void run_server(void)
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that aborts leaves nobody behind */
     const char *program = getenv("REDIS_SERVER") ? getenv("REDIS_SERVER") : "redis-server";
     execlp(program, program, "--port", "0", "--unixsocket", server.socket, "--save", "", "--appendonly",
-           server.durable ? "yes" : "no", "--dir", server.dir, "--logfile", "log", (char *)NULL);
+           server.durable ? "yes" : "no", "--appendfsync", "no", /* a sync under way would put off what is written */
+           "--dir", server.dir, "--logfile", "log", (char *)NULL);
     perror(program);
     _exit(127);
 }
@@ -90,6 +91,7 @@ void server_start_durable(void)
     server_start();
 }
 
+const char *server_socket(void) { return server.socket; }
 const char *server_log_path(void) { return server.log_path; }
 
 void server_crash(void)
@@ -242,15 +244,20 @@ enum comp_reply reply_class(redisReply *r)
     return class;
 }
 
-/* Sorted where order means nothing. Ids that a stream has used up are not content. */
+/* Sorted where order means nothing. Ids that a stream has used up are not content, nor is when somebody last asked it. */
 static const char fingerprint[] =
     "local function join(t) return table.concat(t, '\\1') end "
     "local function pairs_sorted(t) local o = {} for i = 1, #t, 2 do o[#o + 1] = t[i] .. '\\2' .. t[i + 1] end "
     "  table.sort(o) return join(o) end "
     "local function flat(v) if type(v) ~= 'table' then return tostring(v) end "
     "  local o = {} for i, e in ipairs(v) do o[i] = flat(e) end return '[' .. table.concat(o, ',') .. ']' end "
-    "local function groups(k) local o = {} for _, g in ipairs(redis.call('XINFO', 'GROUPS', k)) do "
-    "  o[#o + 1] = flat({g[2], g[4], g[6], g[8], redis.call('XPENDING', k, g[2])}) end return join(o) end "
+    "local function named(t) local o = {} for i = 1, #t, 2 do o[t[i]] = t[i + 1] end return o end "
+    "local function groups(k) local o = {} "
+    "  for _, g in ipairs(named(redis.call('XINFO', 'STREAM', k, 'FULL', 'COUNT', 0)).groups) do g = named(g) "
+    "    o[#o + 1] = flat({g.name, g['last-delivered-id'], g['entries-read'] or 'none'}) "
+    "    for _, p in ipairs(g.pending) do o[#o + 1] = flat({p[1], p[2], p[4]}) end "
+    "    for _, c in ipairs(g.consumers) do c = named(c) o[#o + 1] = flat({c.name, c['pel-count']}) end "
+    "  end return join(o) end "
     "local read = {"
     "  string = function(k) return redis.call('GET', k) end,"
     "  hash = function(k) local t = redis.call('HGETALL', k) local s = pairs_sorted(t)"
@@ -302,8 +309,9 @@ void server_seed(void)
         "RPUSH l0 a b c a b", "RPUSH l1 v1", "PEXPIREAT l1 33000000000005", "RPUSH l2 x y z",
         "PFADD p0 a b c", "PFADD p1 c d", "GEOADD g0 13.36 38.11 m0 15.08 37.5 m1",
         "XADD x0 1-1 f v", "XADD x0 2-1 f w", "XADD x0 3-1 f u", "XGROUP CREATE x0 gr 0",
-        "XREADGROUP GROUP gr c0 COUNT 1 STREAMS x0 >",
-        "XADD x1 5-1 a b", "SET d0 x",
+        "XREADGROUP GROUP gr c0 COUNT 1 STREAMS x0 >", "XGROUP CREATE x0 gx 1-1 ENTRIESREAD 1",
+        "XREADGROUP GROUP gx c1 STREAMS x0 >", "XCLAIM x0 gx c2 0 3-1 TIME 1700000000000 RETRYCOUNT 7",
+        "XADD x1 5-1 a b", "PEXPIREAT x1 33000000000007", "SET d0 x",
         "HPEXPIREAT h0 33000000000006 FIELDS 1 f3", "VADD v0 VALUES 2 0.25 0.5 m0", /* newer servers only: errors on others */
     };
     size_t n = sizeof lines / sizeof lines[0];

@@ -18,6 +18,7 @@ void server_crash(void);
 void server_again(void);
 const char *server_log_path(void); /* the file that commands are appended to */
 void server_stop(void);
+const char *server_socket(void); /* where it listens */
 
 /* Replies are the caller's to free. A line is split at single spaces; "" stands for an empty argument. */
 redisReply *server_call(const struct comp_argv *argv);

@@ -143,13 +143,17 @@ static void accept_right(void *arg, int fd, const char *peer)
     right.c = net_conn_accept(loop, fd, &side_ops, &right);
     look();
 }
+static inline bool left_closed(void)
+{
+    return left.closed > 0;
+}
 static bool both_there(void)
 {
     return right.c && left.connected;
 }
 
 /* left and right over TCP; the listener is gone again when this returns. */
-static void make_pair(void)
+static inline void make_pair(void)
 {
     char why[200] = "";
     left = right = (struct side){0};

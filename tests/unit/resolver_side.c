@@ -80,17 +80,19 @@ static void fill_config(void)
 {
     static char names[2][4] = {"one", "two"}, user[] = "xap_resolver", password[] = "resolver-secret", node[] = "unit", r[] = "r";
     static struct config_account account;
+    static char barrier[] = "xaproxy";
     static char star[] = "*", app[] = "app";
     for (int i = 0; family && i < 2; i++)
         side_rows[i] = (struct config_backend){.name = names[i], .address = loopback, .port = port_of(family),
                                                .tls_name = loopback, .resolver_user = user, .resolver_password = password,
-                                               .connect_timeout_ms = 3000, .commit_timeout_ms = 10000,
-                                               .tls = !side_is_mariadb()};
+                                               .connect_timeout_ms = 3000, .commit_timeout_ms = 60000, .lock_wait_s = 1,
+                                               .tls = !side_is_mariadb(), .barrier_schema = barrier};
     side_redis_row = (struct config_redis){.name = r, .address = loopback, .timeout_ms = 2000,
                                            .port = redis_runs ? port_of("redis") : 1};
     account = (struct config_account){.user = star, .backend = names[0], .backend_user = app};
     snprintf(data_dir, sizeof data_dir, "%s/data", folder);
-    side_config = (struct config){.node = node, .data_dir = data_dir, .sweep_interval_ms = 200, .wal_segment_bytes = 1 << 20,
+    side_config = (struct config){.node = node, .data_dir = data_dir, .sweep_interval_ms = 200, .max_actions = 1000,
+                                  .action_connections = 1, .wal_segment_bytes = 1 << 20,
                                   .wal_max_bytes = 64 << 20, .backends = side_rows, .n_backends = family != NULL,
                                   .accounts = &account, .n_accounts = family != NULL, .redis = &side_redis_row,
                                   .n_redis = redis_runs};

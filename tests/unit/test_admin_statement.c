@@ -12,27 +12,35 @@ static void statements_are_understood(void)
         const char *sql;
         struct admin_statement expected;
     } rows[] = {
-        {"SHOW IN DOUBT", {ADMIN_SHOW_IN_DOUBT, "", false, ""}},
-        {" show in doubt ; -- all", {ADMIN_SHOW_IN_DOUBT, "", false, ""}},
-        {"SHOW TRANSACTION 'xap1:n:l:1:2-3'", {ADMIN_SHOW_TRANSACTION, "xap1:n:l:1:2-3", false, ""}},
-        {"COMMIT TRANSACTION 'a'", {ADMIN_COMMIT_TRANSACTION, "a", false, ""}},
-        {"commit transaction \"a\" force", {ADMIN_COMMIT_TRANSACTION, "a", true, ""}},
-        {"ROLLBACK TRANSACTION 'a' FORCE BECAUSE 'it''s gone'", {ADMIN_ROLLBACK_TRANSACTION, "a", true, "it's gone"}},
-        {"ROLLBACK TRANSACTION 'a' BECAUSE 'x' FORCE;", {ADMIN_ROLLBACK_TRANSACTION, "a", true, "x"}},
-        {"SHOW FULL PROCESSLIST", {ADMIN_SHOW_FULL_PROCESSLIST, "", false, ""}},
-        {"KILL QUERY 5", {ADMIN_KILL, "", false, ""}},
-        {"SHOW BACKENDS", {ADMIN_SHOW_BACKENDS, "", false, ""}},
-        {"SHOW REDIS", {ADMIN_SHOW_REDIS, "", false, ""}},
-        {"SHOW TLS", {ADMIN_SHOW_TLS, "", false, ""}},
-        {"SHOW CONFLICTS", {ADMIN_SHOW_CONFLICTS, "", false, ""}},
-        {"SHOW SESSIONS", {ADMIN_SHOW_SESSIONS, "", false, ""}},
-        {"SHOW CONFIG", {ADMIN_SHOW_CONFIG, "", false, ""}},
-        {"ADOPT LOG 'af03'", {ADMIN_ADOPT_LOG, "af03", false, ""}},
-        {"ACCEPT FAILOVER s1", {ADMIN_ACCEPT_FAILOVER, "s1", false, ""}},
-        {"ACCEPT FAILOVER `s 1`", {ADMIN_ACCEPT_FAILOVER, "s 1", false, ""}},
-        {"SHOW HELP", {ADMIN_HELP, "", false, ""}},
-        {"SET NAMES utf8mb4", {ADMIN_SET, "", false, ""}},
-        {"SET autocommit=0", {ADMIN_SET, "", false, ""}},
+        {"SHOW IN DOUBT", {ADMIN_SHOW_IN_DOUBT, "", false, "", {0}}},
+        {" show in doubt ; -- all", {ADMIN_SHOW_IN_DOUBT, "", false, "", {0}}},
+        {"SHOW TRANSACTION 'xap1:n:l:1:2-3'", {ADMIN_SHOW_TRANSACTION, "xap1:n:l:1:2-3", false, "", {0}}},
+        {"COMMIT TRANSACTION 'a'", {ADMIN_COMMIT_TRANSACTION, "a", false, "", {0}}},
+        {"commit transaction \"a\" force", {ADMIN_COMMIT_TRANSACTION, "a", true, "", {0}}},
+        {"ROLLBACK TRANSACTION 'a' FORCE BECAUSE 'it''s gone'", {ADMIN_ROLLBACK_TRANSACTION, "a", true, "it's gone", {0}}},
+        {"ROLLBACK TRANSACTION 'a' BECAUSE 'x' FORCE;", {ADMIN_ROLLBACK_TRANSACTION, "a", true, "x", {0}}},
+        {"SHOW FULL PROCESSLIST", {ADMIN_SHOW_FULL_PROCESSLIST, "", false, "", {0}}},
+        {"KILL QUERY 5", {ADMIN_KILL, "", false, "", {0}}},
+        {"SHOW BACKENDS", {ADMIN_SHOW_BACKENDS, "", false, "", {0}}},
+        {"SHOW REDIS", {ADMIN_SHOW_REDIS, "", false, "", {0}}},
+        {"SHOW TLS", {ADMIN_SHOW_TLS, "", false, "", {0}}},
+        {"SHOW CONFLICTS", {ADMIN_SHOW_CONFLICTS, "", false, "", {0}}},
+        {"SHOW ACTIONS", {ADMIN_SHOW_ACTIONS, "", false, "", {0}}},
+        {"SHOW ACTIONS DEAD", {ADMIN_SHOW_DEAD_ACTIONS, "", false, "", {0}}},
+        {"SHOW FULL ACTIONS", {ADMIN_SHOW_FULL_ACTIONS, "", false, "", {0}}},
+        {"SHOW ACTIONS ALL;", {ADMIN_SHOW_ALL_ACTIONS, "", false, "", {0}}},
+        {"SHOW ACTION 17", {ADMIN_SHOW_ACTION, "17", false, "", {0}}},
+        {"RETRY ACTION '17'", {ADMIN_RETRY_ACTION, "17", false, "", {0}}},
+        {"DISMISS ACTION 17 BECAUSE 'done by hand'", {ADMIN_DISMISS_ACTION, "17", false, "done by hand", {0}}},
+        {"RETRY CONFLICT 'cache/a:1:1'", {ADMIN_RETRY_CONFLICT, "cache/a:1:1", false, "", {0}}},
+        {"SHOW SESSIONS", {ADMIN_SHOW_SESSIONS, "", false, "", {0}}},
+        {"SHOW CONFIG", {ADMIN_SHOW_CONFIG, "", false, "", {0}}},
+        {"ADOPT LOG 'af03'", {ADMIN_ADOPT_LOG, "af03", false, "", {0}}},
+        {"ACCEPT FAILOVER s1", {ADMIN_ACCEPT_FAILOVER, "s1", false, "", {0}}},
+        {"ACCEPT FAILOVER `s 1`", {ADMIN_ACCEPT_FAILOVER, "s 1", false, "", {0}}},
+        {"SHOW HELP", {ADMIN_HELP, "", false, "", {0}}},
+        {"SET NAMES utf8mb4", {ADMIN_SET, "", false, "", {0}}},
+        {"SET autocommit=0", {ADMIN_SET, "", false, "", {0}}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct admin_statement got;
@@ -45,6 +53,16 @@ static void statements_are_understood(void)
         CU_ASSERT_EQUAL(got.force, rows[i].expected.force);
         CU_ASSERT_STRING_EQUAL(got.why, rows[i].expected.why);
     }
+}
+
+static void a_body_is_taken_as_it_is(void)
+{
+    struct admin_statement got;
+    char error[200];
+    CU_ASSERT(admin_statement_parse(text_of("EDIT ACTION 17 BODY 'SET a = ''x''';"), &got, error, sizeof error));
+    CU_ASSERT_EQUAL(got.kind, ADMIN_EDIT_ACTION);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&got.body), "SET a = 'x'");
+    buf_fini(&got.body);
 }
 
 static void what_is_not_understood_is_explained(void)
@@ -67,7 +85,7 @@ static void what_is_not_understood_is_explained(void)
         {"SHOW TRANSACTION ''", "expected SHOW TRANSACTION 'gtrid'"},
         {"SHOW TRANSACTION 'a", "expected SHOW TRANSACTION 'gtrid'"},
         {"SHOW TRANSACTION 'a\\0b'", "expected SHOW TRANSACTION 'gtrid'"},
-        {"SHOW TRANSACTION 5", "expected SHOW TRANSACTION 'gtrid'"},
+        {"SHOW TRANSACTION (5)", "expected SHOW TRANSACTION 'gtrid'"},
         {"SHOW TRANSACTION 'a' FORCE", "expected SHOW TRANSACTION 'gtrid'"},
         {"COMMIT TRANSACTION FORCE 'a'", "expected COMMIT TRANSACTION 'gtrid' [FORCE] [BECAUSE 'why']"},
         {"COMMIT TRANSACTION 'a' FORCE FORCE", "[FORCE]"},
@@ -119,6 +137,7 @@ static void every_usage_is_understood(void)
         sql[n] = '\0';
         CU_ASSERT_TRUE(admin_statement_parse(text_of(sql), &got, error, sizeof error));
         CU_ASSERT_EQUAL(got.kind, kind);
+        buf_fini(&got.body);
         CU_ASSERT_EQUAL(strncmp(sql, admin_statement_words(kind), strlen(admin_statement_words(kind))), 0);
         CU_ASSERT_TRUE(*admin_statement_help(kind));
     }
@@ -128,6 +147,7 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         {"statements are understood", statements_are_understood},
+        {"a body is taken as it is", a_body_is_taken_as_it_is},
         {"what is not understood is explained", what_is_not_understood_is_explained},
         {"texts have limits", texts_have_limits},
         {"every usage is understood", every_usage_is_understood},

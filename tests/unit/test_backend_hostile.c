@@ -111,7 +111,8 @@ static void script_honest(void)
 {
     script_greeting(HONEST_CAPS, "mysql_native_password");
     script_ok(1, 2); /* log-in */
-    script_ok(2, 1); /* settings */
+    script_ok(2, 1); /* the role */
+    script_ok(3, 1); /* settings */
 }
 
 /* --- the fixture --- */
@@ -291,6 +292,23 @@ static void bytes_before_tls_are_an_injection(void)
     down();
 }
 
+/* A whole log-in in clear in front of the handshake, and the answer to whatever is asked first. */
+static void a_log_in_before_tls_lends_nobody_a_connection(void)
+{
+    struct backend_request r;
+    up(true);
+    script_greeting(HONEST_CAPS | WIRE_CAP_SSL, "mysql_native_password");
+    script_ok(0, 2);
+    script_ok(0, 1);
+    script_ok(0, 1);
+    acquire(&r);
+    CU_ASSERT_PTR_NULL(lent);
+    CU_ASSERT_EQUAL(refused_code, 1105);
+    expect_words("before the TLS handshake");
+    CU_ASSERT_FALSE(was_heard(user));
+    down();
+}
+
 static void plain_words_instead_of_tls(void)
 {
     up(true);
@@ -338,8 +356,8 @@ static void settings_that_are_refused(void)
 {
     up(false);
     script_honest();
-    buf_clear(&script[2]);
-    script_err(2, 1, 1193, "Unknown system variable");
+    buf_clear(&script[3]);
+    script_err(3, 1, 1193, "Unknown system variable");
     expect_refusal(1105, "refuses our session settings: 1193");
 }
 
@@ -348,8 +366,8 @@ static void settings_answered_by_nonsense(void)
 {
     up(false);
     script_honest();
-    buf_clear(&script[2]);
-    script_packet(2, 1, "\x00\x07", 2);
+    buf_clear(&script[3]);
+    script_packet(3, 1, "\x00\x07", 2);
     expect_refusal(1105, "not a MySQL answer");
 }
 
@@ -369,7 +387,7 @@ static void on_done(void *arg, const struct backend_outcome *outcome)
 }
 static const struct backend_sink sink = {.done = on_done, .lost = on_lost};
 
-/* Asks one question of a server whose answer is in script[3]. */
+/* Asks one question of a server whose answer is in script[4]. */
 static void ask(struct backend_outcome *outcome)
 {
     struct backend_request r;
@@ -401,7 +419,7 @@ static void an_honest_answer(void)
     struct backend_outcome outcome;
     up(false);
     script_honest();
-    script_err(3, 1, 1146, "no such table");
+    script_err(4, 1, 1146, "no such table");
     ask(&outcome);
     CU_ASSERT_EQUAL(outcome.error, 1146);
     CU_ASSERT_STRING_EQUAL(outcome.message, "no such table");
@@ -413,7 +431,7 @@ static void last_words_are_not_an_answer(void)
 {
     up(false);
     script_honest();
-    script_err(3, 0, 4031, "disconnected by the server because of inactivity");
+    script_err(4, 0, 4031, "disconnected by the server because of inactivity");
     expect_lost("server says 4031");
 }
 
@@ -425,7 +443,7 @@ static void words_while_nobody_asked(void)
     script_honest();
     acquire(&r);
     backend_release(pools, lent);
-    script_ok(3, 1);
+    script_ok(4, 1);
     say_step();
     run(50);
     backend_pool_stats(pools, 0, &stats);
@@ -442,7 +460,7 @@ static void words_right_after_log_in(void)
     up(false);
     backend_row.queue_timeout_ms = 600;
     script_honest();
-    script_err(2, 0, 1053, "Server shutdown in progress");
+    script_err(3, 0, 1053, "Server shutdown in progress");
     acquire(&r);
     CU_ASSERT_PTR_NULL(lent);
     CU_ASSERT_EQUAL(refused_code, 1105);
@@ -456,7 +474,7 @@ static void an_answer_out_of_sequence(void)
 {
     up(false);
     script_honest();
-    script_ok(3, 2);
+    script_ok(4, 2);
     expect_lost("out of sequence");
 }
 
@@ -465,7 +483,7 @@ static void an_answer_about_a_packet_too_big_comes_early(void)
     struct backend_outcome outcome;
     up(false);
     script_honest();
-    script_err(3, 5, 1153, "packet bigger than max_allowed_packet");
+    script_err(4, 5, 1153, "packet bigger than max_allowed_packet");
     ask(&outcome);
     CU_ASSERT_EQUAL(outcome.error, 1153);
     down();
@@ -475,7 +493,7 @@ static void a_request_for_a_file(void)
 {
     up(false);
     script_honest();
-    script_packet(3, 1, "\xfb/etc/passwd", 12);
+    script_packet(4, 1, "\xfb/etc/passwd", 12);
     expect_lost("asks for a file");
 }
 
@@ -483,7 +501,7 @@ static void an_ok_cut_short(void)
 {
     up(false);
     script_honest();
-    script_packet(3, 1, "\x00\xfc", 2);
+    script_packet(4, 1, "\x00\xfc", 2);
     expect_lost("not a MySQL answer");
 }
 
@@ -491,8 +509,8 @@ static void an_ok_of_2_mib(void)
 {
     up(false);
     script_honest();
-    buf_text(&script[3], "\x01\x01\x20\x01");
-    buf_zeros(&script[3], 10);
+    buf_text(&script[4], "\x01\x01\x20\x01");
+    buf_zeros(&script[4], 10);
     expect_lost("absurd");
 }
 
@@ -501,8 +519,31 @@ static void trackers_cut_short(void)
     static const uint8_t payload[] = {0, 0, 0, 2, 0x40, 0, 0, 0, 4, 5, 9, 8, 'T'};
     up(false);
     script_honest();
-    script_packet(3, 1, payload, sizeof payload);
+    script_packet(4, 1, payload, sizeof payload);
     expect_lost("not a MySQL answer");
+}
+
+/* What the server changed besides is not known then: the connection has state that nobody can tell. */
+static void more_variables_than_are_looked_at(void)
+{
+    const struct wire_ok ok = {.status = WIRE_STATUS_AUTOCOMMIT | WIRE_STATUS_SESSION_CHANGED};
+    struct backend_outcome outcome;
+    for (unsigned more = 0; more < 2; more++) {
+        struct buf entries = {0};
+        uint8_t seq = 1;
+        for (unsigned i = 0; i < WIRE_TRACKED_MAX / 2 + more; i++)
+            buf_append(&entries, "\0\4\1a\1b", 6);
+        struct wire_ok said = ok;
+        said.session = (struct slice){buf_at(&entries), buf_len(&entries)};
+        up(false);
+        script_honest();
+        wire_ok_packet(&script[4], &seq, HONEST_CAPS, &said);
+        ask(&outcome);
+        CU_ASSERT_EQUAL(outcome.error, 0);
+        CU_ASSERT_EQUAL(outcome.state_changed, more);
+        buf_fini(&entries);
+        down();
+    }
 }
 
 static void silence_to_a_reset(void)
@@ -532,6 +573,7 @@ int main(void)
         {"a server without trackers", a_server_without_trackers},
         {"no TLS where it is required: nothing is said", no_tls_where_it_is_required_hears_nothing},
         {"bytes before TLS are an injection", bytes_before_tls_are_an_injection},
+        {"a log-in before TLS lends nobody a connection", a_log_in_before_tls_lends_nobody_a_connection},
         {"plain words instead of TLS", plain_words_instead_of_tls},
         {"the clear password is not given to who asks", the_clear_password_is_not_given_to_who_asks},
         {"the old password is not given to who asks", the_old_password_is_not_given_to_who_asks},
@@ -549,6 +591,7 @@ int main(void)
         {"an OK cut short", an_ok_cut_short},
         {"an OK of 2 MiB", an_ok_of_2_mib},
         {"trackers cut short", trackers_cut_short},
+        {"more variables than are looked at", more_variables_than_are_looked_at},
         {"silence to a reset", silence_to_a_reset},
         {NULL, NULL},
     };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compensate/learn.h"
 #include "compensate/calls.h"
 #include "compensate/command.h"
 #include "compensate/journal.h"
@@ -64,6 +65,8 @@ static void keys_are_found(void)
         {"XREAD COUNT 1 STREAMS a b 0 0", "read r:a r:b"},
         {"XREADGROUP GROUP STREAMS block STREAMS a >", "write w:a"},
         {"XREADGROUP GROUP g c BLOCK 1 STREAMS a >", "1235"},
+        {"XREAD COUNT BLOCK STREAMS a 0", "read r:a"},
+        {"XREAD BLOCK soon STREAMS a 0", "1644"},
         {"XREAD STREAMS a b 0", "1318"},
         {"SORT k BY nosort", "read r:k"},
         {"SORT k STORE d", "write w:d r:k"},
@@ -74,6 +77,24 @@ static void keys_are_found(void)
         {"SINTERCARD -1 a b", "1318"},
         {"ZMPOP 99999999999999999999 a MIN", "1318"},
         {"SCAN 0", "read"},
+        {"BLPOP a b 1.5", "write w:a w:b"},
+        {"BLPOP a never", "1644"},
+        {"BLPOP a -1", "1644"},
+        {"BLMPOP 0 2 a b LEFT", "write w:a w:b"},
+        {"BRPOPLPUSH a b .5", "write w:a w:b"},
+        {"EVAL return{} 2 a b c", "write w:a w:b"},
+        {"EVAL return{} 0 a", "write"},
+        {"EVAL return{} no a", "1235"},
+        {"EVALSHA ff 1 a", "write w:a"},
+        {"EVALSHA ff 0", "write"},
+        {"FCALL f 2 a b c", "write w:a w:b"},
+        {"FCALL_RO f 2 a b c", "read r:a r:b"},
+        {"EVAL_RO return{} 0 a", "read"},
+        {"EVAL_RO return{} no a", "1318"},
+        {"SCRIPT LOAD return{}", "read"},
+        {"SCRIPT FLUSH", "1235"},
+        {"JSON.MGET a b $.x", "read r:a r:b"},
+        {"JSON.MSET a $ 1 b $ 2", "write w:a w:b"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         CU_ASSERT_STRING_EQUAL(keys_of(cases[i][0]), cases[i][1]);
@@ -136,6 +157,67 @@ static void every_row_is_found_by_its_own_name(void)
         CU_ASSERT(row->class != COMP_CLASS_WRITE || row->handler);
         CU_ASSERT_EQUAL(row->class == COMP_CLASS_REFUSED || row->class == COMP_CLASS_OUTSIDE, row->reason != NULL);
     }
+}
+
+static void how_long_a_command_waits_is_read(void)
+{
+    static const struct { const char *line; bool waits; int64_t ms; } cases[] = {
+        {"BLPOP a 1.5", true, 1500}, {"BZPOPMIN a b 0", true, 0},       {"BLMPOP 2 1 a LEFT", true, 2000},
+        {"BLMOVE a b LEFT RIGHT 0.0001", true, 1}, {"LPOP a", false, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct comp_argv argv = {0};
+        struct comp_command_use use = {0};
+        struct comp_refusal why;
+        argv_of(&argv, cases[i].line);
+        CU_ASSERT_TRUE(comp_command_check(&argv, false, &use, &why));
+        CU_ASSERT_EQUAL(use.waits, cases[i].waits);
+        CU_ASSERT_EQUAL(use.timeout_ms, cases[i].ms);
+        comp_argv_fini(&argv);
+    }
+}
+
+/* Of "M.DO a b a", where the server says of a and b what is written beside each case. */
+static void what_a_server_says_makes_a_row(void)
+{
+    static const struct {
+        bool writes, reads, no_script, a_written;
+        unsigned code, written;
+    } cases[] = {
+        {true, false, false, true, 0, 1},  /* a written, b read */
+        {true, false, false, false, 0, 2}, /* a write that writes nothing: all of it is */
+        {false, true, false, true, 0, 0},
+        {false, false, false, true, 1235, 0},
+        {true, false, true, true, 1235, 0},
+    };
+    struct comp_argv argv = {0};
+    argv_of(&argv, "m.do a b a");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct comp_described d = {.writes = cases[i].writes, .reads = cases[i].reads, .no_script = cases[i].no_script};
+        struct comp_learned learned;
+        struct comp_command_use use;
+        struct comp_refusal why;
+        comp_described_key(&d, text("b"), false);
+        comp_described_key(&d, text("a"), cases[i].a_written);
+        CU_ASSERT_EQUAL(comp_learn(&argv, &d, &learned, &use, &why), !cases[i].code);
+        if (cases[i].code) {
+            CU_ASSERT_EQUAL(why.code, cases[i].code);
+            continue;
+        }
+        CU_ASSERT_STRING_EQUAL(use.row->name, "M.DO");
+        CU_ASSERT_EQUAL(use.class, cases[i].writes ? COMP_CLASS_WRITE : COMP_CLASS_READ);
+        CU_ASSERT_EQUAL(use.n_keys, 2);
+        if (cases[i].writes)
+            CU_ASSERT_EQUAL(use.n_written, cases[i].written);
+    }
+    struct comp_described none = {.writes = true}, foreign = {.writes = true};
+    struct comp_learned learned;
+    struct comp_command_use use;
+    struct comp_refusal why;
+    comp_described_key(&foreign, text("not an argument"), true);
+    CU_ASSERT_FALSE(comp_learn(&argv, &none, &learned, &use, &why));
+    CU_ASSERT_FALSE(comp_learn(&argv, &foreign, &learned, &use, &why));
+    comp_argv_fini(&argv);
 }
 
 static void options_change_the_shape_of_a_reply(void)
@@ -240,11 +322,11 @@ static void recovery_judges_what_it_finds(void)
     struct comp_replay_view view = {"n", "log", parse, never, never, NULL, {"cache", 4, 10}, true};
     struct comp_scanned row = {text("n:log:5:1"), 1, 3, 3, 1, false};
     CU_ASSERT_EQUAL(comp_replay_fate(&view, &row), COMP_FATE_ROLLBACK);
-    struct comp_end end = comp_replay_end(&row, COMP_FATE_ROLLBACK, true);
-    CU_ASSERT(end.mode == COMP_END_ROLLBACK && end.tombstone && end.all_locks && end.force && end.first == 1 && end.last == 3);
+    struct comp_end end = comp_replay_end(&row, COMP_FATE_ROLLBACK, COMP_DIRTY_FORCE);
+    CU_ASSERT(end.mode == COMP_END_ROLLBACK && end.tombstone && end.all_locks && end.dirty == COMP_DIRTY_FORCE && end.first == 1 && end.last == 3);
     view.decided = always;
     CU_ASSERT_EQUAL(comp_replay_fate(&view, &row), COMP_FATE_COMMIT);
-    CU_ASSERT_EQUAL(comp_replay_end(&row, COMP_FATE_COMMIT, false).mode, COMP_END_COMMIT);
+    CU_ASSERT_EQUAL(comp_replay_end(&row, COMP_FATE_COMMIT, COMP_DIRTY_DELTA).mode, COMP_END_COMMIT);
     view.live = always;
     CU_ASSERT_EQUAL(comp_replay_fate(&view, &row), COMP_FATE_WAIT);
     view.live = never;
@@ -267,6 +349,68 @@ static void recovery_judges_what_it_finds(void)
     CU_ASSERT_EQUAL(comp_replay_fate(&view, &row), COMP_FATE_NOTHING);
 }
 
+/* --- slots of a cluster --- */
+
+static uint16_t slot_of(const char *key, size_t len)
+{
+    return comp_slot_of_key((struct slice){(const uint8_t *)key, len});
+}
+#define SLOT_OF(key) slot_of(key, sizeof(key) - 1)
+
+/* The specification's own examples, and the odd ones. */
+static void keys_hash_as_in_a_cluster(void)
+{
+    CU_ASSERT_EQUAL(comp_slot_number(SLOT_OF("123456789")), 0x31c3);
+    CU_ASSERT_EQUAL(SLOT_OF("{user1000}.following"), SLOT_OF("{user1000}.followers"));
+    CU_ASSERT_EQUAL(SLOT_OF("{user1000}.following"), SLOT_OF("user1000"));
+    CU_ASSERT_NOT_EQUAL(SLOT_OF("foo{}{bar}"), SLOT_OF("bar")); /* the first braces are empty: all of it counts */
+    CU_ASSERT_EQUAL(SLOT_OF("foo{{bar}}zap"), SLOT_OF("{bar"));
+    CU_ASSERT_EQUAL(SLOT_OF("foo{bar}{zap}"), SLOT_OF("bar"));
+    CU_ASSERT_NOT_EQUAL(SLOT_OF("a}b{"), SLOT_OF("b"));
+    CU_ASSERT_EQUAL(SLOT_OF("{a\0b}x"), SLOT_OF("a\0b"));
+    CU_ASSERT_EQUAL(comp_slot_number(SLOT_OF("")), 0);
+}
+
+static void control_keys_are_in_their_slot(void)
+{
+    struct comp_control control;
+    for (unsigned number = 0; number < 16384; number++) {
+        comp_control_of_slot(&control, comp_slot_of_number(number));
+        const char *const keys[] = {control.key, control.conflicts, control.absent};
+        for (size_t i = 0; i < 3; i++) {
+            struct slice key = {(const uint8_t *)keys[i], strlen(keys[i])};
+            CU_ASSERT_FATAL(comp_key_is_ours(key) && comp_slot_number(comp_slot_of_key(key)) == number);
+        }
+    }
+    comp_control_of_slot(&control, COMP_SLOT_ALONE);
+    CU_ASSERT_STRING_EQUAL(control.absent, "");
+}
+
+/* The slot, or the refusal's text. */
+static const char *slot_text(const char *line)
+{
+    static char out[COMP_SLOT_TEXT];
+    static struct comp_refusal why;
+    static struct comp_command_use use;
+    struct comp_argv argv = {0};
+    argv_of(&argv, line);
+    CU_ASSERT_TRUE_FATAL(comp_command_check(&argv, false, &use, &why));
+    CU_ASSERT_EQUAL(use.slot, COMP_SLOT_ALONE);
+    bool good = comp_command_slot(&argv, &use, &why);
+    comp_argv_fini(&argv);
+    return good ? comp_slot_text(use.slot, out) : why.text;
+}
+
+static void commands_have_one_slot_or_none(void)
+{
+    CU_ASSERT_STRING_EQUAL(slot_text("GET 123456789"), "12739");
+    CU_ASSERT_STRING_EQUAL(slot_text("MSET {123456789}a 1 {123456789}b 2"), "12739");
+    CU_ASSERT_STRING_EQUAL(slot_text("PING"), "-");
+    CU_ASSERT_PTR_NOT_NULL(strstr(slot_text("MSET a 1 b 2"), "different slots"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(slot_text("SUNIONSTORE a b"), "different slots"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(slot_text("DBSIZE"), "names no key"));
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -274,11 +418,16 @@ int main(void)
         {"what cannot be taken back is refused with a reason", what_cannot_be_taken_back_is_refused_with_a_reason},
         {"hostile names are unknown commands", hostile_names_are_unknown_commands},
         {"every row is found by its own name", every_row_is_found_by_its_own_name},
+        {"how long a command waits is read", how_long_a_command_waits_is_read},
+        {"what a server says makes a row", what_a_server_says_makes_a_row},
         {"options change the shape of a reply", options_change_the_shape_of_a_reply},
         {"error replies are told apart", error_replies_are_told_apart},
         {"seqs are an exact set", seqs_are_an_exact_set},
         {"records come back as written, and no part of one is taken", records_come_back_as_written_and_no_part_of_one_is_taken},
         {"recovery judges what it finds", recovery_judges_what_it_finds},
+        {"keys hash as in a cluster", keys_hash_as_in_a_cluster},
+        {"control keys are in their slot", control_keys_are_in_their_slot},
+        {"commands have one slot or none", commands_have_one_slot_or_none},
         {NULL, NULL},
     };
     return unit_main("comp", tests);

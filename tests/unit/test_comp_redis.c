@@ -7,37 +7,7 @@
 
 #include "base/clock.h"
 #include "compensate/slot.h"
-#include "tests/unit/comp_server.h"
-
-static void expect_line(const char *line, const char *expected)
-{
-    redisReply *r = server_line(line);
-    char number[32], *found = r->str;
-    if (r->type == REDIS_REPLY_INTEGER) {
-        snprintf(number, sizeof number, "%lld", r->integer);
-        found = number;
-    }
-    if (!found || strcmp(found, expected))
-        fprintf(stderr, "\n%s: %s, expected %s\n", line, found ? found : "nil", expected);
-    CU_ASSERT_STRING_EQUAL(found ? found : "nil", expected);
-    freeReplyObject(r);
-}
-
-static void expect_written(const char *gtrid, uint32_t seq, const char *line)
-{
-    CU_ASSERT_EQUAL(reply_class(tx_do(gtrid, seq, line)), COMP_REPLY_OK);
-}
-
-/* records, inverses, of them deltas, conflicts */
-static void expect_end(redisReply *r, long long ended, long long done, long long delta, long long conflicts)
-{
-    CU_ASSERT_EQUAL_FATAL(r->elements, 4);
-    CU_ASSERT_EQUAL(r->element[0]->integer, ended);
-    CU_ASSERT_EQUAL(r->element[1]->integer, done);
-    CU_ASSERT_EQUAL(r->element[2]->integer, delta);
-    CU_ASSERT_EQUAL(r->element[3]->integer, conflicts);
-    freeReplyObject(r);
-}
+#include "tests/unit/comp_expect.h"
 
 static void rollback(const char *gtrid, uint32_t last)
 {
@@ -65,7 +35,7 @@ static redisReply *conflicts(void)
 static enum comp_reply settle(const char *id, bool force)
 {
     struct comp_argv call = {0};
-    comp_call_settle(&call, 0, (struct slice){(const uint8_t *)id, strlen(id)}, force);
+    comp_call_settle(&call, 0, (struct slice){(const uint8_t *)id, strlen(id)}, force ? COMP_SETTLE_FORCE : COMP_SETTLE_DISMISS, COMP_DIRTY_DELTA);
     redisReply *r = server_call(&call);
     comp_argv_fini(&call);
     return reply_class(r);
@@ -106,12 +76,12 @@ static void a_late_write_of_an_ended_transaction_bounces(void)
     CU_ASSERT_EQUAL(reply_class(tx_vote("g", 0, 1, false)), COMP_REPLY_FENCED);
     expect_line("GET s0", "5");
     struct comp_argv sweep = {0};
-    comp_call_sweep(&sweep, 0, 600000);
+    comp_call_sweep(&sweep, 0, 600000, 600000);
     redisReply *r = server_call(&sweep);
     CU_ASSERT_EQUAL(r->integer, 0);
     freeReplyObject(r);
     comp_argv_clear(&sweep);
-    comp_call_sweep(&sweep, 0, 0);
+    comp_call_sweep(&sweep, 0, 0, 0);
     r = server_call(&sweep);
     CU_ASSERT_EQUAL(r->integer, 1);
     freeReplyObject(r);
@@ -252,7 +222,7 @@ static void force_takes_back_over_others(void)
     server_seed();
     expect_written("g", 1, "SET s1 mine");
     server_must("SET s1 theirs");
-    struct comp_end end = {.mode = COMP_END_ROLLBACK, .force = true, .first = 1, .last = 1};
+    struct comp_end end = {.mode = COMP_END_ROLLBACK, .dirty = COMP_DIRTY_FORCE, .first = 1, .last = 1};
     expect_end(tx_end_with("g", &end), 1, 1, 0, 0);
     expect_line("GET s1", "hello");
 }

@@ -10,7 +10,6 @@
 #include "tests/unit/comp_server.h"
 
 #define N_TRANSACTIONS 5
-#define CUTS 24
 
 static size_t read_log(char **bytes)
 {
@@ -39,12 +38,12 @@ static void write_at_random(struct dice *dice)
     uint32_t last[N_TRANSACTIONS] = {0};
     char gtrid[8], line[256];
     size_t n_lines = 0;
-    while (comp_lines[n_lines])
+    while (comp_lines()[n_lines])
         n_lines++;
     for (int i = 0; i < 150; i++) {
         unsigned who = dice_roll(dice, N_TRANSACTIONS);
         snprintf(gtrid, sizeof gtrid, "g%u", who);
-        comp_line_fill(line, sizeof line, comp_lines[dice_roll(dice, (unsigned)n_lines)], dice);
+        comp_line_fill(line, sizeof line, comp_lines()[dice_roll(dice, (unsigned)n_lines)], dice);
         freeReplyObject(tx_do(gtrid, ++last[who], line));
     }
     for (unsigned who = 0; who < 2; who++) {
@@ -76,28 +75,33 @@ static long long roll_back_all(void)
 
 static void whatever_tail_is_lost_the_rest_is_taken_back(void)
 {
-    struct dice dice = {11};
+    struct dice dice = {getenv("COMP_SEED") ? strtoull(getenv("COMP_SEED"), NULL, 10) : 11};
+    int cuts = getenv("AOF_CUTS") ? atoi(getenv("AOF_CUTS")) : 24;
     char *log = NULL, *before_log = NULL;
     long long records = 0;
     server_seed();
-    char *before = server_fingerprint();
     size_t seeded = read_log(&before_log);
+    server_crash();
+    server_again();
+    char *before = server_fingerprint(); /* what reading the file makes of it: Redis 7.0 forgets how much a group has read */
     write_at_random(&dice);
     server_crash();
     size_t length = read_log(&log);
     CU_ASSERT_FATAL(length > seeded + 2000);
-    for (int i = 0; i < CUTS; i++) {
+    for (int i = 0; i < cuts; i++) {
         size_t cut = i ? seeded + dice_roll(&dice, (unsigned)(length - seeded)) : length;
         write_log(log, cut);
         server_again();
         records += roll_back_all();
         char *after = server_fingerprint();
+        if (strcmp(after, before))
+            fprintf(stderr, "\ncut at %zu of %zu\n--- expected\n%s\n--- found\n%s\n", cut, length, before, after);
         CU_ASSERT_STRING_EQUAL(after, before);
         CU_ASSERT_EQUAL(server_leftovers(), 0);
         free(after);
         server_crash();
     }
-    CU_ASSERT(records > CUTS * 10); /* there was something to take back */
+    CU_ASSERT(records > cuts * 10); /* there was something to take back */
     free(before);
     free(before_log);
     free(log);

@@ -47,10 +47,6 @@ static bool left_settled(void)
 {
     return left.secured || left.closed;
 }
-static bool left_closed(void)
-{
-    return left.closed;
-}
 static bool right_closed(void)
 {
     return right.closed;

@@ -452,7 +452,11 @@ static void expect_lie(const char *hello, const char *call, enum redis_result re
     up();
     struct net_listener *listener = net_listener_new(loop, "127.0.0.1", 0, liar_accepts, NULL, why, sizeof why);
     CHECK(listener);
-    side_config.redis[SIDE_LIAR].port = net_listener_port(listener);
+    struct redis_topology map = {0};
+    struct redis_node node = {.host = "127.0.0.1", .port = net_listener_port(listener)};
+    redis_topology_single(&map, &node);
+    redis_resource_publish(&side_resources.at[SIDE_LIAR], &map);
+    redis_topology_fini(&map);
     hello_says = hello;
     call_says = call;
     ask(&a, SIDE_LIAR, 300, side_words("PING", NULL));

@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "proxy/redis/blocking.h"
+#include "proxy/redis/fleet.h"
 
 static char why[200];
 
 static struct redis_blocking *open_one(unsigned resource)
 {
-    return redis_blocking_open(side_resources.at[resource].config, &side_options, why, sizeof why);
+    return redis_blocking_open(&side_resources.at[resource], &side_resources.at[resource].node, &side_options, why, sizeof why);
 }
 
 static void it_presents_itself_and_calls(void)
@@ -69,6 +69,42 @@ static void it_gives_up_in_time(void)
     config->timeout_ms = 5000;
 }
 
+/* The answer that comes too late is not taken for that of the next call. */
+static void what_was_lost_stays_lost(void)
+{
+    struct config_redis *config = &side_config.redis[SIDE_MAIN];
+    config->timeout_ms = 200;
+    struct redis_blocking *b = open_one(SIDE_MAIN);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    CU_ASSERT_FALSE(redis_blocking_is_lost(b));
+    CU_ASSERT_PTR_NULL(redis_blocking_call(b, side_words("BLPOP", "late", "0", NULL), why, sizeof why));
+    CU_ASSERT_TRUE(redis_blocking_is_lost(b));
+    config->timeout_ms = 5000;
+    side_cli("RPUSH late x");
+    CU_ASSERT_PTR_NULL(redis_blocking_call(b, side_words("PING", NULL), why, sizeof why));
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "lost before"));
+    redis_blocking_close(b);
+    side_cli("DEL late");
+}
+
+static void a_fleet_opens_anew_what_was_lost(void)
+{
+    struct config_redis *config = &side_config.redis[SIDE_MAIN];
+    struct redis_fleet *f = redis_fleet_open(&side_resources.at[SIDE_MAIN], &side_options, why, sizeof why);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL(redis_fleet_look(f, why, sizeof why), REDIS_FLEET_SAME);
+    config->timeout_ms = 200;
+    CU_ASSERT_PTR_NULL(redis_fleet_ask(f, 0, side_words("BLPOP", "empty", "0", NULL), why, sizeof why));
+    config->timeout_ms = 5000;
+    CU_ASSERT_EQUAL(redis_fleet_look(f, why, sizeof why), REDIS_FLEET_CHANGED);
+    redisReply *reply = redis_fleet_ask(f, 0, side_words("ECHO", "mine", NULL), why, sizeof why);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(reply);
+    CU_ASSERT_STRING_EQUAL(reply->str, "mine");
+    freeReplyObject(reply);
+    CU_ASSERT_EQUAL(redis_fleet_look(f, why, sizeof why), REDIS_FLEET_SAME);
+    redis_fleet_close(f);
+}
+
 static void it_refuses_a_reply_beyond_the_limit(void)
 {
     side_cli("SETRANGE large 70000000 x");
@@ -116,6 +152,8 @@ int main(void)
         {"it loads the missing library", it_loads_the_missing_library},
         {"it says why it is not let in", it_says_why_it_is_not_let_in},
         {"it gives up in time", it_gives_up_in_time},
+        {"what was lost stays lost", what_was_lost_stays_lost},
+        {"a fleet opens anew what was lost", a_fleet_opens_anew_what_was_lost},
         {"it refuses a reply beyond the limit", it_refuses_a_reply_beyond_the_limit},
         {"it notices that the server is gone", it_notices_that_the_server_is_gone},
         {"a resource is described for people", a_resource_is_described_for_people},

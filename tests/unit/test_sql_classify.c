@@ -1,5 +1,5 @@
-/* Every statement gets the kind that its effect on the transaction asks for, is cut off where servers cut it, and those
- * that the proxy acts on itself are read to their last word. */
+/* Every statement gets the kind that its effect on the transaction asks for, and those that the proxy acts on itself are read to
+ * their last word. Where they end is test_sql_cut.c's. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -292,6 +292,12 @@ static void the_other_kinds(void)
         {"CALL cache('k')", SQL_PLAIN},
         {"CALL xa.on_commit('a')", SQL_XA_CALL},
         {"CALL `XA`.on_rollback('a')", SQL_XA_CALL},
+        {"SELECT xa.token()", SQL_XA_CALL},
+        {"select XA.`Token`( ) AS t", SQL_XA_CALL},
+        {"SELECT xa.token(), 1", SQL_XA_TABLE},
+        {"SELECT xa.token() FROM t", SQL_XA_TABLE},
+        {"SELECT xa.step('a')", SQL_XA_TABLE},
+        {"DO xa.token()", SQL_XA_TABLE},
         {NULL, 0},
     };
     check_kinds(rows);
@@ -306,67 +312,6 @@ static void only_a_lone_call_frees_a_resource(void)
     CU_ASSERT_TRUE(one("CALL cache.GET('k') 1").resource_inside);
     CU_ASSERT_STRING_EQUAL(one("CALL `other cache`.GET('k')").name, "other cache");
     CU_ASSERT_STRING_EQUAL(one("CALL xa.On_Commit('k')").name, "On_Commit");
-}
-
-/* Statements in brackets, as they were cut. */
-static void split(const char *sql, struct buf *out)
-{
-    struct slice rest = text_of(sql);
-    struct sql_statement s;
-    while (sql_next_statement(&rest, &plain_context, &s))
-        buf_printf(out, "[%.*s]%s", (int)s.text.len, s.text.at, s.kind == SQL_EMPTY ? "0" : "");
-    CU_ASSERT_EQUAL(rest.len, 0);
-}
-
-static void statements_are_cut_where_servers_cut_them(void)
-{
-    static const struct {
-        const char *sql, *parts;
-    } rows[] = {
-        {"", ""},
-        {"  -- nothing", ""},
-        {"/* nothing */ # at all", ""},
-        {"SELECT 1", "[SELECT 1]"},
-        {"SELECT 1;", "[SELECT 1]"},
-        {"SELECT 1 ; -- done\n /* really */ ", "[SELECT 1 ]"},
-        {"SELECT 1; SELECT 2", "[SELECT 1][ SELECT 2]"},
-        {";", "[]0"},
-        {"SELECT 1;;SELECT 2", "[SELECT 1][]0[SELECT 2]"},
-        {"SELECT ';' ; SELECT \";\"; SELECT `;`", "[SELECT ';' ][ SELECT \";\"][ SELECT `;`]"},
-        {"SELECT 1 /* ; */; SELECT 2 -- ;\n", "[SELECT 1 /* ; */][ SELECT 2 -- ;\n]"},
-        {"SELECT '; SELECT 2", "[SELECT '; SELECT 2]"},
-        {"/*! SELECT 1 */; SELECT 2", "[/*! SELECT 1 */][ SELECT 2]"},
-        {"/*! SELECT 1; */ SELECT 2; SELECT 3", "[/*! SELECT 1; */ SELECT 2; SELECT 3]"},
-        {"SELECT 1; /*!99999 '*/ ; */ SELECT 3", "[SELECT 1][ /*!99999 '*/ ; */ SELECT 3]"},
-        {"BEGIN; COMMIT", "[BEGIN][ COMMIT]"},
-        {"BEGIN NOT ATOMIC a; b; END; SELECT 1", "[BEGIN NOT ATOMIC a; b; END; SELECT 1]"},
-        {"CREATE PROCEDURE p() BEGIN a; b; END; SELECT 1", "[CREATE PROCEDURE p() BEGIN a; b; END; SELECT 1]"},
-        {"CREATE PROCEDURE p() SELECT 1; SELECT 2", "[CREATE PROCEDURE p() SELECT 1][ SELECT 2]"},
-        {"CREATE DEFINER=`u`@`h` PROCEDURE IF NOT EXISTS p() SELECT 1; x",
-         "[CREATE DEFINER=`u`@`h` PROCEDURE IF NOT EXISTS p() SELECT 1][ x]"},
-        {"CREATE TRIGGER t BEFORE INSERT ON u FOR EACH ROW SET NEW.a=1; x",
-         "[CREATE TRIGGER t BEFORE INSERT ON u FOR EACH ROW SET NEW.a=1][ x]"},
-        {"CREATE TRIGGER t BEFORE INSERT ON u FOR EACH ROW IF 1 THEN a; END IF; x",
-         "[CREATE TRIGGER t BEFORE INSERT ON u FOR EACH ROW IF 1 THEN a; END IF; x]"},
-        {"CREATE FUNCTION f() RETURNS INT IF (1) THEN RETURN 1; END IF",
-         "[CREATE FUNCTION f() RETURNS INT IF (1) THEN RETURN 1; END IF]"},
-        {"CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN a; b; END",
-         "[CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN a; b; END]"},
-        {"ALTER EVENT e DO BEGIN a; b; END", "[ALTER EVENT e DO BEGIN a; b; END]"},
-        {"CREATE PACKAGE k AS a; END", "[CREATE PACKAGE k AS a; END]"},
-        {"CREATE FUNCTION f() RETURNS INT LANGUAGE JAVASCRIPT AS $$ a; $$",
-         "[CREATE FUNCTION f() RETURNS INT LANGUAGE JAVASCRIPT AS $$ a; $$]"},
-        {"CREATE TABLE begin (a INT); x", "[CREATE TABLE begin (a INT)][ x]"},
-        {"l: BEGIN NOT ATOMIC a; END", "[l: BEGIN NOT ATOMIC a; END]"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct buf out = {0};
-        split(rows[i].sql, &out);
-        if (strcmp(buf_cstr(&out), rows[i].parts) != 0)
-            printf("\n%s\n  expected %s\n  got      %s", rows[i].sql, rows[i].parts, buf_cstr(&out));
-        CU_ASSERT_STRING_EQUAL(buf_cstr(&out), rows[i].parts);
-        buf_fini(&out);
-    }
 }
 
 static void a_routine_with_a_body_commits_and_is_compound(void)
@@ -410,6 +355,27 @@ static void modifiers_of_transactions(void)
     CU_ASSERT_TRUE(s.read_only && !s.read_write);
 }
 
+static bool changes_schema(const char *text)
+{
+    struct sql_statement st;
+    struct slice rest = {(const uint8_t *)text, strlen(text)};
+    CU_ASSERT_TRUE_FATAL(sql_next_statement(&rest, &plain_context, &st));
+    return st.changes_schema;
+}
+
+static void what_makes_alters_or_drops_a_schema(void)
+{
+    CU_ASSERT_TRUE(changes_schema("CREATE DATABASE d"));
+    CU_ASSERT_TRUE(changes_schema("create or replace /* x */ schema if not exists d"));
+    CU_ASSERT_TRUE(changes_schema("ALTER SCHEMA d CHARACTER SET latin1"));
+    CU_ASSERT_TRUE(changes_schema("ALTER DATABASE CHARACTER SET latin1"));
+    CU_ASSERT_TRUE(changes_schema("DROP DATABASE d"));
+    CU_ASSERT_FALSE(changes_schema("SHOW CREATE DATABASE d"));
+    CU_ASSERT_FALSE(changes_schema("CREATE TABLE `database` (i INT)"));
+    CU_ASSERT_FALSE(changes_schema("GRANT ALL ON d.* TO u"));
+    CU_ASSERT_FALSE(changes_schema("CREATE OR REPLACE VIEW v AS SELECT 1"));
+}
+
 static void names_of_savepoints_and_schemas(void)
 {
     static const struct {
@@ -435,30 +401,35 @@ static void kill_ids(void)
         const char *sql;
         bool query, by_id;
         uint64_t id;
-        const char *user;
+        const char *user, *expression;
     } rows[] = {
-        {"KILL 5", false, true, 5, ""},
-        {"KILL 5;", false, true, 5, ""},
-        {"KILL CONNECTION 7", false, true, 7, ""},
-        {"KILL QUERY 18446744073709551000", true, true, 18446744073709551000u, ""},
-        {"KILL QUERY 99999999999999999999999", true, true, 0, ""},
-        {"KILL QUERY 0", true, true, 0, ""},
-        {"KILL HARD QUERY 1", true, true, 1, ""},
-        {"KILL SOFT 1", false, true, 1, ""},
-        {"KILL USER u", false, false, 0, "u"},
-        {"KILL QUERY USER 'some user'@'%'", true, false, 0, "some user"},
-        {"KILL SOFT CONNECTION USER `a``b`;", false, false, 0, "a`b"},
-        {"KILL USER CURRENT_USER()", false, false, 0, "CURRENT_USER"},
-        {"KILL USER", false, false, 0, ""},
-        {"KILL USER 'x", false, false, 0, ""},
-        {"KILL USER ''", false, false, 0, ""},
-        {"KILL USER 5", false, false, 0, ""},
-        {"KILL QUERY ID 5", true, false, 0, ""},
-        {"KILL 1+1", false, false, 0, ""},
-        {"KILL 1.5", false, false, 0, ""},
-        {"KILL 0x5", false, false, 0, ""},
-        {"KILL ?", false, false, 0, ""},
-        {"KILL", false, false, 0, ""},
+        {"KILL 5", false, true, 5, "", ""},
+        {"KILL 5;", false, true, 5, "", ""},
+        {"KILL CONNECTION 7", false, true, 7, "", ""},
+        {"KILL QUERY 18446744073709551000", true, true, 18446744073709551000u, "", ""},
+        {"KILL QUERY 99999999999999999999999", true, true, 0, "", ""},
+        {"KILL QUERY 0", true, true, 0, "", ""},
+        {"KILL HARD QUERY 1", true, true, 1, "", ""},
+        {"KILL SOFT 1", false, true, 1, "", ""},
+        {"KILL USER u", false, false, 0, "u", ""},
+        {"KILL QUERY USER 'some user'@'%'", true, false, 0, "some user", ""},
+        {"KILL SOFT CONNECTION USER `a``b`;", false, false, 0, "a`b", ""},
+        {"KILL USER CURRENT_USER()", false, false, 0, "CURRENT_USER", ""},
+        {"KILL USER", false, false, 0, "", ""},
+        {"KILL USER 'x", false, false, 0, "", ""},
+        {"KILL USER ''", false, false, 0, "", ""},
+        {"KILL USER 5", false, false, 0, "", ""},
+        {"KILL QUERY ID 5", true, false, 0, "", ""},
+        {"KILL 1+1", false, false, 0, "", "1+1"},
+        {"KILL 1.5 ;", false, false, 0, "", "1.5"},
+        {"KILL 0x5 -- so", false, false, 0, "", "0x5"},
+        {"KILL ?", false, false, 0, "", "?"},
+        {"KILL QUERY CONNECTION_ID() ", true, false, 0, "", "CONNECTION_ID()"},
+        {"KILL CONNECTION (SELECT `id` FROM t)", false, false, 0, "", "(SELECT `id` FROM t)"},
+        {"KILL QUERY @a", true, false, 0, "", "@a"},
+        {"KILL QUERY ID", true, false, 0, "", ""},
+        {"KILL", false, false, 0, "", ""},
+        {"KILL user()", false, false, 0, "", ""}, /* a function's */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct sql_statement s = one(rows[i].sql);
@@ -466,7 +437,12 @@ static void kill_ids(void)
         CU_ASSERT_EQUAL(s.kill_by_id, rows[i].by_id);
         CU_ASSERT_EQUAL(s.kill_id, rows[i].id);
         CU_ASSERT_EQUAL(s.kill_by_user, *rows[i].user != '\0');
+        CU_ASSERT_EQUAL(s.kill_in_words, strstr(rows[i].sql, "USER") || strstr(rows[i].sql, "HARD") || strstr(rows[i].sql, "SOFT") ||
+                                             strstr(rows[i].sql, " ID"));
+        CU_ASSERT_EQUAL(s.kill_of_nobody, !strcmp(rows[i].sql, "KILL") || !strcmp(rows[i].sql, "KILL USER"));
         CU_ASSERT_STRING_EQUAL(s.name, rows[i].user);
+        CU_ASSERT_EQUAL(s.kill_expression.len, strlen(rows[i].expression));
+        CU_ASSERT(!s.kill_expression.len || !memcmp(s.kill_expression.at, rows[i].expression, s.kill_expression.len));
     }
 }
 
@@ -579,10 +555,10 @@ int main(void)
         {"what commits implicitly", what_commits_implicitly},
         {"the other kinds", the_other_kinds},
         {"only a lone call frees a resource", only_a_lone_call_frees_a_resource},
-        {"statements are cut where servers cut them", statements_are_cut_where_servers_cut_them},
         {"a routine with a body commits and is compound", a_routine_with_a_body_commits_and_is_compound},
         {"a hint belongs to its statement", a_hint_belongs_to_its_statement},
         {"modifiers of transactions", modifiers_of_transactions},
+        {"what makes, alters or drops a schema", what_makes_alters_or_drops_a_schema},
         {"names of savepoints and schemas", names_of_savepoints_and_schemas},
         {"KILL's ids", kill_ids},
         {"every row of the keyword table is reached", every_row_of_the_keyword_table_is_reached},

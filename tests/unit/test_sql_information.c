@@ -39,7 +39,7 @@ static void functions_and_variables_are_exchanged(void)
         {"KILL QUERY CONNECTION_ID()", "KILL QUERY IF(1,7,CONNECTION_ID())"},
         {"DO schema()", "DO IF(1,'s',schema())"},
         {"select @@autocommit, @@session.autocommit",
-         "select IF(1,13,@@autocommit) AS `@@autocommit`, IF(1,13,@@session.autocommit) AS `@@session.autocommit`"},
+         "select 13 AS `@@autocommit`, 13 AS `@@session.autocommit`"},
         {"SELECT @@LOCAL.`error_count`", "SELECT IF(1,16,@@LOCAL.`error_count`) AS `@@LOCAL.``error_count```"},
         {"update t set a = @@warning_count where b = row_count()",
          "update t set a = IF(1,15,@@warning_count) where b = IF(1,8,row_count())"},
@@ -53,6 +53,9 @@ static void columns_keep_their_names(void)
         {"SELECT 1 + ROW_COUNT(), a FROM t", "SELECT 1 + IF(1,8,ROW_COUNT()) AS `1 + ROW_COUNT()`, a FROM t"},
         {"SELECT DISTINCT CONNECTION_ID() AS id, ROW_COUNT() n",
          "SELECT DISTINCT IF(1,7,CONNECTION_ID()) AS id, IF(1,8,ROW_COUNT()) n"},
+        {"SELECT @@autocommit a, @@identity AS b", "SELECT 13 a, IF(1,19,@@identity) AS b"},
+        {"SELECT @@xa_mode, @@session.xa_timeout t", "SELECT 24 AS `@@xa_mode`, 25 t"}, /* no server knows them */
+        {"SELECT @@session_track_schema, @@session.session_track_system_variables v", "SELECT 20 AS `@@session_track_schema`, 23 v"},
         {"SELECT CONNECTION_ID() = x", "SELECT IF(1,7,CONNECTION_ID()) = x AS `CONNECTION_ID() = x`"},
         {"SELECT CONNECTION_ID() IS NULL", "SELECT IF(1,7,CONNECTION_ID()) IS NULL AS `CONNECTION_ID() IS NULL`"},
         {"SELECT CONCAT(DATABASE(), ',') x", "SELECT CONCAT(IF(1,'s',DATABASE()), ',') x"},

@@ -28,7 +28,7 @@ static void check_lexings_in(enum sql_charset charset, const struct lexing *rows
 {
     for (; rows->sql; rows++) {
         struct buf out = {0};
-        print_tokens(text_of(rows->sql), &(struct sql_dialect){ansi_quotes, no_backslash_escapes, charset}, &out);
+        print_tokens(text_of(rows->sql), &(struct sql_dialect){ansi_quotes, no_backslash_escapes, charset, 0, false}, &out);
         if (strcmp(buf_cstr(&out), rows->tokens) != 0)
             printf("\n%s\n  expected %s\n  got      %s", rows->sql, rows->tokens, buf_cstr(&out));
         CU_ASSERT_STRING_EQUAL(buf_cstr(&out), rows->tokens);
@@ -39,6 +39,36 @@ static void check_lexings_in(enum sql_charset charset, const struct lexing *rows
 static void check_lexings(const struct lexing *rows, bool ansi_quotes, bool no_backslash_escapes)
 {
     check_lexings_in(SQL_CHARSET_PLAIN, rows, ansi_quotes, no_backslash_escapes);
+}
+
+static void executable_comments_of_one_server(void)
+{
+    static const struct {
+        const char *sql, *by_mysql, *by_mariadb; /* 8.0.34, 10.11.6 */
+    } rows[] = {
+        {"a /*! b */ c", "W[a] W[b] W[c]", "W[a] W[b] W[c]"},
+        {"a /*!50000 b */ c", "W[a] W[b] W[c]", "W[a] W[b] W[c]"},
+        {"a /*!50700 b */ c", "W[a] W[b] W[c]", "W[a] W[c]"},
+        {"a /*!80034 b */ c", "W[a] W[b] W[c]", "W[a] W[c]"},
+        {"a /*!80035 b */ c", "W[a] W[c]", "W[a] W[c]"},
+        {"a /*!101106 b */ c", "W[a] W[c]", "W[a] W[b] W[c]"},
+        {"a /*!101107 b */ c", "W[a] W[c]", "W[a] W[c]"},
+        {"a /*M! b */ c", "W[a] W[c]", "W[a] W[b] W[c]"},
+        {"a /*M!80035 b */ c", "W[a] W[c]", "W[a] W[b] W[c]"},
+        {"a /*!999999 b /* c */ d /**/ e */ f", "W[a] W[f]", "W[a] W[f]"},
+        {"a /*!999999 b /* c /* d */ e */ f", "W[a] W[f]", "W[a] W[f]"},
+        {"a /*!999999 /* b */", "W[a]", "W[a]"},
+        {"a /*!999999/", "W[a]", "W[a]"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf mysql = {0}, mariadb = {0};
+        print_tokens(text_of(rows[i].sql), &(struct sql_dialect){.version = 80034}, &mysql);
+        print_tokens(text_of(rows[i].sql), &(struct sql_dialect){.version = 101106, .mariadb = true}, &mariadb);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&mysql), rows[i].by_mysql);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&mariadb), rows[i].by_mariadb);
+        buf_fini(&mysql);
+        buf_fini(&mariadb);
+    }
 }
 
 static void words_numbers_operators(void)
@@ -346,7 +376,7 @@ static void any_bytes_come_to_an_end(void)
         for (size_t len = 0; len <= sizeof text; len++) {
             struct sql_lexer l;
             sql_lexer_init(&l, (struct slice){text, len},
-                           &(struct sql_dialect){pair & 1, pair & 2, (pair >> 2) % (SQL_CHARSET_GB18030 + 1)});
+                           &(struct sql_dialect){pair & 1, pair & 2, (pair >> 2) % (SQL_CHARSET_GB18030 + 1), 0, false});
             const uint8_t *behind = text;
             struct sql_token t;
             while ((t = sql_next(&l)).kind != SQL_END) {
@@ -366,6 +396,7 @@ int main(void)
         {"strings end where servers end them", strings_end_where_servers_end_them},
         {"variables in all quotings", variables_in_all_quotings},
         {"comments are no tokens, but executable ones are code", comments_are_no_tokens_but_executable_ones_are_code},
+        {"executable comments of one server", executable_comments_of_one_server},
         {"executable comments say when their end is uncertain", executable_comments_say_when_their_end_is_uncertain},
         {"characters that hide quotes are read whole", characters_that_hide_quotes_are_read_whole},
         {"character sets are known by name and number", character_sets_are_known_by_name_and_number},

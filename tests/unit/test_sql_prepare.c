@@ -101,9 +101,20 @@ static void what_is_quoted_is_read_back(void)
     read_back((struct slice){(const uint8_t *)"a\0b", 3}, &dialects[0]);
     struct buf out = {0};
     sql_quote_bytes(&out, (struct slice){(const uint8_t *)"\0\xff'", 3});
-    sql_quote_name(&out, "a`b");
-    CU_ASSERT_STRING_EQUAL(buf_cstr(&out), "X'00FF27'`a``b`");
+    sql_quote_name(&out, "a`b", &dialects[0]);
+    sql_quote_name(&out, "\x81`c`", &dialects[4]);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&out), "X'00FF27'`a``b``\x81`c```");
     buf_fini(&out);
+}
+
+static void bytes_that_are_no_text_are_seen(void)
+{
+    static const char *const texts[] = {"", "41", "00", "C3A4", "E99BAA", "F09F9880", "EFBFBF", "F48FBFBF", "41C3A442"};
+    static const char *const others[] = {"FF", "00FF27", "C3", "C0AF", "E08080", "EDA080", "F4908080", "F0808080", "80", "C3A4E9"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        CU_ASSERT_TRUE(sql_hex_is_utf8(text_of(texts[i])));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        CU_ASSERT_FALSE(sql_hex_is_utf8(text_of(others[i])));
 }
 
 int main(void)
@@ -112,6 +123,7 @@ int main(void)
         {"statements about statements are taken apart", statements_are_taken_apart},
         {"lists are cut at their own commas", lists_are_cut_at_their_own_commas},
         {"what is quoted is read back", what_is_quoted_is_read_back},
+        {"bytes that are no text are seen", bytes_that_are_no_text_are_seen},
         {NULL, NULL},
     };
     return unit_main("sql/prepare", tests);

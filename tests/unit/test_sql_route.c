@@ -32,16 +32,21 @@ static const char *name_of(void *arg, int backend)
     return servers[backend];
 }
 
-static const struct sql_routes routes = {of_schema, of_name, name_of, NULL};
+static const struct sql_routes routes = {of_schema, of_name, name_of, NULL, false};
 
-static int route(const char *sql, const char *default_schema, char *why, size_t why_size)
+static int route_by(const struct sql_routes *by, const char *sql, const char *default_schema, char *why, size_t why_size)
 {
     static const struct sql_context ctx = {.is_resource = is_cache};
     struct slice rest = text_of(sql);
     struct sql_statement s;
     CU_ASSERT_TRUE_FATAL(sql_next_statement(&rest, &ctx, &s));
     why[0] = '\0';
-    return sql_route(&s, default_schema, &routes, why, why_size);
+    return sql_route(&s, default_schema, by, why, why_size);
+}
+
+static int route(const char *sql, const char *default_schema, char *why, size_t why_size)
+{
+    return route_by(&routes, sql, default_schema, why, why_size);
 }
 
 static void statements_find_their_server(void)
@@ -105,6 +110,27 @@ static void refusals_name_what_to_do(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(why, "CALL resource.COMMAND"));
 }
 
+static int always_here(void *arg, const char *name)
+{
+    (void)arg;
+    return strcmp(name, "nowhere") ? 0 : -1;
+}
+
+/* Nine schemas, or a nesting that nobody follows: with one server it does not matter. */
+static void one_server_runs_what_cannot_be_told(void)
+{
+    static const struct sql_routes one = {always_here, always_here, name_of, NULL, true};
+    char why[512], deep[1024] = "SELECT ";
+    memset(deep + strlen(deep), '(', 400);
+    strcat(deep, "1");
+    memset(deep + strlen(deep), ')', 400);
+    CU_ASSERT_EQUAL(route_by(&one, "SELECT * FROM a.t, b.t, c.t, d.t, e.t, f.t, g.t, h.t, i.t", NULL, why, sizeof why), 0);
+    CU_ASSERT_EQUAL(route_by(&one, deep, NULL, why, sizeof why), SQL_ROUTE_ANY);
+    CU_ASSERT_EQUAL(route(deep, NULL, why, sizeof why), SQL_ROUTE_UNKNOWN);
+    CU_ASSERT_EQUAL(route_by(&one, "SELECT * FROM nowhere.t, b.t, c.t, d.t, e.t, f.t, g.t, h.t, i.t", NULL, why, sizeof why),
+                    SQL_ROUTE_UNKNOWN);
+}
+
 static void refusals_are_cut_not_overrun(void)
 {
     char why[16 + 1];
@@ -119,6 +145,7 @@ int main(void)
     static const struct unit_test tests[] = {
         {"statements find their server", statements_find_their_server},
         {"refusals name what to do", refusals_name_what_to_do},
+        {"one server runs what cannot be told", one_server_runs_what_cannot_be_told},
         {"refusals are cut, not overrun", refusals_are_cut_not_overrun},
         {NULL, NULL},
     };

@@ -322,8 +322,17 @@ static void a_record_that_is_not_understood_stops_the_start(void)
     place_remove(&place);
 }
 
-/* Blocks or lets through the making of segments, as a full disk does. */
-static atomic_bool disk_full;
+/* Blocks or lets through the making of segments, as a full disk does, or a crowd of clients that has all descriptors. */
+static atomic_bool disk_full, no_descriptors;
+static int open_the_last(const char *path, int flags, mode_t mode)
+{
+    if (no_descriptors && strcmp(path + strlen(path) - 4, ".wal") == 0) {
+        errno = EMFILE;
+        return -1;
+    }
+    return open(path, flags, mode);
+}
+
 static ssize_t pwrite_on_small_disk(int fd, const void *bytes, size_t n, off_t at)
 {
     if (disk_full && n > 32 * 1024) {
@@ -363,21 +372,19 @@ static void room_is_promised_and_given_back(void)
 
 /* The current segment is filled while none can be made: new work is refused, what has its promise is written, what has not
  * waits; with space back all goes on. */
-static void a_full_disk_refuses_the_new_and_goes_on_when_space_is_back(void)
+static void the_new_is_refused_until_there_is_room(const struct wal_file_ops *ops, atomic_bool *scarce)
 {
     struct place place;
-    struct wal_file_ops ops = wal_file_real;
     fresh(&place);
     seen.pad = 1000;
     registry_clear(1000);
-    ops.pwrite = pwrite_on_small_disk;
     struct wal_options options = options_for(&place, &seen);
-    options.ops = &ops;
+    options.ops = ops;
     options.on_snapshot = registry_snapshot;
     struct wal *wal = log_begin(&options);
     await_reserve(wal, SEGMENT + SEGMENT / 4); /* both segments are there */
     wal_unreserve(wal, SEGMENT + SEGMENT / 4);
-    disk_full = true;
+    *scarce = true;
     uint32_t number = 0;
     while (wal_reserve(wal, 1100)) {
         wal_wait(wal, append_numbered(wal, number++, 1000, false));
@@ -391,7 +398,7 @@ static void a_full_disk_refuses_the_new_and_goes_on_when_space_is_back(void)
         stuck = append_numbered(wal, number + (uint32_t)i, 1000, false);
     clock_sleep_ms(50);
     CU_ASSERT(wal_durable(wal) < stuck);
-    disk_full = false;
+    *scarce = false;
     wal_wait(wal, stuck);
     await_reserve(wal, SEGMENT / 2);
     wal_close(wal);
@@ -399,6 +406,20 @@ static void a_full_disk_refuses_the_new_and_goes_on_when_space_is_back(void)
     for (uint32_t i = 0; i < 5; i++)
         CU_ASSERT_EQUAL(seen.times[number + i], 1);
     place_remove(&place);
+}
+
+static void a_full_disk_refuses_the_new_and_goes_on_when_space_is_back(void)
+{
+    struct wal_file_ops ops = wal_file_real;
+    ops.pwrite = pwrite_on_small_disk;
+    the_new_is_refused_until_there_is_room(&ops, &disk_full);
+}
+
+static void so_does_a_process_without_descriptors(void)
+{
+    struct wal_file_ops ops = wal_file_real;
+    ops.open = open_the_last;
+    the_new_is_refused_until_there_is_room(&ops, &no_descriptors);
 }
 
 /* Nothing ends, so that each head is longer than the last and the segment made ahead too small for it: the new is refused
@@ -501,6 +522,7 @@ int main(void)
         {"room is promised and given back", room_is_promised_and_given_back},
         {"a full disk refuses the new and goes on when space is back",
          a_full_disk_refuses_the_new_and_goes_on_when_space_is_back},
+        {"so does a process without descriptors, until there are some", so_does_a_process_without_descriptors},
         {"a full disk keeps promises while heads grow", a_full_disk_keeps_promises_while_heads_grow},
         {"the durable position is told after each sync", the_durable_position_is_told_after_each_sync},
         {"limits that make no sense are refused", limits_that_make_no_sense_are_refused},

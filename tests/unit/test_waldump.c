@@ -66,7 +66,7 @@ static void every_record_is_a_line_with_its_meaning(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(text, " EPOCH log="));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, " DECIDE gtrid=xap1:node1:"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "decided=2023-11-14T22:13:20.123Z who=\"shop@\\x2210.0.0.1\\x22\""));
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, " branch=server0/0:server0 branch=server1/1:server1 slot=cache/4711\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, " branch=server0/0:server0 branch=server1/1:server1 slot=cache/4710\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, " DONE gtrid=xap1:node1:"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, " type=222 bytes=2 hex=01fe\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nsound: log="));
@@ -126,6 +126,8 @@ static void what_cannot_be_read_is_status_2(void)
     CU_ASSERT_EQUAL(waldump("--nonsense x"), 2);
     CU_ASSERT_EQUAL(waldump("/nowhere/at/all"), 2);
     CU_ASSERT_EQUAL(waldump("./waldump"), 2);
+    CU_ASSERT_EQUAL(waldump("--verify ."), 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "holds no log"));
     CU_ASSERT_EQUAL(waldump("--help"), 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "Usage: waldump"));
     CU_ASSERT_EQUAL(waldump("--version"), 0);

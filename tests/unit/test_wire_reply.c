@@ -90,6 +90,11 @@ static void err_packets_of_real_servers_are_read(void)
     CU_ASSERT(err.code == 1040 && slice_is(err.message, "Too many"));
     CU_ASSERT_STRING_EQUAL(err.sqlstate, "HY000");
     slice_free(p);
+    p = from_hex("ff 1e04 23 3432000000 6e6f"); /* a state that is none could not be passed on */
+    CU_ASSERT(wire_err_read(p, PLAIN, &err));
+    CU_ASSERT(err.code == 1054 && slice_is(err.message, "no"));
+    CU_ASSERT_STRING_EQUAL(err.sqlstate, "HY000");
+    slice_free(p);
 }
 
 static void err_is_written_with_and_without_state(void)

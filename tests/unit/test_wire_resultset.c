@@ -64,9 +64,13 @@ static void extended_metadata_is_empty_and_follows(void)
     wire_resultset_begin(&rs, WIRE_STATUS_AUTOCOMMIT);
     CU_ASSERT(buf_is_hex(&b, "02000001 01 01" "18000002 03646566 00 00 00 016e 00 00 0c 3f00 14000000 08 8000 00 0000"));
     struct slice definition = {buf_at(&b) + 10, 24};
-    uint16_t flags = 0;
-    CU_ASSERT_EQUAL(wire_column_type(definition, rs.caps, &flags), WIRE_TYPE_LONGLONG);
-    CU_ASSERT_EQUAL(flags, 0x80);
+    struct wire_column read = wire_column_read(definition, rs.caps);
+    CU_ASSERT_EQUAL(read.type, WIRE_TYPE_LONGLONG);
+    CU_ASSERT_EQUAL(read.charset, 63);
+    CU_ASSERT_EQUAL(read.length, 20);
+    CU_ASSERT_EQUAL(read.flags, 0x80);
+    CU_ASSERT_EQUAL(wire_column_read((struct slice){definition.at, 23}, rs.caps).decimals, 0);
+    CU_ASSERT_EQUAL(wire_column_read((struct slice){definition.at, 20}, rs.caps).type, WIRE_TYPE_NULL);
     buf_fini(&b);
 }
 

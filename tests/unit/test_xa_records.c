@@ -86,6 +86,26 @@ static void decisions_read_back(void)
     }
 }
 
+static void the_last_step_of_a_saga_says_so(void)
+{
+    struct buf b = {0};
+    struct xa_decision d = some_decision("xap1:n:00000001:1:1-0123456789abcdef", 1, 1), back;
+    snprintf(d.saga, sizeof d.saga, "xap1:n:00000001:1:2-0123456789abcdef");
+    xa_decision_write(&b, &d);
+    CU_ASSERT_TRUE(xa_decision_read(exactly(&b), &back));
+    CU_ASSERT_EQUAL(memcmp(&d, &back, sizeof d), 0);
+    refuses_every_other_length(read_decision, &b);
+    buf_fini(&b);
+}
+
+static void a_decision_from_before_sagas_reads(void)
+{
+    static const uint8_t record[] = "\1" "\1\0g" "\5\0\0\0\0\0\0\0" "\3\0who" "\1\0" "\1\0s" "\3\0" "0:s";
+    struct xa_decision back;
+    CU_ASSERT_TRUE(xa_decision_read((struct slice){record, sizeof record - 1}, &back));
+    CU_ASSERT(!strcmp(back.gtrid.text, "g") && !strcmp(back.who, "who") && !*back.saga && back.n_branches == 1);
+}
+
 /* Where the field begins: version, gtrid, time, who; then the two counts. */
 static void a_decision_with_too_many_parts_is_refused(void)
 {
@@ -146,12 +166,12 @@ static void the_other_records_read_back(void)
     CU_ASSERT(!strcmp(id2.backend, id.backend) && !strcmp(id2.server, id.server));
     refuses_every_other_length(read_identity, &b);
 
-    struct xa_connection c = {"shop", "xap@%", UINT64_C(1) << 40, 1700000000, true}, c2;
+    struct xa_connection c = {"shop", "xap@%", UINT64_C(1) << 40, 1700000000123, true}, c2;
     buf_clear(&b);
     xa_connection_write(&b, &c);
     CU_ASSERT_TRUE(xa_connection_read(exactly(&b), &c2));
     CU_ASSERT(!strcmp(c2.backend, c.backend) && !strcmp(c2.account, c.account) && c2.connection_id == c.connection_id &&
-              c2.server_start_s == c.server_start_s && c2.closed);
+              c2.opened_ms == c.opened_ms && c2.closed);
     refuses_every_other_length(read_connection, &b);
     buf_fini(&b);
 }
@@ -163,6 +183,7 @@ static void an_entry_lives_until_its_last_part_is_settled(void)
     struct xa_registry *r = xa_registry_new();
     struct xa_decision d = some_decision("g", 2, 1), back;
     enum xa_owner owner;
+    snprintf(d.saga, sizeof d.saga, "saga");
     xa_registry_enter(r, &d, XA_OWNER_SESSION);
     CU_ASSERT_TRUE(xa_registry_find(r, "g", &back, &owner));
     CU_ASSERT_EQUAL(memcmp(&d, &back, sizeof d), 0);
@@ -173,6 +194,9 @@ static void an_entry_lives_until_its_last_part_is_settled(void)
     CU_ASSERT_FALSE(xa_registry_branch_open(r, "g", "server0", "0:server0"));
     CU_ASSERT_TRUE(xa_registry_branch_open(r, "g", "server1", "1:server1"));
     CU_ASSERT_FALSE(xa_registry_branch_open(r, "g", "server2", "2:server2"));
+    CU_ASSERT(!xa_registry_open_on(r, "g", false, "server0") && xa_registry_open_on(r, "g", false, "server1"));
+    CU_ASSERT(!xa_registry_open_on(r, "saga", true, "server0") && xa_registry_open_on(r, "saga", true, "server1"));
+    CU_ASSERT_FALSE(xa_registry_open_on(r, "saga", false, "server1"));
     xa_registry_hand_over(r, "g");
     CU_ASSERT_EQUAL(xa_registry_count(r, XA_OWNER_SESSION), 0);
     CU_ASSERT_EQUAL(xa_registry_count(r, XA_OWNER_RESOLVER), 1);
@@ -326,6 +350,8 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         {"decisions read back", decisions_read_back},
+        {"the last step of a saga says so", the_last_step_of_a_saga_says_so},
+        {"a decision from before sagas reads", a_decision_from_before_sagas_reads},
         {"a decision with too many parts is refused", a_decision_with_too_many_parts_is_refused},
         {"texts with a NUL, empty or too long are refused", texts_with_a_nul_or_nothing_or_too_much_are_refused},
         {"the other records read back", the_other_records_read_back},

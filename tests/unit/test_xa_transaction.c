@@ -169,6 +169,25 @@ static void redis_alone_is_decided_by_the_log_too(void)
     CU_ASSERT_EQUAL(tx.redis, XA_REDIS_HANDED_OVER);
 }
 
+static void an_action_makes_one_writer_a_matter_of_the_log(void)
+{
+    begin(1, 1);
+    IS(on(XA_EVENT_ACTION), "");
+    CU_ASSERT_TRUE(xa_needs_log(&tx));
+    IS(on(XA_EVENT_COMMIT), "END_PREPARE 0");
+    IS(reply(0, XA_VERDICT_OK), "APPEND_DECISION");
+    IS(on(XA_EVENT_DURABLE), "COMMIT 0, RELEASE 1");
+    IS(reply(0, XA_VERDICT_OK), "ANSWER COMMITTED, APPEND_DONE, FORGET");
+}
+
+static void actions_alone_are_decided_at_once(void)
+{
+    begin(0, 1);
+    on(XA_EVENT_ACTION);
+    IS(on(XA_EVENT_COMMIT), "APPEND_DECISION");
+    IS(on(XA_EVENT_DURABLE), "RELEASE 0, ANSWER COMMITTED, APPEND_DONE, FORGET");
+}
+
 static void a_refused_vote_rolls_back_all_and_waits_for_the_votes_under_way(void)
 {
     begin(3, 1);
@@ -377,6 +396,8 @@ int main(void)
         {"one_phase = off buys an answer", one_phase_off_buys_an_answer},
         {"two writers, a reader and Redis commit", two_writers_a_reader_and_redis_commit},
         {"Redis alone is decided by the log too", redis_alone_is_decided_by_the_log_too},
+        {"an action makes one writer a matter of the log", an_action_makes_one_writer_a_matter_of_the_log},
+        {"actions alone are decided at once", actions_alone_are_decided_at_once},
         {"a refused vote rolls back all", a_refused_vote_rolls_back_all_and_waits_for_the_votes_under_way},
         {"Redis' no rolls back the servers", redis_no_rolls_back_the_servers},
         {"a vote of Redis under way is awaited", a_vote_of_redis_under_way_is_awaited_before_its_undo},

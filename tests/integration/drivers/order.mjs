@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 const { DB_HOST: host, DB_PORT, DB_USER: user, DB_PASSWORD: password, DB_CA } = process.env;
-const ssl = { ca: readFileSync(DB_CA) };
+const ssl = { ca: readFileSync(DB_CA), rejectUnauthorized: true, verifyIdentity: true };
 const options = { host, port: Number(DB_PORT), user, password, ssl };
 
 // CALL answers [rows, outcome], SELECT rows, each driver wrapped in its own way: the first column of the first row is wanted.

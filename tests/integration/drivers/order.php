@@ -5,7 +5,8 @@ function with_mysqli(): array
     mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
     $db = mysqli_init();
     $db->ssl_set(null, null, getenv('DB_CA'), null, null);
-    $db->real_connect(getenv('DB_HOST'), getenv('DB_USER'), getenv('DB_PASSWORD'), null, (int)getenv('DB_PORT'), null, MYSQLI_CLIENT_SSL);
+    $db->real_connect(getenv('DB_HOST'), getenv('DB_USER'), getenv('DB_PASSWORD'), null, (int)getenv('DB_PORT'), null,
+        MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT);
     $run = function (string $sql, array $values = []) use ($db) {
         $statement = $db->prepare($sql);
         $statement->execute($values);
@@ -20,7 +21,8 @@ function with_mysqli(): array
 function with_pdo(bool $emulate): array
 {
     $db = new PDO('mysql:charset=utf8mb4;host=' . getenv('DB_HOST') . ';port=' . getenv('DB_PORT'), getenv('DB_USER'), getenv('DB_PASSWORD'),
-        [PDO::MYSQL_ATTR_SSL_CA => getenv('DB_CA'), PDO::ATTR_EMULATE_PREPARES => $emulate, PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);
+        [PDO::MYSQL_ATTR_SSL_CA => getenv('DB_CA'), PDO::MYSQL_ATTR_SSL_VERIFY_SERVER_CERT => true,
+         PDO::ATTR_EMULATE_PREPARES => $emulate, PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);
     $run = function (string $sql, array $values = []) use ($db) {
         $statement = $db->prepare($sql);
         $statement->execute($values);

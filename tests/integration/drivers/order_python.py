@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import tempfile
 
 
 def connect(driver):
@@ -10,7 +11,10 @@ def connect(driver):
                "password": os.environ["DB_PASSWORD"], "charset": "utf8mb4"}
     if driver.__name__ == "pymysql":
         return driver.connect(ssl_ca=os.environ["DB_CA"], ssl_verify_cert=True, ssl_verify_identity=True, **options)
-    return driver.connect(ssl={"ca": os.environ["DB_CA"]}, **options)
+    with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:  # it has no other way to say so to MariaDB's library
+        file.write("[client]\nssl-verify-server-cert\n")
+        file.flush()
+        return driver.connect(ssl={"ca": os.environ["DB_CA"]}, read_default_file=file.name, **options)
 
 
 def order(db, number):
@@ -22,7 +26,7 @@ def order(db, number):
         mirrored = cursor.fetchone()[0]
         cursor.execute("UPDATE account.account SET balance = balance - 10 WHERE user = %s", (f"user{number}",))
         cursor.execute(f"CALL cache.HINCRBY('balance:user{number}', 'balance', -10)")
-        cursor.execute(f"CALL cache.HINCRBY('orders:user{number}', 'count', 1)")
+        cursor.callproc("cache.HINCRBY", (f"orders:user{number}", "count", 1))
         cursor.execute("SELECT pieces FROM stock.stock WHERE sku = %s", (f"sku{number}",))
         return cursor.fetchone()[0], mirrored
 
