@@ -39,6 +39,7 @@ static void disconnect(struct backend_job *job)
     server_close(job->server);
     job->server = NULL;
     job->has_lock = false;
+    job->killed_holder = 0;
     job->judged_ms = 0;
     if (!job->resolver->stopping)
         unreachable(job, why);
@@ -75,9 +76,10 @@ static bool connect_server(struct backend_job *job)
 
 /* --- the loop ----------------------------------------------------------------------------------------------------------- */
 
+/* Without the lock, which will be ours in a moment. */
 static bool in_hurry(const struct backend_job *job)
 {
-    return !job->has_lock && clock_mono_ms() - job->first_judged_ms < LOCK_HURRY_MS;
+    return !job->has_lock && (job->lost_connection || clock_mono_ms() - job->first_judged_ms < LOCK_HURRY_MS);
 }
 
 static bool due_for_verdict(const struct backend_job *job)

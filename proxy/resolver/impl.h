@@ -63,6 +63,7 @@ struct backend_job {
     uint64_t detach_looks;    /* a number for each; detach.c */
     bool old_listed;          /* the connections of earlier epochs are among the kills */
     bool has_lock;            /* GET_LOCK of our log */
+    uint64_t killed_holder;   /* who had it, by the present connection; 0 = none */
     bool clean;               /* the verdict has no reservation */
     bool foreign_format;      /* ever seen: crash recovery there may lose what it prepared */
     bool accept_identity;     /* a person said so */

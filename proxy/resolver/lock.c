@@ -78,10 +78,13 @@ static bool get_lock(struct backend_job *job)
     return server_value(job->server, sql, got, sizeof got) && !strcmp(got, "1");
 }
 
+/* Killed once: a server may be long in hearing of it (MariaDB's KILL waits up to 2 s for a thread that wakes right then). */
 static bool kill_holder(struct backend_job *job, const struct holder *h)
 {
-    if (!may_kill(job, h) || server_askf(job->server, NULL, NULL, "KILL CONNECTION %s", h->id))
+    uint64_t id = strtoull(h->id, NULL, 10);
+    if (id == job->killed_holder || !may_kill(job, h) || server_askf(job->server, NULL, NULL, "KILL CONNECTION %s", h->id))
         return false;
+    job->killed_holder = id;
     job->resolver->count.kills++;
     log_info("connection_killed", "backend=%s connection=%s why=\"held the lock of this log\"", job->backend->config->name,
              h->id);
@@ -93,12 +96,15 @@ static bool kill_holder(struct backend_job *job, const struct holder *h)
     return false;
 }
 
+/* While it is held by our own earlier connection, which ends in its time, the server's standing is as before: nothing is
+ * settled there, but nobody else is at work with our log, and transactions go on. */
 void verdict_lock(struct backend_job *job, struct verdict *v)
 {
     struct holder h = {0};
     job->has_lock = job->has_lock || get_lock(job) || (find_holder(job, &h) && kill_holder(job, &h));
-    if (job->has_lock)
+    bool own = job->lost_connection && (!*h.id || strtoull(h.id, NULL, 10) == job->lost_connection);
+    if (job->has_lock || !own)
         job->lost_connection = 0;
-    else
+    if (!job->has_lock && !own)
         verdict_never(v, "another resolver of this log works there: connection %s of %s@%s", *h.id ? h.id : "?", h.user, h.host);
 }

@@ -1,6 +1,10 @@
 """MariaDB's connections that end while their prepared branches are settled. An XA COMMIT or XA ROLLBACK between a thread's leaving
-the list of processes and InnoDB's detaching its transaction answers OK and does nothing; here that takes half a second.
+the list of processes and InnoDB's detaching its transaction answers OK and does nothing; here that takes half a second. And one
+of the resolver's own that does not end when it is killed.
 """
+import contextlib
+import os
+
 import xatest
 
 
@@ -8,7 +12,7 @@ class World(xatest.World):
     def __init__(self, **more):
         super().__init__(**more)
         for server in self.server.values():
-            server.preload = xatest.shared_object(self.directory, "closes_slowly.c")
+            server.env["LD_PRELOAD"] = xatest.shared_object(self.directory, "closes_slowly.c")
 
 
 class Detach(xatest.Case):
@@ -76,3 +80,44 @@ class Detach(xatest.Case):
         self.world.settle()
         order.judge(expect=True)
         self.nothing_locked()
+
+
+class SlowDiskWorld(xatest.World):
+    def __init__(self, **more):
+        super().__init__(backend_options="commit_timeout = 1s", **more)
+        self.slow = os.path.join(self.directory, "slow")
+        self.server["s2"].env.update(LD_PRELOAD=xatest.shared_object(self.directory, "slow_sync.c"), SLOW_SYNC=self.slow)
+
+
+class SlowDisk(xatest.Case):
+    """The resolver gives its connection up in the middle of an XA COMMIT, which no KILL ends. It holds the lock of our log."""
+
+    world_class = SlowDiskWorld
+
+    def test_transactions_go_on(self):
+        xatest.Order.stock_up(self.world, [1, 2])
+        self.world.restart_proxy("decided:1:crash")
+        self.addCleanup(self.quick)
+        order = xatest.Order(self.world, 1).execute()
+        self.world.proxy.wait_gone(5)
+        with open(self.world.slow, "wb"):
+            self.world.proxy.start()
+        log = self.world.proxy.log_tail
+        xatest.until(lambda: 'why="held the lock of this log"' in log(100), 10, lambda: log(20))
+        tries = self.tries()
+        xatest.until(lambda: self.tries() >= tries + 2, 10, lambda: log(20))
+        self.assertFalse("another resolver" in log(100), log(10))
+        other = xatest.Order(self.world, 2).execute("ROLLBACK")
+        self.assertIsNone(other.error)
+        self.quick()
+        self.world.settle()
+        order.judge(expect=True)
+        other.judge(expect=False)
+
+    def tries(self):
+        """So often s2 was judged, and the lock asked for; no try is told."""
+        return int(self.world.direct("s2", "SHOW GLOBAL STATUS LIKE 'Com_show_variables'")[0][1])
+
+    def quick(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.world.slow)

@@ -200,7 +200,7 @@ class SqlServer(Process):
         super().__init__(directory)
         self.certs = certs and os.path.abspath(certs)
         self.options = list(options)
-        self.preload = None  # a shared object that changes its ways
+        self.env = {}  # more of it
         self.port = remembered_port(self.directory)
         self.socket = self.path("s.sock")
 
@@ -230,7 +230,7 @@ class SqlServer(Process):
         for left_over in (self.socket, self.socket + ".lock"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(left_over)
-        self.launch(self.argv(), env={**os.environ, "LD_PRELOAD": self.preload} if self.preload else None)
+        self.launch(self.argv(), env={**os.environ, **self.env})
         if wait:
             self.wait_ready()
         return self
