@@ -28,6 +28,8 @@ POLICIES = {"cache": 0, "skip": 1, "force": 2}  # towards who writes past the pr
 class World(xatest.World):
     """With a line before each server and Redis."""
 
+    resources = tuple(POLICIES)
+
     def __init__(self, **more):
         super().__init__(**more)
         self.lines = line.Lines()
@@ -41,10 +43,6 @@ class World(xatest.World):
         for policy in ("skip", "force"):
             yield from (f"[redis {policy}]", "address = 127.0.0.1", f"port = {self.port_of('cache')}", f"db = {POLICIES[policy]}",
                         f"dirty = {policy}")
-
-    def wait_judged(self):
-        super().wait_judged()
-        self.proxy.wait_judged([("resource", "skip"), ("resource", "force")])
 
     def past(self, policy):
         """A client of that resource, past the proxy."""

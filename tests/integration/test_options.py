@@ -34,6 +34,7 @@ class World(xatest.World):
     in shop begins with s?op: (a pattern of it would fit skop: too), and it has a Redis port."""
 
     shop_prefix = "s?op:"
+    resources = ("cache", "raw", "shop")
 
     def __init__(self, **more):
         super().__init__(**more)

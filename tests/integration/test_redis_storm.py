@@ -34,6 +34,8 @@ DURABLE = ("durability = wait", "durability_replicas = 1", "durability_timeout =
 class World(storm.World):
     """What is called cache is the group."""
 
+    resources = ("cache",)
+
     def cache_lines(self):
         yield from ("[redis cache]", *self.card(), *DURABLE)
 
@@ -41,9 +43,6 @@ class World(storm.World):
         lines = list(xatest.World.config_lines(self))
         at = lines.index("[redis cache]")
         return lines[:at] + list(self.cache_lines()) + lines[at + 4:]
-
-    def wait_judged(self):
-        xatest.World.wait_judged(self)
 
     def past(self, policy):
         return self.cache.client(decode_responses=True)

@@ -198,6 +198,7 @@ class World:
     judged = True  # a start returns only when the proxy has looked at every server
     schemas, tables = SCHEMAS, TABLES
     cache_class, cache_options = servers.Redis, ()
+    resources = ("cache",)  # names that the cache has in the configuration
 
     def __init__(self, family=None, proxy_options="", backend_options="", redis_options="", more="", workers=2):
         self.family = family or FAMILY
@@ -278,7 +279,7 @@ class World:
 
     def wait_judged(self):
         self.proxy.wait_judged([("backend", name) for name, one in self.server.items() if one.alive()]
-                               + [("resource", "cache")] * self.cache.alive())
+                               + [("resource", name) for name in self.resources if self.cache.alive()])
 
     def start_all(self):
         """Everything that is dead, and returns when a transaction over all of it works."""
