@@ -73,11 +73,11 @@ class Held(Case):
         self.db.autocommit(False)
         subscriber = self.r.pubsub()
         subscriber.subscribe("c")
-        self.assertEqual(subscriber.get_message(timeout=5)["type"], "subscribe")
+        self.assertEqual(subscriber.get_message(timeout=60)["type"], "subscribe")
         self.sql("CALL cache.HELD('PUBLISH', 'c', 'said')")
         self.assertIsNone(subscriber.get_message(timeout=0.2))
         self.sql("COMMIT")
-        self.assertEqual(subscriber.get_message(timeout=10)["data"], "said")
+        self.assertEqual(subscriber.get_message(timeout=60)["data"], "said")
         subscriber.close()
 
     def test_what_cannot_be_held_is_refused(self):

@@ -1,4 +1,6 @@
 """Keys of Redis that transactions hold: who waits for them goes in order, over all workers, and nobody waits for himself."""
+import contextlib
+
 import pymysql
 import xatest
 from running import Running
@@ -79,6 +81,16 @@ class Keys(Case):
         waiter = self.waits(self.other, "CALL cache.INCR('hot')")
         self.sql("CALL cache.INCR('hot')", "CALL cache.MSET('hot', 9, 'cold', 1)", "COMMIT")
         self.assertEqual((waiter.end(), waiter.rows), (0, ((10,),)))
+
+    def test_a_waiter_goes_on_when_the_key_is_given_back(self):
+        self.sql("BEGIN", "CALL cache.INCR('hot')")
+        self.run_sql(self.other, "BEGIN")
+        waiter = self.waits(self.other, "CALL cache.INCR('hot')")
+        self.sql("ROLLBACK")
+        self.assertEqual((waiter.end(), waiter.rows), (0, ((1,),)))
+        self.run_sql(self.other, "COMMIT")
+        self.world.settle()
+        self.assertEqual(self.r.get("hot"), "1")
 
     def test_a_killed_waiter_and_a_vanished_one_leave_the_queue(self):
         gone = self.connect()
@@ -174,8 +186,10 @@ class Keys(Case):
         row = self.blocked(third, "UPDATE t1.k SET n = 3 WHERE id = 1")
         key = self.waits(self.other, "CALL cache.INCR('a')")
         looks = self.counter("server_looks")
-        holder = self.blocked(self.db, "SELECT COUNT(*) FROM t1.k WHERE SLEEP(0.7) = 9")
-        xatest.until(lambda: self.counter("server_looks") >= looks + 2, 10, "nobody looks at the servers")
+        with contextlib.closing(self.world.server["s1"].root()) as elsewhere:
+            self.rows(elsewhere, "SELECT GET_LOCK('long', 0)")
+            holder = self.blocked(self.db, "SELECT COUNT(*) FROM t1.k WHERE GET_LOCK('long', 60) = 9")
+            xatest.until(lambda: self.counter("server_looks") >= looks + 2, 10, "nobody looks at the servers")
         self.assertEqual(holder.end(), 0)
         self.sql("COMMIT")
         self.assertEqual(key.end(), 0)

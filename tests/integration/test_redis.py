@@ -1,5 +1,4 @@
 """CALL cache.X: Redis inside and outside a transaction, and how it is undone."""
-import threading
 import time
 
 import pymysql
@@ -220,23 +219,6 @@ class Redis(Calling):
         self.run_sql(other, "CALL cache.INCR('hot')", "COMMIT")
         self.world.settle()
         self.assertEqual(self.r.get("hot"), "2")
-
-    def test_waiter_goes_on_when_the_lock_is_free(self):
-        self.sql("BEGIN", "CALL cache.INCR('hot')")
-        other, done = self.connect(), []
-
-        def wait():
-            self.run_sql(other, "BEGIN", "CALL cache.INCR('hot')", "COMMIT")
-            done.append(True)
-        thread = threading.Thread(target=wait)
-        thread.start()
-        time.sleep(0.2)
-        self.assertEqual(done, [])
-        self.sql("ROLLBACK")
-        thread.join(5)
-        self.assertEqual(done, [True])
-        self.world.settle()
-        self.assertEqual(self.r.get("hot"), "1")
 
     def test_call_outside_a_transaction_honours_locks(self):
         self.sql("BEGIN", "CALL cache.INCR('hot')")

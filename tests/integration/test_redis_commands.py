@@ -72,9 +72,9 @@ class Waiting(Commands):
         return thread, rows, db
 
     def test_what_another_one_commits_arrives(self):
-        thread, rows, _ = self.taker("BEGIN", "CALL cache.BLPOP('queue', 10)", "COMMIT")
+        thread, rows, _ = self.taker("BEGIN", "CALL cache.BLPOP('queue', 50)", "COMMIT")
         self.sql("BEGIN", "CALL cache.RPUSH('queue', 'job')", "COMMIT")
-        thread.join(10)
+        thread.join(60)
         self.assertEqual(rows[1], ((0, "queue"), (1, "job")))
         self.assertEqual(self.r.exists("queue"), 0)
 

@@ -78,11 +78,14 @@ class Resources(xatest.Case):
         xatest.until(judged, 10, f"no verdict on {resource}")
         return found[resource]
 
+    def until_said(self, resource, words):
+        """Its verdict, with all of these; before, it may have found the Redis still loading or not reached."""
+        xatest.until(lambda: all(word in self.verdict(resource)[5] for word in words), 5, lambda: self.verdict(resource))
+        return self.verdict(resource)
+
     def assert_refused(self, resource, *words):
-        _, _, usable, _, _, verdict = self.verdict(resource)
+        _, _, usable, _, _, verdict = self.until_said(resource, words)
         self.assertNotEqual(usable, "yes", verdict)
-        for word in words:
-            self.assertIn(word, verdict)
         db = self.connect()
         self.rows(db, "BEGIN")
         with self.assertRaises(xatest.pymysql.err.MySQLError) as caught:
@@ -90,11 +93,8 @@ class Resources(xatest.Case):
         self.assertIn(resource, caught.exception.args[1])
 
     def assert_good(self, resource, *words):
-        _, _, usable, reachable, _, verdict = self.verdict(resource)
-        self.assertEqual((usable, reachable), ("yes", "yes"), verdict)
-        self.assertNotIn("not checked", verdict)
-        for word in words:
-            self.assertIn(word, verdict)
+        xatest.until(lambda: self.verdict(resource)[2:4] == ("yes", "yes"), 5, lambda: self.verdict(resource))
+        self.assertNotIn("not checked", self.until_said(resource, words)[5])
 
     # --- TLS ---
 

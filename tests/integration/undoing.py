@@ -96,7 +96,7 @@ for _, k in ipairs(keys) do if not lies_idle(k) then
 end end
 return out
 """
-DELIVERED_MS = 100  # Redis 7.0 has a clock that moves on while a script runs: XACK is taken back that exactly
+DELIVERED_MS = 3000  # Redis 7.0 has a clock that moves on while a script runs: XACK is taken back that exactly
 
 
 class State:
