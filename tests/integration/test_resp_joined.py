@@ -280,6 +280,7 @@ class InOrder(Case):
         self.wait_state(self.db.thread_id(), "waiting for an element in Redis cache")
         r.connection._sock.shutdown(socket.SHUT_RDWR)
         command.end()
+        self.wait_state(self.db.thread_id(), "")
         self.r.rpush("l", "x")
         self.end()
         self.assertEqual(self.r.lrange("l", 0, -1), [b"x"])

@@ -128,7 +128,7 @@ class Outside(Case):
         self.wait_waiting()
         self.assertEqual(self.r.get("a"), None)
         self.sql("ROLLBACK")
-        thread.join(10)
+        thread.join(60)
         self.assertEqual(answers, [True, None])
 
     def test_without_memory_nothing_is_done(self):
@@ -227,7 +227,7 @@ class Watch(Case):
         thread = threading.Thread(target=lambda: self.sql("COMMIT"))
         thread.start()
         self.assertIsNone(r.execute_command("EXEC"))
-        thread.join(10)
+        thread.join(60)
         self.assertEqual(self.r.get("a"), b"1")
 
     def test_a_lost_connection_is_a_change(self):

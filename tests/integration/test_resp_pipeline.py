@@ -227,7 +227,7 @@ class Lost:
             n = self.ahead(client, ("GET", "a"), ("SET", "a", 1), ("GET", "a"))
             got = self.answers(client, n)
         finally:
-            self.world.cache.start()
+            self.world.start_all()
         self.assertTrue(all(str(one).startswith("XADOWN") for one in got), got)
 
     def test_the_library_is_missing(self):
@@ -298,7 +298,7 @@ class Pipeline(Order, Keys, Lost, Limits, Case):
 
 
 class ShortWait(Case):
-    world_options = {"redis_options": "lock_wait = 1s\nisolation = read_committed"}
+    world_options = {"redis_options": "lock_wait = 1s"}
 
     def test_the_key_does_not_become_free(self):
         self.sql("BEGIN", "CALL cache.SET('held', 'mine')")
@@ -307,6 +307,10 @@ class ShortWait(Case):
         got = self.answers(client, n)
         self.assertEqual(got[:1] + got[2:], [b"OK", b"OK", b"3"])
         self.assertTrue(str(got[1]).startswith("XALOCKED"), got[1])
+
+
+class Committed(Case):
+    world_options = {"redis_options": "lock_wait = 20s\nisolation = read_committed"}
 
     def test_reads_wait_where_they_are_to(self):
         """isolation = read_committed: nobody sees what may still be taken back."""
