@@ -99,7 +99,7 @@ class SlowDisk(xatest.Case):
         self.world.restart_proxy("decided:1:crash")
         self.addCleanup(self.quick)
         order = xatest.Order(self.world, 1).execute()
-        self.world.proxy.wait_gone(5)
+        self.world.proxy.wait_gone()
         with open(self.world.slow, "wb"):
             self.world.proxy.start()
         log = self.world.proxy.log_tail

@@ -178,6 +178,7 @@ class Recovery(xatest.Case):
         self.assertEqual(self.rows(db, "SELECT COUNT(*) FROM orders.orders WHERE id = 0"), ((0,),))
         self.world.server["s2"].start()
         xatest.until(lambda: self.answers(self.connect(), "SELECT COUNT(*) FROM stock.stock"), 5, "the server is not found")
+        xatest.until(self.world.works, 5, lambda: self.world.why_not)
         self.assertEqual(self.order().execute().outcome, "acked")
 
     def test_start_with_redis_dead(self):
@@ -197,9 +198,13 @@ class Recovery(xatest.Case):
             many.execute()
         self.addCleanup(cache.options.clear)
         cache.options[:] = ["--key-load-delay", "200"]  # microseconds
+        self.assertTrue(any(self.is_used_again(cache) for _ in range(3)), "Redis is not used again")
+
+    def is_used_again(self, cache):
+        """At once, that is; a machine may stand still meanwhile, and is given another try."""
         cache.crash()
         cache.start()
-        xatest.until(self.world.works, 0.2, "Redis is not used again")
+        return xatest.happens(self.world.works, 1.6)
 
     def test_branches_that_waited_for_a_restart_of_both(self):
         self.world.restart_proxy("commit_sent:1:pause")
@@ -236,13 +241,15 @@ class Recovery(xatest.Case):
         order, db = self.order(), self.connect()
         self.run_sql(db, "BEGIN", *order.statements())
         self.world.proxy.signal(xatest.signal.SIGTERM)
+        xatest.until(lambda: not self.world.proxy.listens(), 5, "it takes new clients")
         time.sleep(0.3)
         self.assertTrue(self.world.proxy.alive(), "it did not wait for the open transaction")
         with self.assertRaises((pymysql.err.MySQLError, OSError)):
             self.world.connect(connect_timeout=2)
         self.run_sql(db, "COMMIT")
         order.outcome = "acked"
-        self.world.proxy.wait_gone(5)
+        self.world.proxy.wait_gone()
+        self.assertNotIn("drain_timeout", self.world.proxy.log_of_this_life())
         self.assertEqual(self.world.leftovers(), [])
         order.judge(expect=True)
 
@@ -250,14 +257,14 @@ class Recovery(xatest.Case):
         for _ in range(5):
             self.rows(self.connect(), "SELECT 1")
         begun = time.monotonic()
-        self.world.proxy.stop(5)
-        self.assertLess(time.monotonic() - begun, 3)
+        self.world.proxy.stop()
+        self.assertLess(time.monotonic() - begun, 8)  # drain_timeout is 10 s
 
     def test_drain_deadline(self):
         order, db = self.order(), self.connect()
         self.run_sql(db, "BEGIN", *order.statements())
         self.world.proxy.signal(xatest.signal.SIGTERM)
-        self.world.proxy.wait_gone(13)
+        self.world.proxy.wait_gone()
         self.world.start_proxy()
         self.world.settle()
         order.outcome = "refused"

@@ -145,7 +145,7 @@ class Rough(xatest.Case):
             self.db.ping(reconnect=False)
             self.assertFalse(self.db.server_status & 1)
         finally:
-            self.world.server["s1"].start()
+            self.world.start_all()
         self.world.settle()
 
     def test_a_call_whose_arguments_no_server_evaluates(self):
@@ -155,7 +155,7 @@ class Rough(xatest.Case):
                 with self.assertRaises(pymysql.err.MySQLError):
                     self.sql("CALL cache.SET('k', CONCAT('a', 'b'))")
         finally:
-            self.world.server["s1"].start()
+            self.world.start_all()
         self.sql("CALL cache.SET('k', CONCAT('a', 'b'))")
         self.assertEqual(self.redis().get("k"), "ab")
 
@@ -246,10 +246,12 @@ class Rough(xatest.Case):
         return self.db._read_packet()
 
     def lose_connections(self, name):
-        for row in self.world.direct(name, "SELECT id FROM information_schema.processlist WHERE user LIKE 'app%%'"):
+        """Returns when the proxy knows it."""
+        for number, in self.world.direct(name, "SELECT id FROM information_schema.processlist WHERE user LIKE 'app%%'"):
             with contextlib.suppress(pymysql.err.MySQLError):
-                self.world.direct(name, f"KILL {row[0]}")
-        time.sleep(0.2)
+                self.world.direct(name, f"KILL {number}")
+            lost = f"backend_lost backend={name} id={number} "
+            xatest.until(lambda lost=lost: lost in self.world.proxy.log_of_this_life(), 10, lost)
 
     def test_a_prepared_statement_keeps_its_schema(self):
         self.sql("USE t2")
@@ -287,7 +289,7 @@ class Rough(xatest.Case):
             self.db._read_packet()
         for number in (1, 1, 2):
             self.db._execute_command(CLOSE, struct.pack("<I", number))
-        self.world.server["s2"].start()
+        self.world.start_all()
         self.world.settle()
         self.assertEqual(self.execute(self.prepare("SELECT 1"))._data[:1], b"\x01")
 

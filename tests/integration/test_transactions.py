@@ -167,7 +167,7 @@ class Transactions(xatest.Case):
         self.sql("SET SESSION innodb_lock_wait_timeout = 1", "BEGIN", "INSERT INTO t2.b (i) VALUES (1)")
         begun = time.monotonic()
         self.refused(1205, self.db, "UPDATE t1.a SET v = 2 WHERE i = 1")
-        self.assertLess(time.monotonic() - begun, 8)
+        self.assertLess(time.monotonic() - begun, 40)  # its own, not the server's
         self.assertTrue(self.in_transaction())
         self.run_sql(holder, "ROLLBACK")
         self.sql("UPDATE t1.a SET v = 3 WHERE i = 1", "COMMIT")
@@ -198,7 +198,7 @@ class Transactions(xatest.Case):
             self.assertFalse(self.in_transaction())
             self.world.settle()
             self.assertEqual(self.both()[1], [], "the other server's branch went with it")
-        thread.join(10)
+        thread.join(60)
         self.assertLessEqual(set(failed), {1213})
         self.run_sql(other, "ROLLBACK")
         self.sql("ROLLBACK")
