@@ -3,7 +3,6 @@ is one queue; the DBA sees, edits, retries, dismisses and exports.
 
 ACTIONS_PENDING says how many gather (2000; make check-full: 100,000).
 """
-import contextlib
 import itertools
 import json
 import os
@@ -16,6 +15,7 @@ import xatest
 
 PENDING = int(os.environ.get("ACTIONS_PENDING", "2000"))
 PER_OWNER = 10
+LEFT = ("actions_now_due", "actions_now_wait")
 DONE = "(id INT AUTO_INCREMENT PRIMARY KEY, what VARCHAR(60), n BIGINT, KEY (what)) ENGINE=InnoDB"
 
 
@@ -40,12 +40,10 @@ class Case(xatest.Case):
         self.assertEqual(done.returncode, status, f"xactl {' '.join(args)}: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 
-    def status(self, name):
-        for line in self.admin("status", "--format", "tsv").splitlines():
-            if line.startswith(f"{name}\t"):
-                return int(line.split("\t")[1])
-        self.fail(f"SHOW STATUS has no {name}")
-        return None
+    def status(self, *names):
+        """Their sum, of one look."""
+        shown = dict(line.split("\t")[:2] for line in self.admin("status", "--format", "tsv").splitlines())
+        return sum(int(shown[name]) for name in names)
 
     def ran(self, where, *args):
         return self.world.direct("s2", f"SELECT id, what, n FROM t2.ran WHERE {where} ORDER BY id", *args)
@@ -60,15 +58,20 @@ class Drain(Case):
         self.run_sql(db, "BEGIN", *calls, "COMMIT")
 
     def new_work(self, db, number):
-        """How long an action takes that is registered now, and its row's number."""
+        """How long an action takes that is registered now, its row's number, and how much of what gathered is left when it has been
+        registered."""
         what, began = f"{self.name}:new{number}", time.monotonic()
         self.run_sql(db, f"CALL xa.on_commit('t2', 'INSERT INTO ran (what, n) VALUES (?, 0)', '{what}')")
-        rows = []
+        left, rows = PENDING // 2 - len(self.gathered()), []
         xatest.until(lambda: rows.extend(self.ran("what = %s", what)) or rows, 30, "new work starves")
-        return time.monotonic() - began, rows[0][0]
+        return time.monotonic() - began, rows[0][0], left
+
+    def gathered(self):
+        """What has been done of it on the server."""
+        return self.ran("what LIKE %s AND what NOT LIKE %s", f"{self.name}:%", f"{self.name}:new%")
 
     def judge_order(self, owners):
-        rows = self.ran("what LIKE %s AND what NOT LIKE %s", f"{self.name}:%", f"{self.name}:new%")
+        rows = self.gathered()
         seen = {}
         for _, what, n in rows:
             seen.setdefault(what, []).append(n)
@@ -91,24 +94,25 @@ class Drain(Case):
         for owner in range(owners):
             self.gather(db, owner)
         gathered = time.monotonic() - began
-        self.assertEqual(self.status("actions_now_due") + self.status("actions_now_wait"), PENDING // PER_OWNER * PER_OWNER)
+        self.assertEqual(self.status(*LEFT), PENDING // PER_OWNER * PER_OWNER)
         self.world.restart_proxy()  # and all of it was only in the log
         self.world.start_all()
         began, db = time.monotonic(), self.connect()
         xatest.until(lambda: self.world.direct("s2", "SELECT 1 FROM t2.ran WHERE what LIKE %s LIMIT 1", f"{self.name}:%"), 60,
                      lambda: self.world.proxy.log_tail(20))
         new = [self.new_work(db, number) for number in range(5)]
-        while self.status("actions_now_due") + self.status("actions_now_wait"):
+        while self.status(*LEFT):
             if PENDING > 20000:
                 new.append(self.new_work(db, len(new)))
             self.assertLess(time.monotonic() - began, 60 + PENDING / 20, "it does not drain")
             time.sleep(0.2)
         drained = time.monotonic() - began
         last = self.judge_order(owners)
-        self.assertLess(new[0][1], last if PENDING < 20000 else last // 4, "new work waited for what had gathered")
-        waits = sorted(wait for wait, _ in new)
+        if new[0][2] > PENDING // 4:  # a machine that stands still for a moment leaves nothing to be overtaken
+            self.assertLess(new[0][1], last if PENDING < 20000 else last // 4, "new work waited for what had gathered")
+        waits = sorted(wait for wait, *_ in new)
         self.note(f"{PENDING} gathered in {gathered:.1f} s, drained in {drained:.1f} s ({PENDING / drained:.0f} a second); "
-                  f"new work beside it took {1000 * statistics.median(waits):.0f} ms, at most {1000 * waits[-1]:.0f} ms ({len(waits)})")
+                  f"new work beside {new[0][2]} of it took {1000 * statistics.median(waits):.0f} ms, at most {1000 * waits[-1]:.0f} ms ({len(waits)})")
 
     @staticmethod
     def note(text):
@@ -127,11 +131,15 @@ class Keys(Case):
         xatest.until(lambda: self.ran("what = %s", self.name), 10, "the other key waits too")
         self.assertEqual([n for _, _, n in self.ran("what = %s", self.name)], [100])
         self.world.direct("s2", f"CREATE TABLE t2.late_{self.name} (id INT) ENGINE=InnoDB")
-        for action in (row["id"] for row in json.loads(self.admin("actions", "--format", "json"))):
-            with contextlib.suppress(AssertionError):  # it may be done meanwhile
-                self.admin("retry-action", str(action))
-        xatest.until(lambda: len(self.ran("what = %s", self.name)) == 2, 20, "the second is not done")
+        xatest.until(self.tried_again, 20, "the second is not done")
         self.assertEqual([n for _, _, n in self.ran("what = %s", self.name)], [100, 1])
+
+    def tried_again(self):
+        """Whether both have been done; before, what has been given up by now is tried again."""
+        for row in json.loads(self.admin("actions", "--format", "json")):
+            if row["state"] == "DEAD":
+                self.admin("retry-action", str(row["id"]))
+        return len(self.ran("what = %s", self.name)) == 2
 
 
 class Dba(Case):

@@ -335,7 +335,7 @@ class Rights(Case):
         self.run_sql(db, "BEGIN", f"INSERT INTO t1.done (what) VALUES ('{self.name}x')", self.insert(1))
         with self.assertRaises((pymysql.err.MySQLError, OSError)):
             self.run_sql(db, "COMMIT")
-        self.world.proxy.wait_gone(5)
+        self.world.proxy.wait_gone()
         self.world.server["s1"].crash()
         self.world.start_proxy()
         try:
@@ -494,7 +494,7 @@ class Killed(Case):
                 told = self.transact(end)
             except xatest.ProxyDied:  # of an action before it, whose end was not on the disk yet
                 told = False
-            if not xatest.happens(lambda: not self.world.proxy.alive(), 10 if nth == 1 else 0.4):  # the first must come
+            if not xatest.happens(lambda: not self.world.proxy.alive(), 60 if nth == 1 else 0.4):  # the first must come
                 return nth > 1
             with self.subTest(point=point, nth=nth, end=end):
                 self.world.start_proxy()
@@ -510,7 +510,7 @@ class Killed(Case):
                 self.world.start_proxy(f"{point}:{nth}:crash")
                 with contextlib.suppress(pymysql.err.MySQLError):  # the answer may come or not
                     self.run_sql(self.connect(), f"CALL xa.on_commit('t1', 'INSERT INTO late_{self.name} VALUES (1)')")
-                self.world.proxy.wait_gone(10)
+                self.world.proxy.wait_gone()
                 self.world.start_proxy()
                 db, rows = self.connect(), []
                 xatest.until(lambda db=db, rows=rows: self.listed(db, rows) == ["DEAD"], 20, lambda rows=rows: rows)

@@ -18,7 +18,7 @@ LOG_ID = re.compile(r"xap1:test:([0-9a-z]+):")
 @xatest.only("mariadb")
 class FailureMatrix(xatest.Case):
     world_class = storm.World
-    world_options = {"redis_options": "timeout = 1s"}
+    world_options = {"redis_options": "timeout = 3s"}
 
     def setUp(self):
         self.world.start_all()
@@ -44,7 +44,7 @@ class FailureMatrix(xatest.Case):
         self.world.start_proxy(f"{point}:1:crash")
         self.db = self.connect()
         self.fails("BEGIN", "INSERT INTO t1.f VALUES (1)", *statements)
-        self.world.proxy.wait_gone(5)
+        self.world.proxy.wait_gone()
 
     def all_is(self, n, k, rows):
         """Once all is up again: these values, so many rows, nothing open."""
@@ -115,7 +115,7 @@ class FailureMatrix(xatest.Case):
         with contextlib.closing(self.world.admin()) as db:
             xatest.until(lambda: "Redis" in str(self.rows(db, "SHOW PROCESSLIST")), 5, log)
         self.world.restart_proxy()
-        thread.join(10)
+        thread.join(60)
         self.undone()
         release()
         self.r.ping()

@@ -81,7 +81,7 @@ class HardCases(xatest.Case):
         self.begin(self.ON_SERVER, self.IN_REDIS)
         with self.assertRaises(pymysql.err.MySQLError):
             self.rows(self.db, "CALL xa.step('tried')")
-        self.world.proxy.wait_gone(5)
+        self.world.proxy.wait_gone()
         self.world.start_proxy()
         self.ends_as(PIECES, 0, 0)
 
@@ -143,7 +143,7 @@ class HardCases(xatest.Case):
                 self.db = self.saga()
                 self.begin(self.ON_SERVER, self.IN_REDIS, "CALL xa.step('tried')")
                 ending = Running(self.db, end)
-                self.world.proxy.wait_gone(10)
+                self.world.proxy.wait_gone()
                 ending.end()
                 self.world.start_proxy()
                 self.ends_as(*expected)

@@ -217,7 +217,7 @@ class Trouble(Case):
         blocked.start()
         self.wait_for_a_lock_wait()
         self.refused(1213, db, f"UPDATE account.account SET balance = balance - 1 WHERE user = '{second.user}'")
-        blocked.join(10)
+        blocked.join(60)
         self.run_sql(other, "ROLLBACK")
         self.run_sql(db, *dict(story.steps())["stock"], "CALL xa.step('account')", *dict(story.steps())["account"], "COMMIT")
         self.until(story, True)
@@ -241,7 +241,7 @@ class Trouble(Case):
 
     def test_xa_timeout_ends_it(self):
         story, db = self.story(), self.saga()
-        self.run_sql(db, "SET xa_timeout = 1", *story.statements())
+        self.run_sql(db, "SET xa_timeout = 3", *story.statements())
         self.until(story, False)
         with self.assertRaises(pymysql.err.MySQLError):
             self.rows(db, "SELECT 1")
@@ -395,7 +395,7 @@ class Killed(Case):
                 told = self.tell(story, end)
             except xatest.ProxyDied:  # of a compensation before it, whose end was not on the disk yet
                 told = False
-            if not xatest.happens(lambda: not self.world.proxy.alive(), 10 if nth == 1 else 0.4):  # the first must come
+            if not xatest.happens(lambda: not self.world.proxy.alive(), 60 if nth == 1 else 0.4):  # the first must come
                 return nth > 1
             with self.subTest(point=point, nth=nth, end=end):
                 self.world.start_proxy()
@@ -480,7 +480,7 @@ class WithoutXa(Aside, Case):
         blocked.start()
         self.wait_for_a_lock_wait()
         self.refused(1213, db, touch.format(two.sku))
-        blocked.join(10)
+        blocked.join(60)
         self.run_sql(other, "ROLLBACK")
         for name in ("stock", "mirror", "account"):
             self.run_sql(db, *dict(story.steps())[name], f"CALL xa.step('behind {name}')")
@@ -538,10 +538,10 @@ class KilledWithoutXa(Aside, Killed):
         story = self.story()
         self.world.restart_proxy("saga_step_decided:1:crash")
         self.tell(story, "COMMIT")
-        self.world.proxy.wait_gone(10)
+        self.world.proxy.wait_gone()
         for _ in range(3):  # each finds what the one before has found
             self.world.proxy.start(f"{self.REFUTED[0]}:1:crash", wait=False)  # it may not live to be ready
-            self.world.proxy.wait_gone(10)
+            self.world.proxy.wait_gone()
         self.world.start_proxy()
         self.judge(story, False, "ROLLBACK")
 
