@@ -12,7 +12,7 @@
 #include "proxy/net/conn.h"
 #include "proxy/net/listener.h"
 
-enum { GUARD_MS = 10000 };
+enum { GUARD_MS = 30000 };
 
 static struct net_loop *loop;
 static bool (*until)(void);

@@ -10,6 +10,14 @@ static struct backend_pool_stats stats_of(unsigned backend)
     return stats;
 }
 
+/* How busy the machine is proves nothing. */
+#define WAIT(condition)                                         \
+    do {                                                        \
+        for (int turn = 0; turn < 3000 && !(condition); turn++) \
+            side_sleep(10);                                     \
+        CU_ASSERT_TRUE(condition);                              \
+    } while (0)
+
 static int opened, closed;
 static void count_open(void *arg, struct backend_conn *c)
 {
@@ -152,7 +160,7 @@ static void who_waits_too_long_is_told(void)
     side_ask(&soon, SIDE_NARROW, 0, now + 200);
     side_ask(&sooner, SIDE_NARROW, 0, now + 100);
     side_run(&sooner.answered);
-    CU_ASSERT_FALSE(soon.answered);
+    CU_ASSERT(!soon.answered || net_loop_now_ms(side_loop) >= now + 200); /* a machine may stand still */
     CU_ASSERT_EQUAL(sooner.code, 1205);
     side_run(&soon.answered);
     CU_ASSERT(net_loop_now_ms(side_loop) >= now + 200);
@@ -168,6 +176,7 @@ static void a_full_server_is_waited_for(void)
     side_up();
     struct backend_conn *c = side_get(SIDE_FEW);
     side_ask(&q, SIDE_FEW, 0, 0);
+    WAIT(stats_of(SIDE_PLAIN).failed);
     side_sleep(400);
     CU_ASSERT_FALSE(q.answered);
     uint64_t failed = stats_of(SIDE_PLAIN).failed;
@@ -248,8 +257,7 @@ static void an_idle_connection_that_the_server_closes_is_forgotten(void)
     snprintf(sql, sizeof sql, "KILL CONNECTION %llu", (unsigned long long)id);
     backend_release(side_pools, c);
     side_do(killer, sql);
-    side_sleep(200);
-    CU_ASSERT_EQUAL(stats_of(SIDE_PLAIN).idle, 0);
+    WAIT(!stats_of(SIDE_PLAIN).idle);
     c = side_get(SIDE_PLAIN);
     CU_ASSERT(c && c->connection_id != id);
     side_down();
@@ -429,16 +437,9 @@ static void who_has_no_schema_gets_a_connection_without(void)
 
 /* --- upkeep ----------------------------------------------------------------------------------------------------------- */
 
-static bool is_idle(unsigned backend, unsigned n)
-{
-    return stats_of(backend).idle == n;
-}
-
 static void wait_idle(unsigned backend, unsigned n)
 {
-    for (int i = 0; i < 400 && !is_idle(backend, n); i++)
-        side_sleep(10);
-    CU_ASSERT_TRUE(is_idle(backend, n));
+    WAIT(stats_of(backend).idle == n);
 }
 
 static void some_are_kept_warm_and_others_closed(void)
@@ -471,9 +472,7 @@ static void the_silent_are_asked_whether_they_live(void)
     backend_release(side_pools, idle);
     lodge(&l, parked);
     uint64_t writes = lent->net->writes;
-    for (int i = 0; i < 400 && stats_of(SIDE_PLAIN).pinged < 4; i++)
-        side_sleep(10);
-    CU_ASSERT(stats_of(SIDE_PLAIN).pinged >= 4);
+    WAIT(stats_of(SIDE_PLAIN).pinged >= 4);
     CU_ASSERT_EQUAL(lent->net->writes, writes);
     backend_take_back(side_pools, parked);
     side_expect(parked, "SELECT 5", "5");

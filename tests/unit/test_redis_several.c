@@ -137,12 +137,12 @@ static void each_reply_has_its_time(void)
     struct asked a = {.answered = false}, b = {.answered = false};
     int *timeout_ms = &side_config.redis[SIDE_MAIN].timeout_ms, before_ms = *timeout_ms;
     up();
-    *timeout_ms = 1500;
-    send(&a, SIDE_MAIN, (const char *const[]){"BLPOP none 0.9", "BLPOP none 0.9", "INCR n", NULL});
+    *timeout_ms = 3000;
+    send(&a, SIDE_MAIN, (const char *const[]){"BLPOP none 1.6", "BLPOP none 1.6", "INCR n", NULL});
     wait_for(&a);
     CU_ASSERT_EQUAL(a.result, REDIS_REPLIED);
     CU_ASSERT_STRING_EQUAL(a.said, "nil,nil,1,");
-    *timeout_ms = 400;
+    *timeout_ms = 1500;
     send(&b, SIDE_MAIN, (const char *const[]){"BLPOP none 0.1", "BLPOP none 9", "INCR n", NULL});
     wait_for(&b);
     CU_ASSERT_EQUAL(b.result, REDIS_LOST);
