@@ -107,6 +107,11 @@ static void accept_failover(const struct admin *a, struct session *s, const stru
         session_answer_error(s, 1210, "HY000", "there is no backend '%s' in the configuration", st->argument);
         return;
     }
+    if (a->world->backends.at[backend].safety != BACKEND_REFUSED) {
+        session_answer_error(s, 1210, "HY000", "nothing is to be accepted at backend '%s': SHOW BACKENDS tells what is said of it",
+                             st->argument);
+        return;
+    }
     log_warn("failover_accepted", "backend=%s who=%.40s@%.50s", st->argument, s->user->name, s->peer);
     resolver_accept_failover(a->resolver, (unsigned)backend);
     session_answer_ok(s);

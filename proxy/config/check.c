@@ -248,11 +248,14 @@ static void check_account(struct config_source *s, const struct config *c, size_
 static void check_grant(struct config_source *s, const struct config *c, size_t n)
 {
     const struct config_grant *g = &c->grants[n];
-    int line = config_line(s, CONFIG_KIND_grant, n, NULL);
-    if (config_redis(c, g->redis) < 0)
+    const struct config_user *u = config_user(c, g->user, strlen(g->user), false);
+    int line = config_line(s, CONFIG_KIND_grant, n, NULL), redis = config_redis(c, g->redis);
+    if (redis < 0)
         config_complain(s, line, "[grant %s@%s]: there is no [redis %s]", g->user, g->redis, g->redis);
-    if (strcmp(g->user, "*") && !config_user(c, g->user, strlen(g->user), false))
+    if (strcmp(g->user, "*") && !u)
         config_complain(s, line, "[grant %s@%s]: there is no [user %s]", g->user, g->redis, g->user);
+    if (redis >= 0 && u && u->schemas && !config_lists(u->schemas, c->redis[redis].name))
+        config_complain(s, line, "[grant %s@%s]: \"schemas\" of [user %s] has no %s", g->user, g->redis, g->user, g->redis);
     if (!g->commands && !g->keys)
         config_complain(s, line, "[grant %s@%s] needs \"commands\" or \"keys\"", g->user, g->redis);
     if (g->commands && **g->commands == '-')

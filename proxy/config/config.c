@@ -311,12 +311,19 @@ const struct config_grant *config_grant(const struct config *c, const char *user
     return anyone;
 }
 
+bool config_lists(char *const *words, const char *word)
+{
+    for (; words && *words; words++)
+        if (!strcmp(*words, word))
+            return true;
+    return false;
+}
+
 static int backend_that_lists(const struct config *c, const char *schema)
 {
     for (size_t n = 0; n < c->n_backends; n++)
-        for (char **s = c->backends[n].schemas; s && *s; s++)
-            if (!strcmp(*s, schema))
-                return (int)n;
+        if (config_lists(c->backends[n].schemas, schema))
+            return (int)n;
     return -1;
 }
 

@@ -165,6 +165,7 @@ struct config *config_load(const char *path, char **errors) MUST_USE;
 struct config *config_parse(const char *path, const void *text, size_t n, char **errors) MUST_USE;
 void config_free(struct config *c);
 
+bool config_lists(char *const *words, const char *word); /* words ends with NULL; NULL: none */
 const struct config_user *config_user(const struct config *c, const char *name, size_t len, bool admin);
 /* Exact row, else the "*" row, else NULL. */
 const struct config_account *config_account(const struct config *c, const char *user, const char *backend);

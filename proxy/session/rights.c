@@ -12,14 +12,6 @@
 
 /* --- coming in --- */
 
-static bool lists(char *const *words, const char *word)
-{
-    for (; words && *words; words++)
-        if (!strcmp(*words, word))
-            return true;
-    return false;
-}
-
 static bool shows_certificate(const struct session *s, const struct config_user *u)
 {
     if (!u->require_cert && !u->cert_subject && !u->cert_issuer)
@@ -29,7 +21,7 @@ static bool shows_certificate(const struct session *s, const struct config_user 
 
 bool rights_to_enter(const struct session *s, const struct config_user *u)
 {
-    return (!u->listeners || lists(u->listeners, session_listener(s)->name)) &&
+    return (!u->listeners || config_lists(u->listeners, session_listener(s)->name)) &&
            (!u->addresses || network_list_has(u->addresses, s->peer)) && shows_certificate(s, u);
 }
 
@@ -43,10 +35,10 @@ bool rights_by_certificate(const struct session *s, const struct config_user *u)
 bool rights_to_schema(const struct session *s, const struct config_user *u, const char *schema)
 {
     bool ours = !strcasecmp(schema, "xa"); /* which shows each user its own */
-    if (!u->schemas || ours || lists(u->schemas, schema) || statement_is_system_schema(schema))
+    if (!u->schemas || ours || config_lists(u->schemas, schema) || statement_is_system_schema(schema))
         return true;
     int redis = config_redis(s->world->config, schema);
-    return redis >= 0 && lists(u->schemas, s->world->config->redis[redis].name);
+    return redis >= 0 && config_lists(u->schemas, s->world->config->redis[redis].name);
 }
 
 static bool refuse(struct session *s, const char *schema)

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -336,6 +337,28 @@ class Recovery(xatest.Case):
         text = self.xactl("backends")
         for name in ("s1", "s2"):
             self.assertIn(name, text)
+
+    def test_another_server_behind_a_known_name(self):
+        """It is refused until a person has said that it is right: what was prepared on the old one is not to be taken for gone."""
+        self.assertIn("nothing is to be accepted at backend 's2'", self.xactl("accept-failover", "s2", status=1))
+        server, old = self.world.server["s2"], os.path.join(self.world.directory, "old")
+
+        def swap():
+            server.crash()
+            if os.path.isdir(old):
+                shutil.rmtree(server.path("data"))
+                os.rename(old, server.path("data"))
+                server.start()
+            else:
+                os.rename(server.path("data"), old)
+                server.start()
+                server.script(self.world.server_script("s2"))
+            xatest.until(lambda: "another server than before" in self.xactl("backends"), 20, lambda: self.xactl("backends"))
+            self.assertIn("another server than before", str(self.order().execute().error))
+            self.xactl("accept-failover", "s2")
+            xatest.until(self.world.works, 20, lambda: self.world.why_not)
+        swap()
+        swap()
 
     def test_xactl_refuses_a_wrong_password(self):
         done = subprocess.run([os.path.join(xatest.BUILD, "xactl"), "--host", "127.0.0.1", "--port",

@@ -210,6 +210,16 @@ class Plain(Case):
         for _ in range(100):
             self.assertEqual(len(b.bulk()), 1 << 20)
 
+    def test_a_write_behind_a_read_that_had_no_room(self):
+        """Its answer waits for that of the read, which is asked again alone, and comes although nothing else follows."""
+        self.r.set("big", b"x" * (16 << 20))
+        b = Bytes(self.raw(20))
+        number = int(b.ask("CLIENT", "ID")[1:])
+        b.sock.sendall(command("GET", "big") * 2 + command("SET", "k", "v"))
+        xatest.until(lambda: self.r.get("k") == b"v", 10, "not done")
+        xatest.until(lambda: self.processes()[number]["State"] != "commands sent ahead", 10, lambda: self.processes())
+        self.assertEqual((len(b.bulk()), len(b.bulk()), b.line()), (16 << 20, 16 << 20, b"+OK"))
+
     def resident_kb(self):
         with open(f"/proc/{self.world.proxy.pid}/status", encoding="ascii") as f:
             return int(next(line for line in f if line.startswith("VmRSS")).split()[1])

@@ -196,6 +196,9 @@ static void lines_that_are_neither_are_told(void)
     must_say(LEAST "[grant app]\n", "12: [grant app] must say [grant USER@REDIS]");
     must_say_only(LEAST "[grant app@one]\nkeys = a\n", "12: [grant app@one]: there is no [redis one]");
     must_say_only(LEAST "[redis r]\n[grant aap@r]\nkeys = a\n", "13: [grant aap@r]: there is no [user aap]");
+    must_say_only(PROXY LISTENER USER "schemas = stock\n" BACKEND "\n[redis r]\n[grant app@R]\nkeys = a\n",
+                  "14: [grant app@R]: \"schemas\" of [user app] has no R");
+    config_free(must_parse(PROXY LISTENER USER "schemas = r\n" BACKEND "\n[redis r]\n[grant app@R]\nkeys = a\n"));
     must_say_only(LEAST "[redis r]\nkey_prefix = x\n",
                   "13: \"x\" as a prefix would reach keys that begin with xa:, which belong to the proxy");
     must_say_only(LEAST "[redis r]\nkey_prefix = xa:b\n",
