@@ -58,8 +58,7 @@ class Drain(Case):
         self.run_sql(db, "BEGIN", *calls, "COMMIT")
 
     def new_work(self, db, number):
-        """How long an action takes that is registered now, its row's number, and how much of what gathered is left when it has been
-        registered."""
+        """How long an action takes that is registered now, its row's number, and how much of what gathered is left behind that."""
         what, began = f"{self.name}:new{number}", time.monotonic()
         self.run_sql(db, f"CALL xa.on_commit('t2', 'INSERT INTO ran (what, n) VALUES (?, 0)', '{what}')")
         left, rows = PENDING // 2 - len(self.gathered()), []
@@ -112,7 +111,8 @@ class Drain(Case):
             self.assertLess(new[0][1], last if PENDING < 20000 else last // 4, "new work waited for what had gathered")
         waits = sorted(wait for wait, *_ in new)
         self.note(f"{PENDING} gathered in {gathered:.1f} s, drained in {drained:.1f} s ({PENDING / drained:.0f} a second); "
-                  f"new work beside {new[0][2]} of it took {1000 * statistics.median(waits):.0f} ms, at most {1000 * waits[-1]:.0f} ms ({len(waits)})")
+                  f"new work beside {new[0][2]} of it took {1000 * statistics.median(waits):.0f} ms, "
+                  f"at most {1000 * waits[-1]:.0f} ms ({len(waits)})")
 
     @staticmethod
     def note(text):

@@ -139,7 +139,7 @@ class Sentinel(xatest.Case):
         self.old.crash()
         self.wait_failover()
         xatest.until(self.works, 20, lambda: self.verdict())
-        self.assertEqual(self.verdict()[1], f"127.0.0.1:{self.new.port}")
+        self.wait_followed()
 
     def test_library_missing_on_the_new_master(self):
         self.new.client().execute_command("REPLICAOF", "NO", "ONE")

@@ -230,13 +230,18 @@ class Watch(Case):
         thread.join(60)
         self.assertEqual(self.r.get("a"), b"1")
 
+    def lose_watchers(self):
+        """Returns when the proxy knows it: what is sent before has an unknown outcome."""
+        for number in [client["id"] for client in self.r.client_list() if client["cmd"] == "watch"]:
+            self.r.client_kill_filter(_id=number)
+            lost = f"redis_lost resource=cache id={number} "
+            xatest.until(lambda lost=lost: lost in self.world.proxy.log_of_this_life(), 10, lost)
+
     def test_a_lost_connection_is_a_change(self):
         r = self.port()
         self.r.set("a", 1)
         r.execute_command("WATCH", "a")
-        for client in self.r.client_list():
-            if client["cmd"] == "watch":
-                self.r.client_kill_filter(_id=client["id"])
+        self.lose_watchers()
         r.execute_command("MULTI")
         r.execute_command("SET", "a", 2)
         self.assertIsNone(r.execute_command("EXEC"))
@@ -253,9 +258,7 @@ class Watch(Case):
         r.execute_command("SET", "a", 3)
         exec_ = Later(r, ("EXEC",))
         self.wait_state(numbers[1], "waiting for a Redis lock in cache")
-        for client in self.r.client_list():
-            if client["cmd"] == "watch":
-                self.r.client_kill_filter(_id=client["id"])
+        self.lose_watchers()
         self.sql("COMMIT")
         self.assertEqual((before.end(), exec_.end()), (True, None))
         self.assertEqual(r.execute_command("GET", "a"), b"2")

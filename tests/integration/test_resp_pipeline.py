@@ -13,7 +13,7 @@ TOGETHER = 128  # at most so many commands go at once
 
 
 class Case(redisport.Case):
-    world_options = {"redis_options": "lock_wait = 20s"}
+    world_options = {"redis_options": "lock_wait = 20s\ntimeout = 20s"}  # what is lost here is lost by the tests
 
     def setUp(self):
         super().setUp()
@@ -192,8 +192,9 @@ class Lost:
         self.addCleanup(self.r.client_unpause)
         n = 2 * TOGETHER
         self.ahead(client, ("GET", "n"), *(("INCR", "n") for _ in range(n)))
-        xatest.until(self.stuck, 10, self.r.client_list)
-        self.r.client_kill_filter(_id=self.stuck())
+        found = []
+        xatest.until(lambda: found.append(self.stuck()) or found[-1], 10, self.r.client_list)
+        self.r.client_kill_filter(_id=found[-1])
         self.r.client_unpause()
         got = self.answers(client, n + 1)
         lost = [str(one) for one in got if isinstance(one, Exception)]
