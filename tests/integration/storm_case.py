@@ -55,6 +55,7 @@ class Case(xatest.Case):
             thread.join(60)
             self.assertFalse(thread.is_alive(), "a client hangs")
         with self.subTest("it comes to rest"):
+            self.nobody_left()
             settled = self.world.settle()
             print(f"# settled {settled:.2f} s after the end")
             self.actions_done()
@@ -64,7 +65,8 @@ class Case(xatest.Case):
         with self.subTest("nothing left"):
             self.nothing_left()
         with self.subTest("in doubt"):
-            self.assertLessEqual(max(gauge.ages, default=0), self.in_doubt_max_s, f"in doubt for too long: {gauge.oldest}")
+            if max(gauge.ages, default=0) > self.in_doubt_max_s:  # a measure of time: a machine may stand still for once
+                raise AssertionError(f"in doubt for too long: {gauge.oldest}")
         with self.subTest("answers"):
             own = [text for text in ledger.errors if not text.startswith("1")]  # the driver's; an answer tells of servers
             self.assertEqual([text for text in own if "timed out" in text], [], "a client had to wait for its answer for ever")
@@ -112,6 +114,13 @@ class Case(xatest.Case):
             xatest.until(lambda: not self.rows(db, "SELECT * FROM xa.actions"), 70,  # one may wait for a minute
                          lambda: self.rows(db, "SELECT * FROM xa.actions"))
 
+    def nobody_left(self):
+        """The last word of a client that has gone may still be under way."""
+        with contextlib.closing(self.world.admin()) as db:
+            xatest.until(lambda: len(self.rows(db, "SHOW PROCESSLIST")) == 1, 20, lambda: self.rows(db, "SHOW PROCESSLIST"))
+        for name, server in self.world.server.items():
+            xatest.until(lambda server=server: not server.open_transactions(), 5, f"transactions are open on {name}")
+
     def nothing_left(self):
         """No transaction open on a server, nothing in doubt or in conflict by the proxy's own account, every row and key free."""
         for name, server in self.world.server.items():
@@ -120,8 +129,8 @@ class Case(xatest.Case):
             bad = re.compile(" heuristic |check_failed|Sanitizer|runtime error")
             self.assertEqual([text for text in log if bad.search(text)], [])
         with contextlib.closing(self.world.admin()) as db:
-            for statement in ("SHOW IN DOUBT", "SHOW CONFLICTS"):
-                self.assertEqual(self.rows(db, statement), (), statement)
+            for statement in ("SHOW IN DOUBT", "SHOW CONFLICTS"):  # as its last look found them
+                xatest.until(lambda sql=statement: not self.rows(db, sql), 5, lambda sql=statement: f"{sql}: {self.rows(db, sql)}")
         db = self.connect()
         self.run_sql(db, "BEGIN", *(f"UPDATE {schema}.account SET balance = balance + 1" for schema in ("t1", "t2")), "COMMIT")
         for i in range(storm_kinds.ACCOUNTS):
