@@ -31,7 +31,7 @@ class WorldValkey(World):
 class Redis70(xatest.Case):
     failureException = xatest.Broken
     world_class = World
-    world_options = {"redis_options": "scripts = declared\nlock_wait = 100ms", "workers": 1}
+    world_options = {"redis_options": "scripts = declared\nlock_wait = 100ms\ntimeout = 20s", "workers": 1}
 
     def setUp(self):
         self.r = self.redis(encoding="latin-1")
