@@ -24,13 +24,14 @@ int64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, of this turn
 struct mailbox *net_loop_mailbox(struct net_loop *loop);
 void net_loop_set_receiver(struct net_loop *loop, void *receiver);
 
-/* Timers: embedded, one-shot, never early. Starting a running timer restarts it. Zeroed is valid for net_timer_stop and
- * _fini. */
+/* Timers: embedded, one-shot, never early, and behind what sockets have when they are due, or when a process that was late for
+ * them goes on. Starting a running timer restarts it. Zeroed is valid for net_timer_stop and _fini. */
 struct net_timer {
     struct net_loop *loop;
     void (*on_timeout)(void *arg);
     void *arg;
-    void *impl; /* libev's watcher, heap, owned */
+    void *impl;     /* libev's watcher, heap, owned */
+    int64_t due_ms; /* monotonic */
 };
 void net_timer_init(struct net_timer *t, struct net_loop *loop, void (*on_timeout)(void *), void *arg);
 void net_timer_start(struct net_timer *t, int64_t after_ms);

@@ -15,7 +15,7 @@ struct net_loop {
     struct mailbox box;
     void *receiver;
     int64_t now_ms;
-    uint64_t turn;
+    uint64_t turn, late_turn; /* in the latter timers waited for the sockets */
     struct list deferred;
     struct list conns;  /* all that exist */
     struct list again;  /* have input that is not in the kernel any more, to be read in the next turn */
