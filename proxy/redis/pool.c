@@ -156,13 +156,16 @@ void redis_pool_loaded(struct redis_pool *pool)
     pool->loaded++;
 }
 
+/* Those that were under way together fail together, as one. */
 static void note_failure(struct redis_pool *pool, const struct redis_conn *c)
 {
-    int64_t back_off = pool->failures < 5 ? BACK_OFF_MIN_MS << pool->failures : BACK_OFF_MAX_MS;
     pool->failed++;
+    snprintf(pool->why, sizeof pool->why, "%s", c->why);
+    if (pool->failures && now(pool) < pool->retry_ms)
+        return;
+    int64_t back_off = pool->failures < 5 ? BACK_OFF_MIN_MS << pool->failures : BACK_OFF_MAX_MS;
     pool->failures++;
     pool->retry_ms = now(pool) + (back_off < BACK_OFF_MAX_MS ? back_off : BACK_OFF_MAX_MS);
-    snprintf(pool->why, sizeof pool->why, "%s", c->why);
 }
 
 void redis_pool_died(struct redis_pool *pool, struct redis_conn *c)
