@@ -34,12 +34,9 @@ static void disconnect(struct backend_job *job)
     char why[256];
     snprintf(why, sizeof why, "%s", server_error(job->server));
     set_socket(job, -1);
-    if (job->has_lock)
-        job->lost_connection = server_connection_id(job->server);
+    lock_lost(job);
     server_close(job->server);
     job->server = NULL;
-    job->has_lock = false;
-    job->killed_holder = 0;
     job->judged_ms = 0;
     if (!job->resolver->stopping)
         unreachable(job, why);
@@ -79,7 +76,8 @@ static bool connect_server(struct backend_job *job)
 /* Without the lock, which will be ours in a moment. */
 static bool in_hurry(const struct backend_job *job)
 {
-    return !job->has_lock && (job->lost_connection || clock_mono_ms() - job->first_judged_ms < LOCK_HURRY_MS);
+    bool ending = *job->lost || job->killed_holder;
+    return !job->has_lock && (ending || clock_mono_ms() - job->first_judged_ms < LOCK_HURRY_MS);
 }
 
 static bool due_for_verdict(const struct backend_job *job)

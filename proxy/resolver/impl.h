@@ -17,6 +17,7 @@
 
 #define AGAIN_MS 50            /* a row seen for the first time is looked at again so soon */
 #define ASK_WORKERS_MS 1000    /* a worker's loop answers within a turn */
+#define LOST_MAX 8             /* connections, one after another, that a server that stands still may have of us */
 #define RETRY_FAST_MS 100      /* between attempts to connect, with as much again at random ... */
 #define RETRY_FAST_FOR_MS 10000
 #define RETRY_SLOW_MS 1500     /* ... and so long after that: no branch may be in doubt for 5 s once a server is back */
@@ -54,7 +55,8 @@ struct backend_job {
     pthread_t thread;
     struct server *server;    /* NULL: not connected */
     _Atomic int socket;       /* of it, under the resolver's lock for who shuts it down; -1 = none */
-    uint64_t lost_connection; /* ours, whose end we did not see; 0 = none */
+    uint64_t lost[LOST_MAX];  /* connections of ours that may have GET_LOCK of our log and whose end we did not see, the latest
+                               * first; 0 = no more */
     struct retry retry;
     struct list kills;        /* pending_kill */
     struct list query_kills;  /* asked for by letter; kill.c */
@@ -63,6 +65,7 @@ struct backend_job {
     uint64_t detach_looks;    /* a number for each; detach.c */
     bool old_listed;          /* the connections of earlier epochs are among the kills */
     bool has_lock;            /* GET_LOCK of our log */
+    bool asked_lock;          /* by the present connection: it may have it without our knowing */
     uint64_t killed_holder;   /* who had it, by the present connection; 0 = none */
     bool clean;               /* the verdict has no reservation */
     bool foreign_format;      /* ever seen: crash recovery there may lose what it prepared */
@@ -170,6 +173,8 @@ void verdict_never(struct verdict *v, const char *fmt, ...) PRINTF_LIKE(2, 3);  
 void verdict_note(struct verdict *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void verdict_identity(struct backend_job *job, struct verdict *v);
 void verdict_lock(struct backend_job *job, struct verdict *v);
+void lock_lost(struct backend_job *job);   /* with the connection, which goes now */
+void lock_forget(struct backend_job *job); /* who may have it: nobody of ours any more */
 
 /* How long to wait until the next sweep, or -1: the connection was lost. */
 int backend_sweep(struct backend_job *job);

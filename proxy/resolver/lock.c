@@ -51,12 +51,41 @@ static void on_process(void *arg, const struct slice *value, unsigned n)
     h->time_s = atol(time_s);
 }
 
+/* --- our own past ------------------------------------------------------------------------------------------------------- */
+
+/* GET_LOCK whose answer was lost may have been heard: a server that stood still does it when it goes on. */
+void lock_lost(struct backend_job *job)
+{
+    if (job->has_lock || job->asked_lock) {
+        memmove(job->lost + 1, job->lost, sizeof job->lost - sizeof *job->lost);
+        *job->lost = server_connection_id(job->server);
+    }
+    job->has_lock = job->asked_lock = false;
+    job->killed_holder = 0;
+}
+
+void lock_forget(struct backend_job *job)
+{
+    memset(job->lost, 0, sizeof job->lost);
+}
+
+static bool was_ours(const struct backend_job *job, const struct holder *h)
+{
+    uint64_t id = strtoull(h->id, NULL, 10);
+    for (size_t i = 0; i < LOST_MAX && id; i++)
+        if (job->lost[i] == id)
+            return true;
+    return false;
+}
+
+/* --- who has it --------------------------------------------------------------------------------------------------------- */
+
 /* A connection whose end we did not see is ours for certain. Another one of our account and host is a dead process's when it is
  * stuck in a statement; when it is idle its process lives (a kernel closes a dead one's sockets): a copy of our log, which must
  * not lose its lock to us. */
 static bool may_kill(const struct backend_job *job, const struct holder *h)
 {
-    if (job->lost_connection && strtoull(h->id, NULL, 10) == job->lost_connection)
+    if (was_ours(job, h))
         return true;
     return !strcmp(h->user, job->backend->config->resolver_user) && !strcmp(h->host, h->own_host) &&
            strcmp(h->command, "Sleep") != 0 && h->time_s >= STUCK_S;
@@ -75,6 +104,7 @@ static bool get_lock(struct backend_job *job)
 {
     char sql[96], got[8];
     snprintf(sql, sizeof sql, "SELECT GET_LOCK('xaproxy:%s', 0)", journal_log_id(job->resolver->o.journal));
+    job->asked_lock = true;
     return server_value(job->server, sql, got, sizeof got) && !strcmp(got, "1");
 }
 
@@ -102,9 +132,11 @@ void verdict_lock(struct backend_job *job, struct verdict *v)
 {
     struct holder h = {0};
     job->has_lock = job->has_lock || get_lock(job) || (find_holder(job, &h) && kill_holder(job, &h));
-    bool own = job->lost_connection && (!*h.id || strtoull(h.id, NULL, 10) == job->lost_connection);
+    bool own = *h.id ? was_ours(job, &h) : *job->lost != 0;
+    if (server_lost(job->server))
+        return;
     if (job->has_lock || !own)
-        job->lost_connection = 0;
+        lock_forget(job);
     if (!job->has_lock && !own)
         verdict_never(v, "another resolver of this log works there: connection %s of %s@%s", *h.id ? h.id : "?", h.user, h.host);
 }

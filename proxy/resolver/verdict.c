@@ -219,7 +219,7 @@ static void note_start(struct backend_job *job)
         return;
     if (before_s) {
         b->restarts++;
-        job->lost_connection = 0; /* ended with that server */
+        lock_forget(job); /* ended with that server */
         log_info("backend_restarted", "backend=%s", b->config->name);
     }
     b->server_start_s = start_s;
