@@ -111,7 +111,7 @@ static int turn(struct backend_job *job)
         return retry_wait_ms(&job->retry);
     if (!job->server && !connect_server(job))
         return retry_wait_ms(&job->retry);
-    int wait_ms = lost || (due_for_verdict(job) && !judge(job)) ? -1 : 0;
+    int wait_ms = lost || (due_for_verdict(job) && !judge(job)) || !kill_queries(job) ? -1 : 0;
     if (!wait_ms)
         wait_ms = job->has_lock ? backend_sweep(job) : watch_only(job);
     if (wait_ms >= 0)

@@ -154,8 +154,8 @@ void kill_forget(struct backend_job *job);
 bool detach_look(struct backend_job *job) MUST_USE;
 /* No branch may be ended on that server as long as there is one: it could be the branch of that connection. */
 bool detach_pending(const struct backend_job *job);
-/* Single statements: each asked for is answered, where there is no connection by doing nothing. False: the connection
- * was lost. */
+/* Single statements: each asked for is answered, where there is no connection, and has been none for a moment, by doing nothing.
+ * False: the connection was lost. */
 bool kill_queries(struct backend_job *job);
 /* Who waits for whom; the same. */
 bool lock_questions(struct backend_job *job);

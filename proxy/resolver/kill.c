@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "proxy/resolver/impl.h"
 
+#define COME_BACK_MS 1000 /* a lost connection is mostly there again within moments: statements to be killed wait for it */
 #define KILL_WAIT_MS 300 /* a killed thread that is not at work ends within milliseconds */
 #define ER_NO_SUCH_THREAD 1094
 #define OLD_MAX 4096
@@ -257,13 +258,24 @@ static void kill_query(struct backend_job *job, const struct query_kill *k)
                  (unsigned long long)k->connection_id, code, server_error(job->server));
 }
 
+static bool comes_back(const struct backend_job *job)
+{
+    int64_t since_ms = job->retry.failing_since_ms;
+    bool lost = job->server ? server_lost(job->server) : since_ms && clock_mono_ms() - since_ms < COME_BACK_MS;
+    return lost && !job->resolver->stopping;
+}
+
+/* One whose answer was lost may have been done, and is said again: its connection does nothing else until that is answered. */
 bool kill_queries(struct backend_job *job)
 {
-    while (!list_empty(&job->query_kills)) {
-        struct query_kill *k = CONTAINER_OF(list_first(&job->query_kills), struct query_kill, link);
-        list_remove(&k->link);
+    LIST_FOR_SAFE(it, &job->query_kills)
+    {
+        struct query_kill *k = CONTAINER_OF(it, struct query_kill, link);
         if (job->server && !server_lost(job->server) && same_server(job, k))
             kill_query(job, k);
+        if (comes_back(job))
+            break;
+        list_remove(&k->link);
         k->done(k->arg);
         free(k);
     }
