@@ -73,9 +73,11 @@ static void judge_account(struct runner *r, const struct config_account *account
     char why[256] = "";
     struct server *s = runner_log_in(r, account, ACTION_TIMEOUT_MS, why, sizeof why);
     int usable = s ? may_use(r, s) ? 1 : -1 : 0;
-    if (s && usable < 0)
+    if (s && server_lost(s)) /* that is no answer */
+        usable = backends_barrier(backends, account);
+    else if (usable < 0)
         snprintf(why, sizeof why, "%s", server_error(s));
-    if (usable < 0 && backends_barrier(backends, account) >= 0)
+    if (usable == -1 && backends_barrier(backends, account) >= 0)
         log_warn("barrier_unusable", "backend=%s account=%s why=\"%s\" remedy=\"GRANT INSERT, SELECT ON %s.barrier TO %s\"",
                  account->backend, account->backend_user, why, schema_of(r), account->backend_user);
     backends_set_barrier(backends, account, usable);
