@@ -17,6 +17,8 @@ class Line:
         self.open = asyncio.Event()  # of the connections there are; see hold()
         self.open.set()
         self.word, self.eaten, self.strikes = b"", "", 0  # see lose()
+        self.ends_pass = asyncio.Event()  # see keep_ends()
+        self.ends_pass.set()
         self.ends = set()  # of the connections there are: (towards the proxy, towards the server)
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
@@ -47,8 +49,9 @@ class Line:
         for task in tasks:
             task.cancel()
         self.ends.discard(ends)
-        for one in ends:
-            one.close()
+        writer.close()
+        await self.ends_pass.wait()
+        server_writer.close()
 
     async def pump(self, reader, writer, gate, fate, what):
         try:
@@ -68,8 +71,13 @@ class Line:
         """Nothing passes, nothing is closed; new connections are taken and wait."""
         self.loop.call_soon_threadsafe(self.open.clear)
 
+    def keep_ends(self):
+        """Its server does not hear that a connection has ended."""
+        self.loop.call_soon_threadsafe(self.ends_pass.clear)
+
     def restore(self):
         self.loop.call_soon_threadsafe(self.open.set)
+        self.loop.call_soon_threadsafe(self.ends_pass.set)
 
     def lose(self, what, word, strikes=1):
         """The next connection (or so many) on which a request with this word comes loses its requests or its replies, from that
