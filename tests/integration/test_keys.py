@@ -7,7 +7,7 @@ from running import Running
 
 
 class Case(xatest.Case):
-    world_options = {"redis_options": "lock_wait = 20s", "workers": 3}
+    world_options = {"redis_options": "lock_wait = 20s", "backend_options": "lock_wait = 20s", "workers": 3}
 
     @classmethod
     def setUpClass(cls):

@@ -444,6 +444,8 @@ class Life(threading.Thread):
 
 
 class Crowd(Case):
+    world_options = {**Case.world_options, "backend_options": "lock_wait = 20s"}
+
     def test_all_count_right(self):
         numbers = range(6)
         for n in numbers:

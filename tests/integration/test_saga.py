@@ -172,6 +172,8 @@ class Ends(Case):
 
 
 class Trouble(Case):
+    world_options = {"backend_options": "lock_wait = 20s"}
+
     def test_a_step_that_fails_can_be_said_again(self):
         """A duplicate key dooms nothing; ROLLBACK TO takes back what the step did and registered so far."""
         story, db = self.story(), self.saga()
@@ -449,6 +451,8 @@ class Aside:
 
 
 class WithoutXa(Aside, Case):
+    world_options = {"backend_options": "lock_wait = 20s"}
+
     def test_commit_and_rollback(self):
         for end in ("COMMIT", "ROLLBACK"):
             with self.subTest(end):
