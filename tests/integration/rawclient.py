@@ -59,7 +59,7 @@ def error_code(payload):
 class Raw:
     """One connection. Every read has a limit, so that a hang is a failure."""
 
-    def __init__(self, port, certs, limit_s=10, receive_buffer=0, source=""):
+    def __init__(self, port, certs, limit_s=30, receive_buffer=0, source=""):
         self.certs = certs
         self.s = socket.socket()
         self.s.bind((source, 0))

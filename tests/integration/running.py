@@ -20,7 +20,7 @@ class Running(threading.Thread):
         except pymysql.err.MySQLError as error:
             self.error = error.args[0]
 
-    def end(self, limit_s=20):
+    def end(self, limit_s=60):
         self.join(limit_s)
         if self.is_alive():
             raise AssertionError(f"still runs: {self.sql}")

@@ -123,7 +123,7 @@ class Bulk(Extended):
     def test_connector_c(self):
         driver = os.path.join(xatest.BUILD, "tests", "integration", "c_driver")
         done = subprocess.run([driver, str(self.world.proxy.port), "app", xatest.PASSWORDS["app"],
-                               f"{self.world.certs}/ca.crt", "bulk"], capture_output=True, text=True, timeout=60, check=False)
+                               f"{self.world.certs}/ca.crt", "bulk"], capture_output=True, text=True, timeout=300, check=False)
         if done.returncode == 77:
             self.skipTest("c_driver was built with a library that knows no bulks")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -39,7 +39,7 @@ class Drivers(xatest.Case):
 
     def run_driver(self, *argv, **environment):
         return subprocess.run(argv, env={**os.environ, **self.address(), **environment}, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=120, check=False)
+                              text=True, timeout=300, check=False)
 
     def address(self):
         return {"DB_HOST": "127.0.0.1", "DB_PORT": str(self.world.proxy.port), "DB_USER": "native",

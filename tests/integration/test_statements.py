@@ -295,7 +295,7 @@ class Prepared(xatest.Case):
     def scenario(self, name):
         driver = os.path.join(xatest.BUILD, "tests", "integration", "c_driver")
         done = subprocess.run([driver, str(self.world.proxy.port), "app", xatest.PASSWORDS["app"],
-                               f"{self.world.certs}/ca.crt", name], capture_output=True, text=True, timeout=60, check=False)
+                               f"{self.world.certs}/ca.crt", name], capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_types(self):

@@ -163,7 +163,7 @@ class Proxy(servers.Process):
             return self.paused() or not self.alive() or all(f"_verdict {kind}={name} " in log for kind, name in names)
         until(judged, limit_s, f"no verdict on {names}")
 
-    def wait_ready(self, limit_s=15):
+    def wait_ready(self, limit_s=60):
         deadline = time.monotonic() + limit_s
         while not self.listens():
             if not self.alive():

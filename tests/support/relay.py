@@ -102,7 +102,7 @@ class Relays:
 
         async def serve():
             await asyncio.start_server(lambda r, w: self.serve(name, port, dialect(), r, w), sock=listener)
-        asyncio.run_coroutine_threadsafe(serve(), self.loop).result(5)
+        asyncio.run_coroutine_threadsafe(serve(), self.loop).result(60)
         return listener.getsockname()[1]
 
     def close(self):

@@ -24,7 +24,7 @@ REDIS_ROOTFS = os.path.join(PEERS, "xaproxy-redis")
 MARIADB_ROOTFS = os.environ.get("XAPROXY_MARIADB_ROOTFS")  # of another MariaDB than this machine's
 ROOT_PASSWORD = ""
 RESOLVER = ("xap_resolver", "resolver-secret")
-START_LIMIT_S = 90
+START_LIMIT_S = 240
 # The server, and what it takes to build against the genuine client library in there.
 ROOTFS_PACKAGES = ("mysql-server-core,mysql-client-core,libmysqlclient-dev,gcc,libc6-dev,make,pkgconf,libev-dev,libhiredis-dev,"
                    "libssl-dev,libsodium-dev,libcrypt-dev,zlib1g-dev,libzstd-dev")
@@ -56,10 +56,20 @@ def claim(port):
             return False
 
 
+def ephemeral_begins():
+    """The first of the ports that outgoing connections take here."""
+    with contextlib.suppress(OSError, ValueError), open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        return int(f.read().split()[0])
+    return 32768
+
+
 def free_port(count=1):
     """The first of so many TCP ports below the ephemeral range: no outgoing connection can sit on one while its server is down."""
+    end = min(32000, ephemeral_begins() - count)
+    if end < 8000:  # hardly any port is not
+        end = 32000
     while True:
-        port = random.randrange(15000, 32000)
+        port = random.randrange(max(2048, end - 17000), end)
         if all(claim(port + i) for i in range(count)):
             return port
 

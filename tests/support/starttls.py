@@ -26,7 +26,7 @@ class Starter:
 
         async def serve():
             await asyncio.start_server(self.serve, sock=listener, limit=1 << 20)
-        asyncio.run_coroutine_threadsafe(serve(), self.loop).result(5)
+        asyncio.run_coroutine_threadsafe(serve(), self.loop).result(60)
 
     def close(self):
         self.loop.call_soon_threadsafe(self.loop.stop)
