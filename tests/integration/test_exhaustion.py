@@ -43,7 +43,7 @@ class Descriptors(Exhaustion):
         resource.prlimit(self.world.proxy.pid, resource.RLIMIT_NOFILE, (64, old[1]))
         crowd, refused = [], 0
         for _ in range(120):
-            client = Raw(self.world.proxy.port, self.world.certs, limit_s=2)
+            client = Raw(self.world.proxy.port, self.world.certs)
             crowd.append(client)
             try:
                 refused += error_code(client.packet()) != 0
@@ -52,7 +52,7 @@ class Descriptors(Exhaustion):
         self.assertGreater(refused, 50)
         self.transaction(good, 2)
         with self.assertRaises((pymysql.err.MySQLError, OSError)):
-            self.world.connect(connect_timeout=2)
+            self.world.connect()
         for client in crowd:
             client.close()
         xatest.until(self.world.works, 10, "not of use again with descriptors to spare")
@@ -88,10 +88,12 @@ class Descriptors(Exhaustion):
         each = (self.memory_kib() - before) / 500
         print(f"# resident memory of an idle client through TLS: {each:.1f} KiB")
         with open(os.path.join(xatest.BUILD, "xaproxy"), "rb") as program:
-            self.assertLess(each, 500 if b"__asan_init" in program.read() else 24)
+            self.assertLess(each, 500 if b"__asan_init" in program.read() else 32)
 
 
 class Shutdown(Exhaustion):
+    world_options = {"proxy_options": "drain_timeout = 40s"}
+
     def setUp(self):
         self.world.start_all()
         if not self.redis().exists("stock:sku1"):
@@ -128,14 +130,14 @@ class Shutdown(Exhaustion):
         proxy = self.world.proxy
         begun = time.monotonic()
         proxy.signal(signal.SIGTERM)
-        proxy.wait_gone(15)
+        proxy.wait_gone(120)
         took = time.monotonic() - begun
         self.assertEqual(proxy.status, 0, proxy.log_tail())
         self.assertEqual(self.world.in_doubt(), [])
         self.assertEqual([field for field in self.world.cache.open_fields()], [])
         end()
         print(f"# drained within {took:.2f} s after {len(told)} transactions")
-        self.assertLess(took, 9, "the load kept it from ending")
+        self.assertLess(took, 30, "the load kept it from ending")
         self.world.start_all()
         self.assertGreaterEqual(self.agree(), len(told))
 
@@ -147,24 +149,32 @@ class Shutdown(Exhaustion):
             self.run_sql(stays, "BEGIN", "UPDATE account.account SET balance = 0 WHERE user = 'user1'")
             proxy.signal(signal.SIGTERM)
             time.sleep(between)
-            self.assertTrue(proxy.alive() or not between, "a transaction is open, and it has 10 s")
-            proxy.signal(signal.SIGTERM)
-            proxy.wait_gone(3)
+            self.assertTrue(proxy.alive() or not between, "a transaction is open, and it has 40 s")
+
+            def over():
+                proxy.signal(signal.SIGTERM)  # two that come before the first is seen are one
+                return not proxy.alive()
+            self.assertTrue(xatest.happens(over, 20), proxy.log_tail())
+            proxy.wait_gone()
             self.assertEqual(proxy.status, 0, proxy.log_tail())
         self.world.start_all()
         self.agree()
 
     def test_a_drain_has_an_end(self):
-        self.world.options["proxy"] = "drain_timeout = 1s"
-        self.world.write_config()
+        def drain_timeout(value):
+            self.world.options["proxy"] = f"drain_timeout = {value}"
+            self.world.write_config()
+
+        drain_timeout("1s")
         self.world.restart_proxy()
         stays = self.connect()
         self.run_sql(stays, "BEGIN", "UPDATE account.account SET balance = 0 WHERE user = 'user1'")
         begun = time.monotonic()
         self.world.proxy.signal(signal.SIGTERM)
-        self.world.proxy.wait_gone(5)
+        self.world.proxy.wait_gone(40)
         self.assertGreater(time.monotonic() - begun, 0.9)
         self.assertEqual(self.world.proxy.status, 0)
+        drain_timeout("40s")
         self.world.start_all()
         self.agree()
 
