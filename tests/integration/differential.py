@@ -383,7 +383,8 @@ class Session(threading.Thread):
 
     def unblock(self):
         while self.blockers:
-            self.blockers.pop().close()
+            with contextlib.closing(self.blockers.pop()) as db, contextlib.suppress(pymysql.err.MySQLError):
+                db.rollback()  # which is over with its answer
 
     # --- at the end ---
 

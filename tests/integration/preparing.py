@@ -245,4 +245,4 @@ class Case(xatest.Case):
                 self.assertEqual(error.args[0], 1094)
         xatest.until(lambda: not self.world.direct(server, find), 5, "killed connections are still there")
         # A thread is gone before its socket: what is sent on that is lost. The proxy may have closed one of them by itself.
-        xatest.happens(lambda: all(line in self.world.proxy.log_of_this_life() for line in killed), 3)
+        xatest.happens(lambda: all(line in self.world.proxy.log_of_this_life() for line in killed), 10)

@@ -143,16 +143,16 @@ class Prepared(preparing.Case):
 
     def test_least_recently_used_statement_makes_room_on_the_server(self):
         c = self.client()
-        before = self.prepared_at("s1")
+        xatest.until(lambda: self.prepared_at("s1") == 0, 5, "statements of those who have gone")
         statements = [c.prepare(f"SELECT {i} + ?")[0] for i in range(10)]
         for _ in range(2):
             for i, statement in enumerate(statements):
                 self.assertEqual(c.execute(statement, 1).values(), [(i + 1,)])
-        self.assertLessEqual(self.prepared_at("s1") - before, 4)
+        self.assertLessEqual(self.prepared_at("s1"), 4)
         for statement in statements:
             c.close_statement(statement)
         self.assertEqual(c.text("SELECT 1") & 1, 0)
-        self.assertEqual(self.prepared_at("s1"), before)
+        xatest.until(lambda: self.prepared_at("s1") == 0, 1, lambda: f"{self.prepared_at('s1')} are kept")
 
     def test_statements_of_a_client_are_limited_in_number(self):
         c = self.client()
@@ -400,14 +400,14 @@ class Prepared(preparing.Case):
     def test_cursor_of_the_library(self):
         driver = os.path.join(xatest.BUILD, "tests", "integration", "c_driver")
         done = subprocess.run([driver, str(self.world.proxy.port), "app", xatest.PASSWORDS["app"],
-                               f"{self.world.certs}/ca.crt", "cursor"], capture_output=True, text=True, timeout=60, check=False)
+                               f"{self.world.certs}/ca.crt", "cursor"], capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
 
 
 class Moving(xatest.Case):
     """Many clients over two connections: each finds its statements, whoever was there meanwhile."""
 
-    world_options = {"workers": 1, "backend_options": "max_connections = 2\nqueue_timeout = 1s"}
+    world_options = {"workers": 1, "backend_options": "max_connections = 2\nqueue_timeout = 4s"}
 
     def clients(self, n):
         made = [Client(self.world, "t1") for _ in range(n)]

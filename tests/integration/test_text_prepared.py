@@ -1,11 +1,12 @@
 """PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE as text: as on one server, and what is inside is seen."""
+import preparing
 import pymysql
 import xatest
 
 MARIADB = xatest.FAMILY == "mariadb"
 
 
-class TextPrepared(xatest.Case):
+class TextPrepared(preparing.Case):
     world_options = {"proxy_options": "max_prepared_statements = 40"}
 
     def tables(self):
@@ -15,14 +16,6 @@ class TextPrepared(xatest.Case):
 
     def numbers(self, server):
         return [i for (i,) in self.world.direct(server, f"SELECT i FROM {'t1' if server == 's1' else 't2'}.p ORDER BY i")]
-
-    def lose(self, server):
-        """Every connection of the proxy's account there."""
-        account = self.world.account("app", server)[0]
-        find = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{account}'"
-        for (number,) in self.world.direct(server, find):
-            self.world.direct(server, f"KILL {number}")
-        xatest.until(lambda: not self.world.direct(server, find), 5, "killed connections are still there")
 
     def test_values_and_rows(self):
         db = self.connect(database="t1")
@@ -49,7 +42,7 @@ class TextPrepared(xatest.Case):
         db = self.connect(database="t1")
         self.run_sql(db, "PREPARE put FROM 'INSERT INTO p VALUES (?, NULL)'", "SET @i = 1", "USE t2", "EXECUTE put USING @i",
                      "SET @i = 2")
-        self.lose("s1")
+        self.kill_connections("s1")
         try:
             self.run_sql(db, "EXECUTE put USING @i")
         except pymysql.err.MySQLError as error:
@@ -162,7 +155,7 @@ class TextPrepared(xatest.Case):
         db = self.connect(database="t1")
         self.run_sql(db, "PREPARE s FROM 'SELECT COUNT(*) FROM p'", "PREPARE r FROM 'ROLLBACK'", "BEGIN",
                      "INSERT INTO p VALUES (1, '')")
-        self.lose("s1")
+        self.kill_connections("s1")
         with self.assertRaises(pymysql.err.MySQLError):
             self.run_sql(db, "EXECUTE s")
         self.refused(1402, db, "EXECUTE s")

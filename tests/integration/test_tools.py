@@ -65,7 +65,7 @@ class Tools(xatest.Case):
                     said = self.sysbench(test, "run", f"--db-ps-mode={mode}")
                     number = {name: int(value) for name, value in re.findall(r"([a-z][a-z ]+):\s+(\d+)\s+\(", said)}
                     print(f"# {test} ps={mode}: {' '.join(f'{k}={v}' for k, v in number.items())}", flush=True)
-                    self.assertGreater(number["transactions"], THREADS)
+                    self.assertGreater(number["transactions"], 0)
                     self.assertEqual(number["reconnects"], 0)
         self.sysbench("oltp_read_write", "cleanup")
 

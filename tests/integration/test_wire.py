@@ -175,6 +175,7 @@ class Compressed(Wire):
         self.assertTrue(self.squeezed().in_step())
 
     def test_memory_only_for_who_uses_it(self):
+        self.world.restart_proxy()  # which has nothing left over
         before = self.memory_kib()
         clients = [self.squeezed() for _ in range(100)]
         for client in clients:
@@ -193,7 +194,7 @@ class Files(Wire):
         for name in ("s1", "s2"):
             account, password = xatest.World.account("app", name)
             lines += [f"[account loader@{name}]", f"user = {account}", f"password = {password}"]
-        cls.world_options = {"proxy_options": "write_timeout = 2s", "more": "\n".join(lines)}
+        cls.world_options = {"proxy_options": "write_timeout = 5s", "more": "\n".join(lines)}
         super().setUpClass()
         for name in ("s1", "s2"):
             cls.world.direct(name, "SET GLOBAL local_infile = ON")
@@ -335,9 +336,14 @@ class Files(Wire):
         self.assertEqual(self.count(), 0)
 
     def id_of(self, user):
-        with self.world.admin() as dba:
-            one, = (row[0] for row in self.rows(dba, "SHOW SESSIONS") if row[1] == user)
-        return one
+        found = []
+
+        def alone():
+            with self.world.admin() as dba:
+                found[:] = [row[0] for row in self.rows(dba, "SHOW SESSIONS") if row[1] == user]
+            return len(found) == 1
+        xatest.until(alone, 5, lambda: f"sessions of before: {found}")
+        return found[0]
 
     def test_compressed(self):
         for method in (squeezed.ZLIB, squeezed.ZSTD):
@@ -788,7 +794,7 @@ class Clients(Wire):
     def client(self, argv, *more, script=None):
         done = subprocess.run([*argv, "--host=127.0.0.1", f"--port={self.world.proxy.port}", "--user=app",
                                f"--password={xatest.PASSWORDS['app']}", "--batch", "--skip-column-names", *more],
-                              input=script, capture_output=True, text=True, check=False, timeout=60)
+                              input=script, capture_output=True, text=True, check=False, timeout=300)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
@@ -833,5 +839,5 @@ class Clients(Wire):
             $stmt->fetch();
             echo $got === $big ? 'fine' : 'wrong';"""
         done = subprocess.run(["php", "-r", script, "--", str(self.world.proxy.port), f"{self.world.certs}/ca.crt",
-                               xatest.PASSWORDS["app"]], capture_output=True, text=True, check=False, timeout=60)
+                               xatest.PASSWORDS["app"]], capture_output=True, text=True, check=False, timeout=300)
         self.assertEqual(done.stdout, "fine", done.stderr)
