@@ -133,7 +133,7 @@ class Process:
         except (FileNotFoundError, ProcessLookupError):
             return False
 
-    def wait_gone(self, limit_s=60):
+    def wait_gone(self, limit_s=180):
         deadline = time.monotonic() + limit_s
         while self.alive():
             if time.monotonic() > deadline:
@@ -145,7 +145,7 @@ class Process:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path("pid"))
 
-    def stop(self, limit_s=60):
+    def stop(self, limit_s=180):
         self.signal(signal.SIGTERM)
         self.signal(signal.SIGCONT)
         self.wait_gone(limit_s)
