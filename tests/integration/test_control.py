@@ -403,6 +403,8 @@ class Withheld(Control):
 
 
 class Deadline(Control):
+    world_options = {"backend_options": "commit_timeout = 60s"}  # which one holds up for longer than a statement may take
+
     def test_behind_an_implicit_commit(self):
         """Which took longer than a statement may; the statement has its own time behind it."""
         db = self.connect("hasty", "secret", database="t1")
