@@ -17,7 +17,7 @@ OPTIONS = ["--general-log", "--log-output=FILE,TABLE", "--max-allowed-packet=320
            "--skip-name-resolve=0"]
 if xatest.FAMILY == "mariadb":
     OPTIONS.append("--proxy-protocol-networks=*")
-LIMIT_S = 120
+LIMIT_S = 300
 # Accounts that its tests make on the server. A proxy's users are its own: they are told to it beforehand.
 USERS = {"root": "", "test_grant": "", "testbug": "", "mysqltest_u1": "", "mysqltest_no_pw": "", "mysqltest_pw": "password",
          "u": "password", "b" * 16: "c" * 2048}
