@@ -33,7 +33,7 @@ class World(xatest.World):
     tables = {}
 
     def __init__(self, **more):
-        more.setdefault("backend_options", f"max_connections = {CONNECTIONS}\nqueue_timeout = 60s")
+        more.setdefault("backend_options", f"max_connections = {CONNECTIONS}\nqueue_timeout = 60s\n{xatest.PATIENT}")
         super().__init__(**more)
         self.reference = xatest.servers.KINDS[self.family](os.path.join(self.directory, "reference"), self.certs)
 
@@ -426,7 +426,7 @@ class Mover:
     """Another session, which takes a server's only connection behind each statement, unless something keeps it: so every
     session gets another one for each statement, where in company chance decides."""
 
-    options = {"backend_options": "max_connections = 1\nqueue_timeout = 600s", "workers": 1}
+    options = {"backend_options": f"max_connections = 1\nqueue_timeout = 600s\n{xatest.PATIENT}", "workers": 1}
     patience_s = 0.3  # in which it has the connection if nothing keeps it
 
     def __init__(self, world, schema):

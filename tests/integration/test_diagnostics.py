@@ -9,7 +9,8 @@ from pymysql.constants import COMMAND
 
 
 class Diagnostics(xatest.Case):
-    world_options = {"backend_options": "max_connections = 1"}  # a worker: connections move whenever two sessions take turns
+    # a worker: connections move whenever two sessions take turns
+    world_options = {"backend_options": f"max_connections = 1\n{xatest.PATIENT}"}
 
     @classmethod
     def setUpClass(cls):

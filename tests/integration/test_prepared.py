@@ -10,7 +10,7 @@ from preparing import (Client, CURSOR_READ_ONLY, Error, LONG_BLOB, STATUS_CURSOR
 
 class Prepared(preparing.Case):
     world_options = {"proxy_options": "max_prepared_statements = 40\nmax_prepared_bytes = 2M",
-                     "backend_options": "max_prepared = 4"}
+                     "backend_options": f"max_prepared = 4\n{xatest.PATIENT}"}
 
     def client(self, schema="t1", **more):
         c = Client(self.world, schema, **more)
@@ -407,7 +407,7 @@ class Prepared(preparing.Case):
 class Moving(xatest.Case):
     """Many clients over two connections: each finds its statements, whoever was there meanwhile."""
 
-    world_options = {"workers": 1, "backend_options": "max_connections = 2\nqueue_timeout = 4s"}
+    world_options = {"workers": 1, "backend_options": f"max_connections = 2\nqueue_timeout = 4s\n{xatest.PATIENT}"}
 
     def clients(self, n):
         made = [Client(self.world, "t1") for _ in range(n)]

@@ -18,7 +18,7 @@ import xatest
 LIMIT = 4
 COM_RESET_CONNECTION = 0x1F
 OPTIONS = {"workers": 1,
-           "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 6s\nping_interval = 1s"}
+           "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 6s\nping_interval = 1s\n{xatest.PATIENT}"}
 
 
 class Few(xatest.Case):
@@ -460,7 +460,8 @@ class Sharing(Few):
 class Crowd(Few):
     """Nobody gives up waiting here, however slow the machine is."""
 
-    world_options = {**OPTIONS, "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 10m", "proxy_options": "login_timeout = 2m"}
+    world_options = {**OPTIONS, "proxy_options": "login_timeout = 2m",
+                     "backend_options": f"max_connections = {LIMIT}\nqueue_timeout = 10m\n{xatest.PATIENT}"}
 
     def test_who_came_first_is_served_first(self):
         holders = self.clients(LIMIT)

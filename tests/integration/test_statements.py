@@ -16,7 +16,7 @@ os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:" + os.environ.get("ASAN_OPTI
 
 
 class Statements(xatest.Case):
-    world_options = {"proxy_options": "max_packet = 64M"}
+    world_options = {"proxy_options": "max_packet = 64M", "backend_options": xatest.PATIENT}
 
     @classmethod
     def setUpClass(cls):

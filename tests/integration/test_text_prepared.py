@@ -7,7 +7,7 @@ MARIADB = xatest.FAMILY == "mariadb"
 
 
 class TextPrepared(preparing.Case):
-    world_options = {"proxy_options": "max_prepared_statements = 40"}
+    world_options = {"proxy_options": "max_prepared_statements = 40", "backend_options": xatest.PATIENT}
 
     def tables(self):
         for server, table in (("s1", "t1.p"), ("s2", "t2.p")):

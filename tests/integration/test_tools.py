@@ -14,6 +14,8 @@ MEMORY_MIB = 48  # what the proxy may grow by, however much goes through it
 
 
 class Tools(xatest.Case):
+    world_options = {"backend_options": xatest.PATIENT}
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

@@ -21,7 +21,7 @@ MIB = 1 << 20
 
 
 class Wire(xatest.Case):
-    world_options = {"proxy_options": "max_packet = 40M"}
+    world_options = {"proxy_options": "max_packet = 40M", "backend_options": xatest.PATIENT}
 
     @classmethod
     def setUpClass(cls):
@@ -194,7 +194,7 @@ class Files(Wire):
         for name in ("s1", "s2"):
             account, password = xatest.World.account("app", name)
             lines += [f"[account loader@{name}]", f"user = {account}", f"password = {password}"]
-        cls.world_options = {"proxy_options": "write_timeout = 5s", "more": "\n".join(lines)}
+        cls.world_options = {"proxy_options": "write_timeout = 5s", "backend_options": xatest.PATIENT, "more": "\n".join(lines)}
         super().setUpClass()
         for name in ("s1", "s2"):
             cls.world.direct(name, "SET GLOBAL local_infile = ON")
