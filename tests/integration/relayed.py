@@ -24,10 +24,11 @@ def label(command):
 class RelayedWorld(xatest.World):
     def __init__(self, delay_s=0.0, **more):
         more.setdefault("proxy_options", QUIET)
-        more.setdefault("backend_options", "tls = off\nping_interval = 0")
+        more.setdefault("backend_options", "tls = off\nping_interval = 0\npool_idle_timeout = 1h")
         super().__init__(**more)
         self.relays = relay.Relays(delay_s)
         self.relayed = {}
+        self.looks = set()  # their connections
 
     def port_of(self, name):
         if name not in self.relayed:
@@ -49,8 +50,12 @@ class RelayedWorld(xatest.World):
         self.relays.close()
 
     def flights(self):
-        """What sessions (not the resolver) sent since this was asked last."""
-        return [one for one in self.relays.take() if one.dialect.user not in (xatest.servers.RESOLVER[0], relay.Redis.LOOKS_AFTER)]
+        """What sessions (not the resolver, which looks in the name of each account whether it may use the barrier) sent since this was
+        asked last."""
+        taken = self.relays.take()
+        self.looks |= {one.connection for one in taken if any(command.startswith("EXPLAIN") for command in one.commands)}
+        return [one for one in taken if one.connection not in self.looks
+                and one.dialect.user not in (xatest.servers.RESOLVER[0], relay.Redis.LOOKS_AFTER)]
 
     def trips(self):
         """The same by server: a text a flight, commands of one write joined by +."""
