@@ -223,6 +223,16 @@ bool xa_registry_branch_open(struct xa_registry *r, const char *gtrid, const cha
     return open;
 }
 
+bool xa_registry_slot_open(struct xa_registry *r, const char *gtrid, const char *resource, uint16_t slot)
+{
+    pthread_mutex_lock(&r->lock);
+    struct entry *e = find(r, gtrid);
+    int i = slot_in(e, resource, slot);
+    bool open = i >= 0 && !(e->slots_settled & UINT64_C(1) << i);
+    pthread_mutex_unlock(&r->lock);
+    return open;
+}
+
 static bool is_open_on(const struct entry *e, const char *backend)
 {
     for (unsigned i = 0; e && i < e->decision.n_branches; i++)

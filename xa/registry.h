@@ -29,8 +29,9 @@ void xa_registry_leave(struct xa_registry *r, const char *gtrid); /* no entry: n
 
 /* Copies the entry; false where there is none. `out` and `owner` may be NULL. */
 bool xa_registry_find(struct xa_registry *r, const char *gtrid, struct xa_decision *out, enum xa_owner *owner);
-/* Whether that branch of an entry is still open (decided, not settled). */
+/* Whether that branch or slot of an entry is still open (decided, not settled). */
 bool xa_registry_branch_open(struct xa_registry *r, const char *gtrid, const char *backend, const char *bqual);
+bool xa_registry_slot_open(struct xa_registry *r, const char *gtrid, const char *resource, uint16_t slot);
 /* Whether a branch of an entry is open on this backend; `saga`: of the last step of the saga of that name. */
 bool xa_registry_open_on(struct xa_registry *r, const char *name, bool saga, const char *backend);
 /* Under the lock, in no order, settled branches included; `each` must not call the registry. */

@@ -63,6 +63,18 @@ static void add_open(void *arg, const struct xa_decision *d, enum xa_owner owner
     }
 }
 
+/* Settled slots of entries that are still open elsewhere are among those of the registry. */
+static void collect_open(struct sweep *s)
+{
+    struct xa_registry *registry = journal_registry(journal_of(s));
+    size_t kept = 0;
+    xa_registry_each(registry, add_open, s);
+    for (size_t i = 0; i < s->n_open; i++)
+        if (xa_registry_slot_open(registry, s->open[i].gtrid.text, name_of(s->job), s->open[i].slot))
+            s->open[kept++] = s->open[i];
+    s->n_open = kept;
+}
+
 /* --- judging ------------------------------------------------------------------------------------------------------------ */
 
 static void text_of(struct slice s, char *out, size_t out_size)
@@ -403,7 +415,7 @@ int redis_sweep(struct redis_job *job)
 {
     struct sweep s = {.job = job, .began_ms = clock_mono_ms()};
     job->resolver->count.sweeps++;
-    xa_registry_each(journal_registry(journal_of(&s)), add_open, &s);
+    collect_open(&s);
     redis_search_slots(job);
     bool good = sweep_slots(&s);
     if (good) {

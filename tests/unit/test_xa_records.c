@@ -194,6 +194,7 @@ static void an_entry_lives_until_its_last_part_is_settled(void)
     CU_ASSERT_FALSE(xa_registry_branch_open(r, "g", "server0", "0:server0"));
     CU_ASSERT_TRUE(xa_registry_branch_open(r, "g", "server1", "1:server1"));
     CU_ASSERT_FALSE(xa_registry_branch_open(r, "g", "server2", "2:server2"));
+    CU_ASSERT_FALSE(xa_registry_slot_open(r, "g", "nowhere", 0));
     CU_ASSERT(!xa_registry_open_on(r, "g", false, "server0") && xa_registry_open_on(r, "g", false, "server1"));
     CU_ASSERT(!xa_registry_open_on(r, "saga", true, "server0") && xa_registry_open_on(r, "saga", true, "server1"));
     CU_ASSERT_FALSE(xa_registry_open_on(r, "saga", false, "server1"));
