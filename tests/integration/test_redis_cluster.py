@@ -437,7 +437,7 @@ class Cluster(xatest.Case):
         node = self.cluster.owner(self.cluster.slot(key))
         self.run_sql(self.db, "BEGIN")
         self.call("INCR", key)
-        node.say("CLIENT", "PAUSE", 6000, "WRITE")
+        node.say("CLIENT", "PAUSE", 4500, "WRITE")  # longer than the time for one reply, shorter than for two
         self.call("INCR", key)
         self.rows(self.db, "COMMIT")
         self.assertEqual(self.direct.get(key), b"2")

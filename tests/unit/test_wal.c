@@ -169,9 +169,10 @@ static void registry_clear(size_t pad)
 static void await_segments(const struct place *place, unsigned wanted)
 {
     int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
-    while (place_segments(place) != wanted && clock_mono_ms() < deadline_ms)
+    unsigned n;
+    while ((n = place_segments(place)) != wanted && clock_mono_ms() < deadline_ms)
         clock_sleep_ms(5);
-    CU_ASSERT_EQUAL(place_segments(place), wanted);
+    CU_ASSERT_EQUAL(n, wanted); /* once: the log may be about to change its segment again */
 }
 
 /* Every tenth record stays open over many changes of segment; the old segments go. */
