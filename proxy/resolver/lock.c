@@ -126,19 +126,13 @@ static bool kill_holder(struct backend_job *job, const struct holder *h)
     return false;
 }
 
-/* Whether who has it is of our past. One that was killed ends in its time. */
-static bool is_past(const struct backend_job *job, const struct holder *h)
-{
-    return *h->id ? was_ours(job, h) || strtoull(h->id, NULL, 10) == job->killed_holder : *job->lost != 0;
-}
-
-/* While it is held by our own earlier connection, or a dead process's, which ends in its time, the server's standing is as before: nothing is
+/* While it is held by our own earlier connection, which ends in its time, the server's standing is as before: nothing is
  * settled there, but nobody else is at work with our log, and transactions go on. */
 void verdict_lock(struct backend_job *job, struct verdict *v)
 {
     struct holder h = {0};
     job->has_lock = job->has_lock || get_lock(job) || (find_holder(job, &h) && kill_holder(job, &h));
-    bool own = is_past(job, &h);
+    bool own = *h.id ? was_ours(job, &h) : *job->lost != 0;
     if (server_lost(job->server))
         return;
     if (job->has_lock || !own)
