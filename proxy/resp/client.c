@@ -109,12 +109,11 @@ static void run_queue(struct session *s)
 static void take_command(struct session *s)
 {
     struct resp_client *c = s->resp;
-    bool first = !resp_queue_n(&c->queue);
-    if (!first) { /* answers to what came behind the last command may be all that there is to write */
+    if (resp_queue_n(&c->queue)) { /* answers to what came behind the last command may be all that there is to write */
         resp_queue_drain(&c->queue, resp_out(s));
         session_flush(s);
-        first = !resp_queue_n(&c->queue);
     }
+    bool first = !resp_queue_n(&c->queue);
     enum resp_parsed got = first ? read_command(s) : RESP_COMMAND;
     if (got != RESP_COMMAND) {
         nothing_to_run(s, got);
